@@ -1,0 +1,167 @@
+"""The bus: typed publish, request and serve over one NATS connection that survives the server."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import BaseModel, ValidationError
+
+from appliance.errors import FanlightError, InvalidInputError, UnavailableError, from_code
+
+logger = logging.getLogger(__name__)
+
+_ERROR_HEADER = "Fanlight-Error"
+_CONNECT_SECONDS = 10
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class BusAddress:
+    """Where the bus is and who we are there."""
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    credentials: str = ""
+    """Path of a NATS credentials file, instead of user and password."""
+
+
+class Bus:
+    """One connection to NATS. It reconnects for ever; calls made meanwhile raise UnavailableError."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server answers right now."""
+        return self.client.is_connected
+
+    async def publish(self, subject: str, message: BaseModel) -> None:
+        """Send `message` to whoever listens; during an outage it is kept in a small buffer, then lost."""
+        try:
+            await self.client.publish(subject, message.model_dump_json().encode())
+        except (nats.errors.Error, OSError) as exc:
+            raise UnavailableError(f"bus: {subject}: {exc or type(exc).__name__}") from exc
+
+    async def request(self, subject: str, message: BaseModel, reply: type[M], *, timeout_s: float = 5.0) -> M:
+        """Ask one listener of `subject`.
+
+        Raises UnavailableError where nobody answers in time, or the error that the other side raised.
+        """
+        try:
+            answer = await self.client.request(subject, message.model_dump_json().encode(), timeout=timeout_s)
+        except (nats.errors.Error, OSError) as exc:
+            raise UnavailableError(f"bus: no answer on {subject}: {exc or type(exc).__name__}") from exc
+        if answer.headers and _ERROR_HEADER in answer.headers:
+            raise from_code(answer.headers[_ERROR_HEADER], answer.data.decode(errors="replace"))
+        return _parse(answer, reply)
+
+    @contextlib.asynccontextmanager
+    async def subscribe(
+        self, subject: str, model: type[M], *, queue: str = ""
+    ) -> AsyncIterator[AsyncIterator[tuple[str, M]]]:
+        """Yield an endless iterator of (subject, message) in order of arrival; malformed ones are logged."""
+        subscription = await self.client.subscribe(subject, queue=queue)
+        try:
+            yield self._messages(subscription.messages, model)
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _messages(self, raw: AsyncIterator[Msg], model: type[M]) -> AsyncIterator[tuple[str, M]]:
+        async for msg in raw:
+            try:
+                yield msg.subject, _parse(msg, model)
+            except InvalidInputError as exc:
+                logger.warning("dropped a message on %s: %s", msg.subject, exc)
+
+    async def serve(
+        self,
+        subject: str,
+        model: type[M],
+        handler: Callable[[M], Awaitable[BaseModel]],
+        *,
+        queue: str = "",
+        started: asyncio.Event | None = None,
+    ) -> None:
+        """Answer requests on `subject` until cancelled, several at a time; a FanlightError travels back."""
+        subscription = await self.client.subscribe(subject, queue=queue)
+        try:
+            await self.client.flush()
+            if started:
+                started.set()
+            async with asyncio.TaskGroup() as group:
+                async for msg in subscription.messages:
+                    group.create_task(self._answer(msg, model, handler))
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _answer(self, msg: Msg, model: type[M], handler: Callable[[M], Awaitable[BaseModel]]) -> None:
+        try:
+            payload, headers = (await handler(_parse(msg, model))).model_dump_json(), None
+        except FanlightError as exc:
+            payload, headers = str(exc), {_ERROR_HEADER: exc.code}
+        except Exception:
+            logger.exception("failed to answer a request on %s", msg.subject)
+            payload, headers = "internal error", {_ERROR_HEADER: FanlightError.code}
+        if msg.reply:
+            with contextlib.suppress(nats.errors.Error):
+                await self.client.publish(msg.reply, payload.encode(), headers=headers)
+
+
+def _parse(msg: Msg, model: type[M]) -> M:
+    try:
+        return model.model_validate_json(msg.data)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidInputError(f"{model.__name__}: {where}: {first['msg']}") from exc
+
+
+@contextlib.asynccontextmanager
+async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
+    """Connect as `name`; drained and closed on leaving. Raises UnavailableError where nothing answers."""
+    client = Client()
+
+    async def lost() -> None:
+        logger.warning("bus: connection lost, trying again")
+
+    async def back() -> None:
+        logger.info("bus: connected again")
+
+    async def failed(exc: Exception) -> None:
+        logger.debug("bus: %s", exc)
+
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await client.connect(
+                address.url,
+                name=name,
+                user=address.user or None,
+                password=address.password or None,
+                user_credentials=address.credentials or None,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]
+                connect_timeout=5,
+                ping_interval=5,
+                disconnected_cb=lost,
+                reconnected_cb=back,
+                error_cb=failed,
+                allow_reconnect=True,
+            )
+    except (nats.errors.Error, OSError, TimeoutError) as exc:
+        raise UnavailableError(f"bus: {address.url}: {exc or type(exc).__name__}") from exc
+    try:
+        yield Bus(client)
+    finally:
+        with contextlib.suppress(nats.errors.Error, OSError, asyncio.CancelledError):
+            await client.close()

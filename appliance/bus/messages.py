@@ -1,0 +1,245 @@
+"""What travels on the bus. Unknown fields are ignored, so nodes of different age get along."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, tolerant of fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Role(StrEnum):
+    """What a viewer may do: watch, drive, or also disconnect others."""
+
+    VIEW = "view"
+    CONTROL = "control"
+    ADMIN = "admin"
+
+    @property
+    def controls(self) -> bool:
+        """Whether input of this role reaches the screen."""
+        return self is not Role.VIEW
+
+
+class SessionStatus(StrEnum):
+    """States of a session, in the words of the Anbox gateway API."""
+
+    CREATED = "created"
+    ACTIVE = "active"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    ERROR = "error"
+
+
+class InstanceState(StrEnum):
+    """States of an instance (Anbox AMS status codes 2, 3, 4, 5, -1)."""
+
+    PREPARED = "prepared"
+    STARTED = "started"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class Screen(Message):
+    """Size in pixels, rate in Hz, density in dpi."""
+
+    width: int = Field(1280, ge=1, le=3840)
+    height: int = Field(720, ge=1, le=2160)
+    fps: int = Field(60, ge=1, le=240)
+    density: int = Field(240, ge=72)
+
+
+class IceServer(Message):
+    """One entry of RTCConfiguration.iceServers."""
+
+    urls: list[str]
+    username: str = ""
+    password: str = ""
+
+
+class Done(Message):
+    """The answer where there is nothing to say."""
+
+
+class ApplicationInfo(Message):
+    """An application that an agent can launch."""
+
+    name: str
+    kind: str
+    autostart: bool = False
+
+
+class InstanceInfo(Message):
+    """An instance as its agent announces it."""
+
+    id: str
+    application: str
+    state: InstanceState
+    session: str | None = None
+    screen: Screen = Screen()
+    viewers: int = 0
+    detail: str = ""
+
+
+class AgentAnnounce(Message):
+    """Heartbeat of an agent; it is gone when none came for 3 periods or `leaving` is set."""
+
+    id: str
+    name: str
+    region: str = ""
+    applications: list[ApplicationInfo] = []
+    instances: list[InstanceInfo] = []
+    slots_free: int = 0
+    slots_total: int = 0
+    load: float = 0.0
+    leaving: bool = False
+
+
+class SessionRequest(Message):
+    """A stream-enabled instance asks for its session; `session` resumes an earlier one of this agent."""
+
+    agent: str
+    application: str
+    region: str = ""
+    session: str | None = None
+    screen: Screen = Screen()
+    joinable: bool = True
+    ephemeral: bool = False
+    idle_time_min: int = 0
+
+
+class SessionGrant(Message):
+    """The session that a stream-enabled instance got."""
+
+    session: str
+
+
+class LaunchRequest(Message):
+    """Launch `application` for a session that exists already (session first)."""
+
+    session: str
+    application: str
+    screen: Screen | None = None
+    joinable: bool = False
+    ephemeral: bool = True
+    idle_time_min: int | None = None
+    version: int | None = None
+    extra_data: Any = None
+
+
+class LaunchReply(Message):
+    """The instance that was admitted; it may still be starting."""
+
+    instance: str
+
+
+class StopRequest(Message):
+    """Stop the instance of a session (or by its own id)."""
+
+    session: str | None = None
+    instance: str | None = None
+    reason: str = ""
+
+
+class PeerEvent(Message):
+    """Something that happened to one signaling peer of a session."""
+
+    kind: Literal["open", "message", "close", "kick"]
+    peer: str
+    text: str = ""
+    dialect: Literal["anbox", "kinesis", "whep"] = "anbox"
+    role: Role = Role.VIEW
+    exclusive: bool = False
+    """Takes over from other exclusive peers, as a client of the Anbox dialect does."""
+    resumed: bool = False
+    """Opened again after the streamer restarted: the client believes it is connected."""
+    label: str = ""
+    """Who it is, for people: device or account name."""
+    address: str = ""
+    screen: Screen | None = None
+    ice_servers: list[IceServer] = []
+
+
+class PeerReply(Message):
+    """What the streamer says to one signaling peer."""
+
+    kind: Literal["message", "close"]
+    text: str = ""
+
+
+class StreamerHello(Message):
+    """A streamer that serves a session from now on."""
+
+    instance: str
+    resumed: bool = False
+
+
+class SessionState(Message):
+    """A session changed."""
+
+    session: str
+    status: SessionStatus
+    message: str = ""
+    instance: str | None = None
+
+
+class ViewerStats(Message):
+    """One connected viewer. None means not known, never zero."""
+
+    id: str
+    label: str = ""
+    role: Role = Role.VIEW
+    dialect: str = "anbox"
+    address: str = ""
+    codec: str = ""
+    pair: str = ""
+    """host, srflx, prflx or relay."""
+    state: str = ""
+    age_s: float = 0.0
+    rtt_ms: float | None = None
+    loss_percent: float | None = None
+    jitter_ms: float | None = None
+    bitrate_kbps: float | None = None
+    frames_sent: int = 0
+    frames_dropped: int = 0
+    nacks: int = 0
+    plis: int = 0
+
+
+class InstanceStats(Message):
+    """What a streamer says of itself once a second; rates over the last second, latency over the last ten."""
+
+    instance: str
+    session: str | None = None
+    pid: int = 0
+    source: str = ""
+    """Where the picture comes from, for people: `X11 :0 1920x1080`."""
+    encoder: str = ""
+    """`x264`, `nvenc`... empty until one runs."""
+    encoder_reason: str = ""
+    """Why this encoder and not a better one."""
+    software_fallback: bool = False
+    codec: str = ""
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    target_fps: int | None = None
+    bitrate_kbps: float | None = None
+    target_kbps: int | None = None
+    capture_to_encoded_p50_ms: float | None = None
+    capture_to_encoded_p95_ms: float | None = None
+    frames_encoded: int = 0
+    frames_dropped: int = 0
+    keyframes: int = 0
+    keyframe_requests: int = 0
+    audio: str = ""
+    """`opus 48 kHz from <source>`, or why there is none."""
+    input: str = ""
+    """What input goes to, or why it goes nowhere."""
+    problem: str = ""
+    viewers: list[ViewerStats] = []

