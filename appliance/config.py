@@ -51,7 +51,8 @@ class GatewaySection(Section):
     listen: str = "0.0.0.0:8443"
     url: str = ""
     token: str = Field("", repr=False)
-    allowed_origins: list[str] = []
+    allowed_origins: list[str] = ["*"]
+    """Whose pages may call /1.0, with a token of their own: cookies never count there."""
 
     _check_listen = field_validator("listen")(_listen)
 

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 _ERROR_HEADER = "Fanlight-Error"
 _CONNECT_SECONDS = 10
+_PATIENCE_SECONDS = 2.0
+"""How long a call waits for the server to come back before it gives up: a restart takes less."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,11 +40,34 @@ class Bus:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.epoch = 1
+        """Raised by every reconnection: what was said before may not have been heard."""
+        self._back = asyncio.Condition()
 
     @property
     def connected(self) -> bool:
         """Whether a server answers right now."""
         return self.client.is_connected
+
+    async def ready(self, timeout_s: float = _PATIENCE_SECONDS) -> None:
+        """Wait until a server answers. Raises UnavailableError."""
+        try:
+            async with asyncio.timeout(timeout_s), self._back:
+                await self._back.wait_for(lambda: self.connected)
+        except TimeoutError:
+            raise UnavailableError("bus: no connection to the server") from None
+
+    async def reconnected(self, epoch: int) -> int:
+        """Wait until the connection is another one than in `epoch`; returns the new epoch."""
+        async with self._back:
+            await self._back.wait_for(lambda: self.epoch != epoch)
+        return self.epoch
+
+    async def _came_back(self) -> None:
+        logger.info("bus: connected again")
+        async with self._back:
+            self.epoch += 1
+            self._back.notify_all()
 
     async def publish(self, subject: str, message: BaseModel) -> None:
         """Send `message` to whoever listens; during an outage it is kept in a small buffer, then lost."""
@@ -56,6 +81,7 @@ class Bus:
 
         Raises UnavailableError where nobody answers in time, or the error that the other side raised.
         """
+        await self.ready()
         try:
             answer = await self.client.request(subject, message.model_dump_json().encode(), timeout=timeout_s)
         except (nats.errors.Error, OSError) as exc:
@@ -131,14 +157,16 @@ def _parse(msg: Msg, model: type[M]) -> M:
 async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     """Connect as `name`; drained and closed on leaving. Raises UnavailableError where nothing answers."""
     client = Client()
+    bus = Bus(client)
 
     async def lost() -> None:
-        logger.warning("bus: connection lost, trying again")
+        if not client.is_closed:
+            logger.warning("bus: connection lost, trying again")
 
-    async def back() -> None:
-        logger.info("bus: connected again")
+    last_fault: list[Exception] = []
 
     async def failed(exc: Exception) -> None:
+        last_fault[:] = [exc]
         logger.debug("bus: %s", exc)
 
     try:
@@ -154,14 +182,15 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 connect_timeout=5,
                 ping_interval=5,
                 disconnected_cb=lost,
-                reconnected_cb=back,
+                reconnected_cb=bus._came_back,
                 error_cb=failed,
                 allow_reconnect=True,
             )
     except (nats.errors.Error, OSError, TimeoutError) as exc:
-        raise UnavailableError(f"bus: {address.url}: {exc or type(exc).__name__}") from exc
+        reason = next((str(each) for each in (*last_fault, exc) if str(each)), type(exc).__name__)
+        raise UnavailableError(f"bus: {address.url}: {reason}") from exc
     try:
-        yield Bus(client)
+        yield bus
     finally:
         with contextlib.suppress(nats.errors.Error, OSError, asyncio.CancelledError):
             await client.close()

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 _START_SECONDS = 10
 _STOP_SECONDS = 3
 _RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
+_SYNCS = (2, 10)
+"""The first version that can write state through to the disk, so that it survives a power cut."""
+_VERSION = re.compile(rb"v(\d+)\.(\d+)")
 _LISTENING = re.compile(r"Listening for client connections on (?P<host>\S+):(?P<port>\d+)")
 
 
@@ -42,6 +45,7 @@ class EmbeddedServer:
         self._dir = state_dir / "bus"
         self._port = 0
         self._password = ""
+        self._durable = False
         self._log: collections.deque[str] = collections.deque(maxlen=100)
         self.pid: int | None = None
         self.restarts = -1
@@ -55,6 +59,7 @@ class EmbeddedServer:
         """Keep the child alive; raises UnavailableError only when the first start fails."""
         executable = find_executable()
         await asyncio.to_thread(self._prepare)
+        self._durable = await _version(executable) >= _SYNCS
         while True:
             began = asyncio.get_running_loop().time()
             try:
@@ -80,12 +85,13 @@ class EmbeddedServer:
             self._port = int(remembered.read_text())
 
     def _configuration(self) -> str:
+        sync = ", sync_interval: always" if self._durable else ""
         return "\n".join(
             (
                 'host: "127.0.0.1"',
                 f"port: {self._port or -1}",
                 'server_name: "fanlight"',
-                f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB }}',
+                f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB{sync} }}',
                 f'authorization {{ user: "fanlight", password: "{self._password}" }}',
                 "max_payload: 1MB",
                 "",
@@ -96,7 +102,9 @@ class EmbeddedServer:
         file = self._dir / "nats.conf"
         file.touch(mode=0o600)
         file.write_text(self._configuration())
+        guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
         process = await asyncio.create_subprocess_exec(
+            *guard,
             executable,
             "--config",
             file,
@@ -141,6 +149,13 @@ class EmbeddedServer:
             self._log.append(line)
             if "[ERR]" in line or "[FTL]" in line:
                 logger.warning("nats-server: %s", line)
+
+
+async def _version(executable: Path) -> tuple[int, int]:
+    asked = await asyncio.create_subprocess_exec(executable, "--version", stdout=asyncio.subprocess.PIPE)
+    said, _ = await asked.communicate()
+    found = _VERSION.search(said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:

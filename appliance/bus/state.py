@@ -1,6 +1,8 @@
 """State that outlives every node: typed key-value buckets on JetStream."""
 
 import contextlib
+import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -8,62 +10,86 @@ import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from appliance.bus.connection import Bus
-from appliance.errors import ConflictError, NotFoundError, UnavailableError
+from appliance.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
 _TIMEOUT_SECONDS = 5
+_SNAPSHOT_SECONDS = 1.0
 _UPDATE_TRIES = 8
+_KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
 
 
 class Bucket(Generic[M]):
-    """One bucket of `model`s by key. Keys: letters, digits, `-`, `_`, `=`, `/`, `.`."""
+    """One bucket of `model`s by key: words of letters, digits, `-`, `_` and `=`, joined by `.` or `/`.
 
-    def __init__(self, store: KeyValue, model: type[M]) -> None:
+    Every call raises UnavailableError while the bus is away.
+    """
+
+    def __init__(self, bus: Bus, name: str, store: KeyValue, model: type[M]) -> None:
+        self._bus = bus
+        self._name = name
         self._store = store
         self._model = model
 
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M], *, replicas: int = 1) -> "Bucket[M]":
         """Open the bucket `name`, made at first use. Raises UnavailableError without JetStream."""
+        await bus.ready()
         context: JetStreamContext = bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with _unavailable(name):
             try:
                 store = await context.key_value(name)
             except nats.js.errors.BucketNotFoundError:
                 store = await context.create_key_value(bucket=name, history=1, replicas=replicas)
-        return cls(store, model)
+        return cls(bus, name, store, model)
 
     async def get(self, key: str) -> M:
         """Raises NotFoundError where there is no `key`."""
         return (await self._entry(key))[0]
 
     async def _entry(self, key: str) -> tuple[M, int]:
+        missing = NotFoundError(f"{self._model.__name__} {key!r} does not exist")
+        if not _KEY.fullmatch(key):
+            raise missing
+        await self._bus.ready()
         with _unavailable(key):
             try:
                 entry = await self._store.get(key)
-            except (nats.js.errors.KeyNotFoundError, nats.js.errors.InvalidKeyError):
-                raise NotFoundError(f"{self._model.__name__} {key!r} does not exist") from None
-        return self._model.model_validate_json(entry.value or b"{}"), entry.revision or 0
+            except nats.js.errors.KeyNotFoundError:
+                raise missing from None
+        try:
+            return self._model.model_validate_json(entry.value or b"{}"), entry.revision or 0
+        except ValidationError as exc:
+            raise UnavailableError(f"state: {self._name}/{key} is not readable: {exc}") from exc
 
     async def put(self, key: str, value: M) -> None:
-        """Write, whatever was there."""
+        """Write, whatever was there. Raises InvalidInputError for a bad key."""
+        await self._writable(key)
         with _unavailable(key):
             await self._store.put(key, value.model_dump_json().encode())
 
     async def create(self, key: str, value: M) -> None:
-        """Write a new key. Raises ConflictError where it exists."""
+        """Write a new key. Raises ConflictError where it exists, InvalidInputError for a bad key."""
+        await self._writable(key)
         with _unavailable(key):
             try:
                 await self._store.create(key, value.model_dump_json().encode())
             except nats.js.errors.KeyWrongLastSequenceError:
                 raise ConflictError(f"{self._model.__name__} {key!r} exists already") from None
 
+    async def _writable(self, key: str) -> None:
+        if not _KEY.fullmatch(key):
+            raise InvalidInputError(f"{self._model.__name__}: {key!r} cannot be a name here")
+        await self._bus.ready()
+
     async def update(self, key: str, change: Callable[[M], M]) -> M:
-        """Read, change and write back, again if somebody else wrote in between."""
+        """Read, change and write back, again if somebody else wrote in between. Raises NotFoundError."""
         for _ in range(_UPDATE_TRIES):
             old, revision = await self._entry(key)
             new = change(old)
@@ -78,32 +104,49 @@ class Bucket(Generic[M]):
         raise ConflictError(f"{self._model.__name__} {key!r} changes too fast")
 
     async def delete(self, key: str) -> None:
-        """Remove `key`; nothing happens where there is none."""
-        with _unavailable(key), contextlib.suppress(nats.js.errors.KeyNotFoundError):
-            await self._store.purge(key)
+        """Remove `key` without a trace; nothing happens where there is none."""
+        if not _KEY.fullmatch(key):
+            return
+        await self._bus.ready()
+        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+        with _unavailable(key):
+            await context.purge_stream(f"KV_{self._name}", subject=f"$KV.{self._name}.{key}")
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
-        """All entries as they stand now."""
-        with _unavailable("*"):
-            watcher = await self._store.watchall(ignore_deletes=True)
+        """All entries as they stand now; unreadable ones are logged and left out."""
+        for key, raw in (await self._snapshot()).items():
+            try:
+                yield key, self._model.model_validate_json(raw)
+            except ValidationError as exc:
+                logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
+
+    async def _snapshot(self) -> dict[str, bytes]:
+        for last_try in (False, False, True):
+            await self._bus.ready()
+            with _unavailable(self._name):
+                try:
+                    return await self._read_all()
+                except nats.errors.TimeoutError:
+                    # The end mark never comes where the last entry is deleted while it is on its way.
+                    if last_try:
+                        raise
+        raise AssertionError
+
+    async def _read_all(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        watcher = await self._store.watchall(ignore_deletes=True, inactive_threshold=_TIMEOUT_SECONDS)
         try:
-            while True:
-                with _unavailable("*"):
-                    entry = await watcher.updates(timeout=_TIMEOUT_SECONDS)  # type: ignore[no-untyped-call]
-                if entry is None:
-                    return
-                if entry.value:
-                    yield entry.key, self._model.model_validate_json(entry.value)
+            while entry := await watcher.updates(timeout=_SNAPSHOT_SECONDS):
+                found[entry.key] = entry.value or b""
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
-                await watcher.stop()  # type: ignore[no-untyped-call]
+                await watcher.stop()
+        return found
 
 
 @contextlib.contextmanager
 def _unavailable(what: str) -> Iterator[None]:
     try:
         yield
-    except (nats.js.errors.KeyNotFoundError, nats.js.errors.KeyWrongLastSequenceError):
-        raise
     except (nats.errors.Error, OSError, TimeoutError) as exc:
         raise UnavailableError(f"state: {what}: {exc or type(exc).__name__}") from exc

@@ -10,7 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.bus.messages import InstanceState, InstanceStats, Role, SessionStatus
+from appliance.bus.messages import Done as Done
+from appliance.bus.messages import InstanceState as InstanceState
+from appliance.bus.messages import InstanceStats as InstanceStats
+from appliance.bus.messages import Role as Role
+from appliance.bus.messages import SessionStatus as SessionStatus
+from appliance.bus.messages import ViewerStats as ViewerStats
 
 API_VERSION = 1
 """Raised whenever an older client could misread a newer daemon."""

@@ -46,8 +46,9 @@ class SourceInfo:
 class VideoSource(Protocol):
     """Captures and encodes until cancelled. One per rendition, shared by all of its viewers."""
 
-    info: SourceInfo
-    """Valid once `started` is set."""
+    @property
+    def info(self) -> SourceInfo:
+        """Valid once `started` is set."""
 
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         """Call `deliver` in the event loop for every frame, the first one a keyframe.

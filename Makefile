@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+DIR ?= dist/wheels
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## set up what is missing, then the daemon in the foreground
+	./install.sh --run
+
+.PHONY: check
+check: ## format, lint, types, import contracts, unit tests
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q -m unit
+
+.PHONY: test
+test: ## unit and integration tests: real servers, screens, encoders
+	$(BIN)/pytest -q -m "unit or integration"
+
+.PHONY: e2e
+e2e: ## real browsers, networks of their own, fresh and booted machines; needs root
+	$(BIN)/pytest -m e2e
+
+.PHONY: format
+format: ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
+.PHONY: lock
+lock: ## pin all dependencies by hash (needs uv)
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
+	printf '%s\n' 'hatchling>=1.27' editables setuptools cffi \
+		| $(COMPILE) --constraint requirements.lock - -o requirements-build.lock
+
+.PHONY: wheels
+wheels: ## fill DIR for `install.sh --offline DIR` on a machine of this kind
+	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
+		--require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
+		--require-hashes -r requirements.lock

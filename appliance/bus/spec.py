@@ -1,0 +1,60 @@
+"""What a streamer is told at birth: one JSON object on its standard input, never on its command line."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.bus.messages import IceServer, Screen
+
+Kind = Literal["x11", "wayland", "command", "camera", "file", "test-pattern"]
+
+
+class EncoderChoice(BaseModel):
+    """One step of the encoder ladder, best first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """`x264`, `libvpx`, `nvenc`, `vaapi`..."""
+    codec: Literal["H264", "VP8"]
+    backend: Literal["pyav", "pixelflux"]
+    hardware: bool = False
+    render_node: str = ""
+    reason: str = ""
+
+
+class StreamerSpec(BaseModel):
+    """Everything that one streamer process needs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance: str
+    session: str | None
+    application: str
+    kind: Kind
+    """`command` runs `command` in pixelflux's Wayland compositor inside the streamer."""
+    display: str = ""
+    """`:0` for x11; the socket's name or path for wayland."""
+    xauthority: str = ""
+    command: list[str] = []
+    env: dict[str, str] = {}
+    file: str = ""
+    screen: Screen = Screen()
+    encoders: list[EncoderChoice] = []
+    bitrate_kbps: int = Field(8000, ge=100)
+    audio: bool = True
+    audio_source: str = "auto"
+    pulse_server: str = ""
+    input: bool = True
+    clipboard: bool = True
+    ice_servers: list[IceServer] = []
+    udp_port: int = 0
+    external_address: str = ""
+    viewers_max: int = 100
+    message_bytes: int = 65536
+    bus_url: str = ""
+    bus_user: str = ""
+    bus_password: str = Field("", repr=False)
+    bus_credentials: str = ""
+    resumed: bool = False
+    """Started again after a crash: viewers wait to be offered once more."""

@@ -1,0 +1,208 @@
+"""The command line: verbs, their arguments, and the exit code of every error."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from appliance import __version__, paths
+from appliance.errors import FanlightError
+
+if TYPE_CHECKING:
+    from appliance.verbs.context import Context
+
+DONE, FAILED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = range(6)
+_INTERRUPTED = 130
+
+_EXIT_BY_CODE = {
+    "bad_config": USAGE,
+    "invalid": USAGE,
+    "not_found": NOT_FOUND,
+    "refused": REFUSED,
+    "unauthorized": REFUSED,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return _dispatch(args)
+    except FanlightError as exc:
+        print(f"fanlight: {exc}", file=sys.stderr)
+        return exit_code(exc)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout left; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def exit_code(error: FanlightError) -> int:
+    """The documented exit code of `error`."""
+    from appliance.control.client import ControlUnreachableError
+
+    return (
+        UNREACHABLE if isinstance(error, ControlUnreachableError) else _EXIT_BY_CODE.get(error.code, FAILED)
+    )
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    from appliance.verbs.context import Context
+
+    context = Context(
+        config_file=args.config,
+        state_dir=args.state_dir or paths.state_dir(),
+        runtime_dir=args.runtime_dir or paths.runtime_dir(),
+        json=args.json,
+    )
+    return verb(args.verb_at)(context, args)
+
+
+def verb(where: str) -> "Callable[[Context, argparse.Namespace], int]":
+    """The function at `module:name` of appliance.verbs; only this verb's libraries are loaded."""
+    module, _, name = where.partition(":")
+    found = getattr(importlib.import_module(f"appliance.verbs.{module}"), name)
+    return cast("Callable[[Context, argparse.Namespace], int]", found)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="fanlight",
+        description="The desktop of this machine in any browser on the network.",
+        epilog="exit codes: 0 done, 1 failed, 2 usage or bad configuration, 3 daemon not reachable, "
+        "4 not found, 5 refused",
+    )
+    top.add_argument("--version", action="version", version=f"fanlight {__version__}")
+    _global_options(top, default=None)
+    top.set_defaults(json=False)
+    anywhere = argparse.ArgumentParser(add_help=False)
+    _global_options(anywhere, default=argparse.SUPPRESS)
+    verbs = _Verbs(top.add_subparsers(metavar="VERB", required=True), anywhere)
+    _add_box_verbs(verbs)
+    _add_instance_verbs(verbs)
+    _add_people_verbs(verbs)
+    return top
+
+
+def _global_options(target: argparse.ArgumentParser, default: str | None) -> None:
+    group = target.add_argument_group("everywhere")
+    group.add_argument("--config", type=Path, metavar="FILE", default=default, help="configuration file")
+    group.add_argument(
+        "--state-dir", type=Path, metavar="DIR", default=default, help="keys, devices, accounts"
+    )
+    group.add_argument("--runtime-dir", type=Path, metavar="DIR", default=default, help="holds control.sock")
+    group.add_argument("--json", action="store_true", default=default, help="print JSON")
+
+
+class _Verbs:
+    """Adds verbs that all take the global options."""
+
+    def __init__(
+        self,
+        actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+        anywhere: argparse.ArgumentParser,
+    ) -> None:
+        self._actions = actions
+        self._anywhere = anywhere
+
+    def add(self, name: str, where: str, text: str) -> argparse.ArgumentParser:
+        """A verb that is done by `where`, a `module:function` of appliance.verbs."""
+        added = self._actions.add_parser(name, help=text, description=text, parents=[self._anywhere])
+        added.set_defaults(verb_at=where)
+        return added
+
+    def under(self, name: str, text: str) -> "_Verbs":
+        """A verb with verbs of its own."""
+        added = self._actions.add_parser(name, help=text, description=text, parents=[self._anywhere])
+        return _Verbs(added.add_subparsers(metavar="WHAT", required=True), self._anywhere)
+
+
+def _add_box_verbs(verbs: _Verbs) -> None:
+    verbs.add("run", "run:run", "the daemon, in the foreground")
+    verbs.add("status", "status:status", "health, encoder and why, instances, viewers")
+    tui = verbs.add("tui", "tui:tui", "the terminal UI, of this box or of another over ssh")
+    tui.add_argument("box", nargs="?", metavar="BOX", help="host name for ssh; default: this box")
+    tui.add_argument("--read-only", action="store_true", help="look, and change nothing")
+    discover = verbs.add("discover", "discover:discover", "boxes on the local network")
+    discover.add_argument("--timeout", type=_seconds, default=3.0, metavar="S", help="seconds (default 3)")
+    verbs.add("doctor", "checks:doctor", "prove every leg and print the fix for what fails")
+    verbs.add("check-config", "checks:check_config", "file, line, key and reason for every fault")
+
+
+def _add_instance_verbs(verbs: _Verbs) -> None:
+    verbs.add("apps", "instances:apps", "applications that can be launched")
+    launch = verbs.add("launch", "instances:launch", "start an application")
+    launch.add_argument("app", metavar="APP")
+    launch.add_argument("--size", type=_size, metavar="WxH")
+    launch.add_argument("--fps", type=_fps, metavar="N")
+    launch.add_argument("--no-streaming", action="store_true", help="without a session, for good")
+    verbs.add("instances", "instances:instances", "what runs")
+    stop = verbs.add("stop", "instances:stop", "stop an instance")
+    stop.add_argument("id", metavar="ID")
+
+
+def _add_people_verbs(verbs: _Verbs) -> None:
+    verbs.add("sessions", "viewers:sessions", "sessions and their state")
+    verbs.add("viewers", "viewers:viewers", "who is connected, and how well")
+    kick = verbs.add("kick", "viewers:kick", "disconnect a viewer")
+    kick.add_argument("id", metavar="ID")
+    share = verbs.add("share", "share:share", "a link straight into the stream, no PIN")
+    share.add_argument("instance", nargs="?", metavar="INSTANCE", help="default: the first that runs")
+    share.add_argument("--role", choices=("view", "control"), default="view")
+    share.add_argument(
+        "--expires", type=_duration, default=12 * 3600, metavar="D", help="1h, 30m, 7d (default 12h)"
+    )
+    verbs.add("pair", "share:pair", "a PIN that pairs one browser")
+    verbs.add("devices", "share:devices", "paired browsers")
+    unpair = verbs.add("unpair", "share:unpair", "forget a paired browser")
+    unpair.add_argument("id", metavar="ID")
+    accounts = verbs.under("account", "API accounts of the Anbox dialect")
+    create = accounts.add("create", "accounts:create", "make an account; its token is printed this once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("--expires", type=_duration, default=None, metavar="D", help="default: never")
+    accounts.add("list", "accounts:list_all", "all accounts")
+    delete = accounts.add("delete", "accounts:delete", "delete an account; its token ends at once")
+    delete.add_argument("name", metavar="NAME")
+
+
+def _duration(text: str) -> int:
+    from appliance.control.words import parse_duration
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+    if seconds < 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than a minute")
+    return seconds
+
+
+def _size(text: str) -> tuple[int, int]:
+    from appliance.control.words import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _fps(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 240):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 240")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from exc
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 3600 seconds")
+    return seconds

@@ -1,0 +1,316 @@
+"""The control socket: who may connect, what may be asked, and the stream of snapshots."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from appliance.control.access import Peer, admits, listening
+from appliance.control.schema import (
+    AccountParams,
+    Accounts,
+    AccountToken,
+    Devices,
+    Done,
+    IdParams,
+    Launched,
+    LaunchParams,
+    Logs,
+    LogsParams,
+    Model,
+    NameParams,
+    Pin,
+    RpcRequest,
+    Share,
+    ShareParams,
+    Snapshot,
+)
+from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, RefusedError
+
+logger = logging.getLogger(__name__)
+
+LINE_BYTES = 1 << 20
+_CONNECTIONS = 64
+_PERIOD_SECONDS = 0.5
+_COALESCE_SECONDS = 0.1
+_BACKLOG_BYTES = 256 * 1024
+_DRAIN_SECONDS = 10
+_HTTP = re.compile(rb"^[A-Z]+ \S+ HTTP/\d")
+
+# JSON-RPC 2.0, section 5.1; -32000 is the first of the codes left to the server.
+_PARSE, _INVALID_REQUEST, _NO_METHOD, _INVALID_PARAMS, _INTERNAL, _REFUSED_BY_US = (
+    -32700,
+    -32600,
+    -32601,
+    -32602,
+    -32603,
+    -32000,
+)
+
+
+class Controller(Protocol):
+    """What the daemon does for its control clients. Methods raise FanlightError leaves."""
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set by the daemon when the snapshot differs; cleared by the server."""
+
+    def snapshot(self) -> Snapshot:
+        """The whole state, from memory: it must be told even while the bus is away."""
+
+    def logs(self, after: int) -> Logs:
+        """Records after sequence number `after`."""
+
+    async def launch(self, params: LaunchParams) -> Launched:
+        """Start an application."""
+
+    async def stop(self, instance: str) -> None:
+        """Stop an instance."""
+
+    async def kick(self, viewer: str) -> None:
+        """Disconnect a viewer."""
+
+    async def keyframe(self, instance: str) -> None:
+        """Ask an instance's encoder for a keyframe."""
+
+    async def share(self, params: ShareParams) -> Share:
+        """Make a link."""
+
+    async def pair(self) -> Pin:
+        """Make a PIN."""
+
+    async def devices(self) -> Devices:
+        """List the paired browsers."""
+
+    async def unpair(self, device: str) -> None:
+        """Forget a paired browser."""
+
+    async def account_create(self, params: AccountParams) -> AccountToken:
+        """Make an API account."""
+
+    async def account_list(self) -> Accounts:
+        """List the API accounts."""
+
+    async def account_delete(self, name: str) -> None:
+        """Delete an API account."""
+
+
+class ControlServer:
+    """Serves `controller` on the unix socket `path`."""
+
+    def __init__(self, controller: Controller, path: Path) -> None:
+        self._controller = controller
+        self._path = path
+        self._methods = _methods(controller)
+        self._connections = 0
+        self._watchers: set[asyncio.StreamWriter] = set()
+        self._watched = asyncio.Event()
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Listen until cancelled. Raises ConflictError where another daemon listens already."""
+        with listening(self._path) as listener:
+            async with asyncio.TaskGroup() as group:
+
+                def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                    group.create_task(self._converse(reader, writer), name="control connection")
+
+                server = await asyncio.start_unix_server(accept, sock=listener, limit=LINE_BYTES)
+                try:
+                    started.set()
+                    await self._publish()
+                finally:
+                    server.close()
+
+    async def _publish(self) -> None:
+        """Push snapshots while somebody watches: at 2 Hz, and on change but never faster than 10 Hz."""
+        loop = asyncio.get_running_loop()
+        changed = self._controller.changed
+        while True:
+            await self._watched.wait()
+            pushed = loop.time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PERIOD_SECONDS):
+                    await changed.wait()
+            await asyncio.sleep(max(0.0, pushed + _COALESCE_SECONDS - loop.time()))
+            changed.clear()
+            try:
+                params = self._controller.snapshot().model_dump_json()
+            except Exception:
+                logger.exception("control: no snapshot")
+                await asyncio.sleep(_PERIOD_SECONDS)
+                continue
+            line = f'{{"jsonrpc":"2.0","method":"snapshot","params":{params}}}\n'.encode()
+            for writer in tuple(self._watchers):
+                self._push(writer, line)
+
+    def _push(self, writer: asyncio.StreamWriter, line: bytes) -> None:
+        if writer.transport.get_write_buffer_size() > _BACKLOG_BYTES:
+            logger.warning("control: disconnected a listener that does not read")
+            self._forget(writer)
+            writer.transport.abort()
+        elif not writer.is_closing():
+            writer.write(line)
+
+    def _forget(self, writer: asyncio.StreamWriter) -> None:
+        self._watchers.discard(writer)
+        if not self._watchers:
+            self._watched.clear()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            peer = Peer.of(writer.get_extra_info("socket"))
+            if not admits(peer):
+                logger.warning("control: refused uid %s (pid %s)", peer.uid, peer.pid)
+                raise RefusedError(f"uid {peer.uid} may not control this box: join the group fanlight")
+            if self._connections > _CONNECTIONS:
+                raise LimitExceededError(f"control: more than {_CONNECTIONS} connections")
+            while line := await _line(reader):
+                await self._answer(line, peer, writer)
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await writer.drain()
+        except FanlightError as exc:
+            writer.write(_fault(None, _REFUSED_BY_US, exc.code, str(exc)))
+        except (OSError, TimeoutError) as exc:
+            logger.debug("control: connection lost: %s", exc or type(exc).__name__)
+            writer.transport.abort()
+        finally:
+            self._connections -= 1
+            self._forget(writer)
+            writer.close()
+
+    async def _answer(self, line: bytes, peer: Peer, writer: asyncio.StreamWriter) -> None:
+        """Answer one line; JSON-RPC 2.0 wants no answer to a request without id."""
+        call_id: int | str | None = None
+        try:
+            body = json.loads(line)
+            if isinstance(body, dict) and isinstance(body.get("id"), int | str):
+                call_id = body["id"]
+            request = RpcRequest.model_validate(body)
+        except (ValueError, RecursionError) as exc:
+            number = _INVALID_REQUEST if isinstance(exc, ValidationError) else _PARSE
+            writer.write(_fault(call_id, number, InvalidInputError.code, _reason(exc)))
+            return
+        reply = await self._perform(request, peer)
+        if request.id is not None:
+            writer.write(reply)
+            if request.method == "watch":
+                self._watchers.add(writer)
+                self._watched.set()
+
+    async def _perform(self, request: RpcRequest, peer: Peer) -> bytes:
+        method = self._methods.get(request.method)
+        if method is None:
+            text = f"unknown method {request.method[:64]!r}"
+            return _fault(request.id, _NO_METHOD, InvalidInputError.code, text)
+        model, act = method
+        try:
+            params = model.model_validate(request.params)
+        except ValidationError as exc:
+            text = f"{request.method}: {_reason(exc)}"
+            return _fault(request.id, _INVALID_PARAMS, InvalidInputError.code, text)
+        try:
+            result = await act(params)
+        except FanlightError as exc:
+            return _fault(request.id, _REFUSED_BY_US, exc.code, str(exc))
+        except Exception:
+            logger.exception("control: %s failed", request.method)
+            return _fault(request.id, _INTERNAL, FanlightError.code, "internal error; the log has more")
+        if request.method in _CHANGING:
+            logger.info("control: %s by uid %s", request.method, peer.uid)
+        head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
+        return f"{head}{result.model_dump_json()}}}\n".encode()
+
+
+_CHANGING = frozenset(
+    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete"}
+)
+
+
+def _methods(
+    controller: Controller,
+) -> dict[str, tuple[type[Model], Callable[[Any], Awaitable[Model | Done]]]]:
+    """The whole API: what each method takes, and what it does."""
+
+    async def snapshot(_: Model) -> Snapshot:
+        return controller.snapshot()
+
+    async def logs(params: LogsParams) -> Logs:
+        return controller.logs(params.after)
+
+    async def stop(params: IdParams) -> Done:
+        await controller.stop(params.id)
+        return Done()
+
+    async def kick(params: IdParams) -> Done:
+        await controller.kick(params.id)
+        return Done()
+
+    async def keyframe(params: IdParams) -> Done:
+        await controller.keyframe(params.id)
+        return Done()
+
+    async def pair(_: Model) -> Pin:
+        return await controller.pair()
+
+    async def devices(_: Model) -> Devices:
+        return await controller.devices()
+
+    async def unpair(params: IdParams) -> Done:
+        await controller.unpair(params.id)
+        return Done()
+
+    async def account_list(_: Model) -> Accounts:
+        return await controller.account_list()
+
+    async def account_delete(params: NameParams) -> Done:
+        await controller.account_delete(params.name)
+        return Done()
+
+    return {
+        "snapshot": (Model, snapshot),
+        "watch": (Model, snapshot),
+        "logs": (LogsParams, logs),
+        "launch": (LaunchParams, controller.launch),
+        "stop": (IdParams, stop),
+        "kick": (IdParams, kick),
+        "keyframe": (IdParams, keyframe),
+        "share": (ShareParams, controller.share),
+        "pair": (Model, pair),
+        "devices": (Model, devices),
+        "unpair": (IdParams, unpair),
+        "account.create": (AccountParams, controller.account_create),
+        "account.list": (Model, account_list),
+        "account.delete": (NameParams, account_delete),
+    }
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """The next line; empty at the end. Raises InvalidInputError for what can never become a request."""
+    try:
+        line = await reader.readline()
+    except ValueError as exc:
+        raise InvalidInputError(f"control: a line longer than {LINE_BYTES} bytes") from exc
+    # A page in a browser must not smuggle a request in the body of its own.
+    if _HTTP.match(line):
+        raise RefusedError("control: this socket does not speak HTTP")
+    return line
+
+
+def _reason(exc: Exception) -> str:
+    if not isinstance(exc, ValidationError):
+        return f"not JSON: {exc}"
+    first = exc.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "request"
+    return f"{where}: {first['msg']}"
+
+
+def _fault(call_id: int | str | None, number: int, code: str, text: str) -> bytes:
+    error = {"code": number, "message": text, "data": {"code": code}}
+    return json.dumps({"jsonrpc": "2.0", "id": call_id, "error": error}).encode() + b"\n"

@@ -1,0 +1,263 @@
+"""What control clients see and may ask: the whole box in one snapshot, and a method for every verb."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from appliance import __version__
+from appliance.bus.connection import Bus
+from appliance.bus.messages import InstanceState, PeerEvent, Screen
+from appliance.bus.subjects import up
+from appliance.control.schema import (
+    Account,
+    AccountParams,
+    Accounts,
+    AccountToken,
+    Application,
+    Box,
+    Device,
+    Devices,
+    Health,
+    Instance,
+    Launched,
+    LaunchParams,
+    Logs,
+    Part,
+    Pin,
+    Problem,
+    Session,
+    Share,
+    ShareParams,
+    Snapshot,
+)
+from appliance.errors import FanlightError, InvalidInputError, NotFoundError
+from appliance.gateway.service import Gateway
+from appliance.instances.manager import Instance as RunningInstance
+from appliance.instances.manager import InstanceManager
+from appliance.logs import RingBuffer
+from appliance.machine import Machine
+
+logger = logging.getLogger(__name__)
+
+_SESSIONS_SECONDS = 1.0
+
+
+class BoxController:
+    """Implements the control API over the parts of the daemon."""
+
+    def __init__(
+        self,
+        *,
+        box_id: str,
+        name: str,
+        region: str,
+        bus: Callable[[], Bus],
+        gateway: Gateway,
+        instances: InstanceManager,
+        machine: Machine,
+        parts: Callable[[], Sequence[Part]],
+        problems: Callable[[], Sequence[Problem]],
+        records: RingBuffer,
+    ) -> None:
+        self._id = box_id
+        self._name = name
+        self._region = region
+        self._bus = bus
+        self._gateway = gateway
+        self._instances = instances
+        self._machine = machine
+        self._parts = parts
+        self._problems = problems
+        self._records = records
+        self._sessions: list[Session] = []
+        self._born = time.monotonic()
+        self._changed = asyncio.Event()
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when the snapshot differs."""
+        return self._changed
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Keep the list of sessions at hand, so that a snapshot needs no bus."""
+        started.set()
+        while True:
+            try:
+                sessions = [
+                    Session(
+                        id=each.id,
+                        application=each.app,
+                        status=each.status,
+                        message=each.status_message,
+                        instance=each.instance,
+                        viewers=self._viewers(each.id),
+                    )
+                    for each in await self._gateway.sessions()
+                ]
+            except FanlightError as exc:
+                logger.debug("sessions not known: %s", exc)
+            else:
+                if sessions != self._sessions:
+                    self._sessions = sessions
+                    self._changed.set()
+            await asyncio.sleep(_SESSIONS_SECONDS)
+
+    def snapshot(self) -> Snapshot:
+        """Everything, from memory."""
+        instances = [_instance(each) for each in self._instances.instances.values()]
+        problems = [*self._problems(), *_instance_problems(instances)]
+        return Snapshot(
+            box=Box(
+                id=self._id,
+                name=self._name,
+                region=self._region,
+                version=__version__,
+                health=_health(instances, problems),
+                uptime_s=time.monotonic() - self._born,
+                urls=self._gateway.urls(),
+                fingerprint=self._gateway.fingerprint,
+                hostname=socket.gethostname(),
+            ),
+            parts=list(self._parts()),
+            problems=problems,
+            hardware=self._machine.hardware(),
+            applications=[
+                Application(name=each.name, kind=each.kind, autostart=each.autostart)
+                for each in self._instances.applications()
+            ],
+            instances=instances,
+            sessions=self._sessions,
+        )
+
+    def logs(self, after: int) -> Logs:
+        """Records after sequence number `after`."""
+        return self._records.after(after)
+
+    async def launch(self, params: LaunchParams) -> Launched:
+        """Start an application; what is not said is as configured."""
+        screen = None
+        if params.width or params.height or params.fps:
+            sizes = {"width": params.width, "height": params.height, "fps": params.fps}
+            screen = Screen(**{key: value for key, value in sizes.items() if value})
+            if bool(params.width) != bool(params.height):
+                raise InvalidInputError("a size needs both width and height")
+        instance = await self._instances.launch(params.application, screen=screen, streaming=params.streaming)
+        return Launched(instance=instance.id, session=instance.session)
+
+    async def stop(self, instance: str) -> None:
+        """Stop an instance, named by id, session or application."""
+        await self._instances.stop(instance, "stopped on the box")
+
+    async def kick(self, viewer: str) -> None:
+        """Disconnect a viewer. Raises NotFoundError."""
+        for each in self._instances.instances.values():
+            if each.stats and each.session and any(peer.id == viewer for peer in each.stats.viewers):
+                event = PeerEvent(kind="kick", peer=viewer, text="disconnected on the box")
+                await self._bus().publish(up(each.session), event)
+                return
+        raise NotFoundError(f"no viewer {viewer!r} is connected")
+
+    async def keyframe(self, instance: str) -> None:
+        """Ask an instance's encoder for a keyframe."""
+        raise NotFoundError(f"no keyframe for {instance!r}")
+
+    async def share(self, params: ShareParams) -> Share:
+        """A link into the named instance, or the only one."""
+        session = self._share_session(params.instance)
+        made = await self._gateway.share(session, params.role, params.expires_s)
+        return Share(id=made.id, url=made.url, role=params.role, expires_at=made.expires_at)
+
+    def _share_session(self, wanted: str | None) -> str:
+        if wanted:
+            instance = self._instances.find(wanted)
+        else:
+            streaming = [each for each in self._instances.instances.values() if each.session]
+            if not streaming:
+                raise NotFoundError("nothing is streamed: launch an application first")
+            instance = streaming[0]
+        if not instance.session:
+            raise InvalidInputError(f"instance {instance.id} was launched without streaming")
+        return instance.session
+
+    async def pair(self) -> Pin:
+        """A new PIN; the one before it is void."""
+        pin, expires_at = await self._gateway.new_pin()
+        return Pin(pin=pin, expires_at=expires_at, url=self._gateway.url)
+
+    async def devices(self) -> Devices:
+        """The paired browsers."""
+        return Devices(
+            devices=[
+                Device(
+                    id=each.id,
+                    name=each.name,
+                    role=each.role,
+                    paired_at=each.paired_at,
+                    last_seen=each.last_seen,
+                )
+                for each in await self._gateway.devices()
+            ]
+        )
+
+    async def unpair(self, device: str) -> None:
+        """Forget a paired browser and end what it watches."""
+        await self._gateway.unpair(device)
+
+    async def account_create(self, params: AccountParams) -> AccountToken:
+        """An API account with a new token."""
+        token = await self._gateway.create_account(params.name, params.expires_s)
+        return AccountToken(name=params.name, token=token)
+
+    async def account_list(self) -> Accounts:
+        """The API accounts."""
+        return Accounts(
+            accounts=[
+                Account(name=each.name, created_at=each.created_at, expires_at=each.expires_at)
+                for each in await self._gateway.accounts()
+            ]
+        )
+
+    async def account_delete(self, name: str) -> None:
+        """Delete an API account; its token is void at once."""
+        await self._gateway.delete_account(name)
+
+    def _viewers(self, session: str) -> int:
+        for each in self._instances.instances.values():
+            if each.session == session and each.stats:
+                return len(each.stats.viewers)
+        return 0
+
+
+def _instance(running: RunningInstance) -> Instance:
+    return Instance(
+        id=running.id,
+        application=running.application.name,
+        state=running.state,
+        session=running.session,
+        detail=running.detail,
+        restarts=running.supervisor.restarts if running.supervisor else 0,
+        uptime_s=time.monotonic() - running.since,
+        stats=running.stats,
+    )
+
+
+def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:
+    found = []
+    for each in instances:
+        if each.state is InstanceState.STARTED and each.detail:
+            found.append(Problem(severity="error", what=f"{each.application}: {each.detail}"))
+        if each.stats and each.stats.problem:
+            found.append(Problem(severity="error", what=f"{each.application}: {each.stats.problem}"))
+        if each.stats and each.stats.software_fallback:
+            what = f"{each.application} encodes in software: {each.stats.encoder_reason}"
+            found.append(Problem(severity="warning", what=what, fix="fanlight doctor"))
+    return found
+
+
+def _health(instances: Sequence[Instance], problems: Sequence[Problem]) -> Health:
+    if any(each.severity == "error" for each in problems):
+        return "degraded"
+    watched = any(each.stats and each.stats.viewers for each in instances)
+    return "live" if watched else "idle"

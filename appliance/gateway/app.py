@@ -1,0 +1,219 @@
+"""The aiohttp application: errors, limits, origins and who calls, before any route is reached."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ValidationError
+
+from appliance.errors import (
+    FanlightError,
+    InvalidInputError,
+    LimitExceededError,
+    RefusedError,
+    UnauthorizedError,
+)
+from appliance.gateway.accounts import token_of
+from appliance.gateway.context import Context, origin_of
+from appliance.gateway.envelope import failure, status_of
+from appliance.gateway.limits import RateLimit, caller_of
+from appliance.gateway.tokens import Principal
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+H = TypeVar("H", bound=Callable[..., Any])
+B = TypeVar("B", bound=BaseModel)
+
+DEVICE_COOKIE = "fanlight_device"
+GUEST_COOKIE = "fanlight_guest"
+CALLER: web.RequestKey[Principal] = web.RequestKey("caller", Principal)
+_BODY_BYTES = 65536
+_BURST_SECONDS = 4
+_API = "/1.0"
+_PAGE = "/fanlight/"
+_CORS_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
+_CORS_HEADERS = "Accept, Authorization, Content-Type"
+_CORS_SECONDS = "600"
+
+
+def public(handler: H) -> H:
+    """Mark a handler that anybody may call: it looks after itself."""
+    handler.__dict__["public"] = True
+    return handler
+
+
+def ticketed(handler: H) -> H:
+    """Mark a handler whose URL is the credential: who calls and from where does not matter."""
+    handler.__dict__["ticketed"] = True
+    return public(handler)
+
+
+def build(context: Context, *routes: list[web.RouteDef]) -> web.Application:
+    """The application with everything that guards the routes."""
+    doors = Doors(context)
+    app = web.Application(
+        middlewares=[doors.answer_errors, doors.limit_rate, doors.check_origin, doors.know_caller],
+        client_max_size=_BODY_BYTES,
+    )
+    for group in routes:
+        app.add_routes(group)
+    return app
+
+
+async def body(request: web.Request, model: type[B]) -> B:
+    """The JSON body as `model`; an empty one counts as `{}`. Raises InvalidInputError."""
+    raw = await request.text()
+    try:
+        data = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError):
+        raise InvalidInputError("the body is not JSON") from None
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidInputError(f"{where}: {first['msg']}") from None
+
+
+class Doors:
+    """The middlewares, outermost first."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        rate = context.config.limits.requests_per_second
+        self._rate = RateLimit(rate, rate * _BURST_SECONDS)
+        self._origins = set(context.config.gateway.allowed_origins)
+
+    @web.middleware
+    async def answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except FanlightError as exc:
+            status = status_of(exc, conflict=400 if request.path.startswith(_API) else 409)
+            response = self._failed(request, status, str(exc))
+        except web.HTTPException as exc:
+            response = self._failed(request, exc.status, exc.reason)
+            if allowed := exc.headers.get(hdrs.ALLOW):
+                response.headers[hdrs.ALLOW] = allowed
+        except Exception:
+            logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
+            response = self._failed(request, 500, "internal error")
+        self._context.metrics.requests.labels(request.method, response.status).inc()
+        return response
+
+    def _failed(self, request: web.Request, status: int, text: str) -> web.StreamResponse:
+        """The error, readable for the page that may read our answers."""
+        logger.log(
+            logging.INFO if status >= 500 else logging.DEBUG,
+            "%s %s from %s: %d %s",
+            request.method,
+            request.rel_url.raw_path,
+            request.remote,
+            status,
+            text,
+        )
+        response = failure(status, text)
+        self._allow(request, response)
+        return response
+
+    @web.middleware
+    async def limit_rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._rate.allows(caller_of(request.remote)):
+            self._context.metrics.refused.labels("rate").inc()
+            raise LimitExceededError("too many requests: slow down")
+        return await handler(request)
+
+    @web.middleware
+    async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Pages of others reach only /1.0, where no cookie counts and where the operator lets them."""
+        if same_origin(request):
+            return await handler(request)
+        origin = request.headers[hdrs.ORIGIN]
+        api = request.path.startswith(_API) and self._allowed(origin)
+        if not (api or _carries_ticket(request)):
+            self._context.metrics.refused.labels("origin").inc()
+            raise RefusedError("this page is of another origin and may not call the gateway")
+        preflight = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        if request.method == hdrs.METH_OPTIONS and preflight:
+            response: web.StreamResponse = web.Response(status=204)
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _CORS_METHODS
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _CORS_HEADERS
+            response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _CORS_SECONDS
+        else:
+            response = await handler(request)
+        if not response.prepared:
+            self._allow(request, response)
+        return response
+
+    def _allowed(self, origin: str) -> bool:
+        return "*" in self._origins or origin in self._origins
+
+    def _allow(self, request: web.Request, response: web.StreamResponse) -> None:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin and request.path.startswith(_API) and self._allowed(origin):
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+
+    @web.middleware
+    async def know_caller(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Set `request[CALLER]`; without one, only public handlers are reached."""
+        caller = None
+        try:
+            caller = await self._caller(request)
+        except UnauthorizedError:
+            if not _is_public(request):
+                raise
+        if caller is not None:
+            request[CALLER] = caller
+        return await handler(request)
+
+    async def _caller(self, request: web.Request) -> Principal | None:
+        if request.path.startswith(_API):
+            if token := token_of(request.headers, request.query):
+                return await self._context.accounts.authenticate(token)
+            if not _is_public(request):
+                raise UnauthorizedError("an API token is needed: `Authorization: macaroon root=<token>`")
+        elif request.path.startswith(_PAGE):
+            return await self._page_caller(request)
+        return None
+
+    async def _page_caller(self, request: web.Request) -> Principal:
+        """The paired device, else the guest of a share link. Raises UnauthorizedError."""
+        token, share = request.cookies.get(DEVICE_COOKIE), request.cookies.get(GUEST_COOKIE)
+        if token:
+            try:
+                return await self._context.devices.authenticate(token)
+            except UnauthorizedError:
+                if not share:
+                    raise
+        if share:
+            return await self._context.shares.authenticate(share)
+        raise UnauthorizedError("this browser is not paired")
+
+
+def same_origin(request: web.Request) -> bool:
+    """Whether the page that calls, if one does, came from this gateway."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is None or _parts(origin) == _parts(origin_of(request))
+
+
+def _is_public(request: web.Request) -> bool:
+    return bool(getattr(request.match_info.handler, "public", False))
+
+
+def _carries_ticket(request: web.Request) -> bool:
+    """A WebSocket or `connect` URL is a credential of its own and may be handed to any page."""
+    return getattr(request.match_info.handler, "ticketed", False)
+
+
+def _parts(origin: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port, equal for all spellings of one origin."""
+    split = urlsplit(origin)
+    try:
+        return split.scheme, split.hostname, split.port or {"http": 80, "https": 443}.get(split.scheme)
+    except ValueError:
+        return "", None, None

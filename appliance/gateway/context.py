@@ -1,0 +1,121 @@
+"""What the routes work with: the gateway's state, its secrets and its view of the boxes."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from appliance.bus.connection import Bus
+from appliance.bus.messages import IceServer, Screen
+from appliance.bus.state import Bucket
+from appliance.config import Config
+from appliance.errors import UnauthorizedError
+from appliance.gateway.accounts import AccountRecord, Accounts
+from appliance.gateway.devices import DeviceRecord, Devices
+from appliance.gateway.ice import ice_servers
+from appliance.gateway.metrics import Metrics
+from appliance.gateway.pins import PinBook, Pins
+from appliance.gateway.registry import Registry
+from appliance.gateway.sessions import SessionRecord, Sessions
+from appliance.gateway.shares import ShareRecord, Shares
+from appliance.gateway.tickets import KeyRecord, Ticket, Tickets, shared_key
+from appliance.gateway.tokens import Principal
+from appliance.gateway.viewers import Viewers
+
+_CLUSTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Made once the bus is there; shared by all routes."""
+
+    config: Config
+    bus: Bus
+    registry: Registry
+    sessions: Sessions
+    accounts: Accounts
+    devices: Devices
+    pins: Pins
+    shares: Shares
+    tickets: Tickets
+    viewers: Viewers
+    metrics: Metrics
+
+    @classmethod
+    async def open(cls, config: Config, bus: Bus) -> "Context":
+        """Open all buckets. Raises UnavailableError without JetStream."""
+        copies = _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
+        keys = await Bucket.open(bus, "keys", KeyRecord, replicas=copies)
+        registry = Registry()
+        return cls(
+            config=config,
+            bus=bus,
+            registry=registry,
+            sessions=Sessions(
+                await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry
+            ),
+            accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord, replicas=copies)),
+            devices=Devices(await Bucket.open(bus, "devices", DeviceRecord, replicas=copies)),
+            pins=Pins(
+                await Bucket.open(bus, "pins", PinBook, replicas=copies), await shared_key(keys, "pins")
+            ),
+            shares=Shares(await Bucket.open(bus, "shares", ShareRecord, replicas=copies)),
+            tickets=Tickets(await shared_key(keys, "tickets")),
+            viewers=Viewers(bus),
+            metrics=Metrics(),
+        )
+
+    def invite(
+        self,
+        request: web.Request,
+        session: str,
+        principal: Principal,
+        *,
+        exclusive: bool,
+        page: bool = False,
+        screen: Screen | None = None,
+    ) -> tuple[str, list[dict[str, object]]]:
+        """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
+        servers = ice_servers(self.config.ice, session)
+        token = self.tickets.issue(
+            Ticket(
+                session=session,
+                owner_kind=principal.kind,
+                owner=principal.id,
+                label=principal.label,
+                role=principal.role,
+                exclusive=exclusive,
+                page=page,
+                screen=screen,
+                ice_servers=tuple(servers),
+            )
+        )
+        return self.socket_url(request, session, "slave", token), ice_json(servers)
+
+    @staticmethod
+    def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:
+        """Where `socket` of `session` is, in the spelling of the Anbox dialect."""
+        base = origin_of(request).replace("http", "ws", 1)
+        return f"{base}/1.0/sessions/{session}/sockets/{socket}?token={token}"
+
+    async def owner_of(self, ticket: Ticket) -> Principal:
+        """Who holds `ticket`, if that is still somebody. Raises UnauthorizedError."""
+        if ticket.owner_kind == "account":
+            return await self.accounts.find(ticket.owner)
+        if ticket.owner_kind == "device":
+            return await self.devices.find(ticket.owner)
+        if ticket.owner_kind == "share":
+            return await self.shares.find(ticket.owner)
+        raise UnauthorizedError("the token of this URL is not valid")
+
+
+def ice_json(servers: list[IceServer]) -> list[dict[str, object]]:
+    """`stun_servers` of the Anbox dialect: always a list."""
+    return [each.model_dump() for each in servers]
+
+
+def origin_of(request: web.Request) -> str:
+    """The origin under which the client reached us; a proxy on this machine may have ended its TLS."""
+    scheme = request.scheme
+    if request.remote in ("127.0.0.1", "::1"):
+        scheme = "https" if request.headers.get("X-Forwarded-Proto") == "https" else scheme
+    return f"{scheme}://{request.host}"

@@ -1,0 +1,87 @@
+"""The boxes: what agents announced last, and which of them can host an application."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.bus.connection import Bus
+from appliance.bus.messages import AgentAnnounce, InstanceInfo
+from appliance.bus.subjects import ANNOUNCE_ALL
+
+FRESH_SECONDS = 6.0
+"""Three periods of the heartbeat: an agent that is silent for longer gets no new sessions."""
+_FORGET_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Heard:
+    announce: AgentAnnounce
+    at: float
+
+
+class Registry:
+    """Fed by heartbeats; every gateway node has its own, and all hear the same."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard: dict[str, _Heard] = {}
+
+    async def follow(self, bus: Bus) -> None:
+        """Listen to announces until cancelled."""
+        async with bus.subscribe(ANNOUNCE_ALL, AgentAnnounce) as announces:
+            async for _, announce in announces:
+                self.hear(announce)
+
+    def hear(self, announce: AgentAnnounce) -> None:
+        """Note one heartbeat, or a goodbye."""
+        now = self._clock()
+        if announce.leaving:
+            self._heard.pop(announce.id, None)
+        else:
+            self._heard[announce.id] = _Heard(announce, now)
+        self._heard = {key: each for key, each in self._heard.items() if now - each.at < _FORGET_SECONDS}
+
+    def agents(self) -> list[AgentAnnounce]:
+        """Agents that answer."""
+        now = self._clock()
+        return [each.announce for each in self._heard.values() if now - each.at < FRESH_SECONDS]
+
+    def agent(self, name: str) -> AgentAnnounce | None:
+        """The agent if it answers."""
+        return next((each for each in self.agents() if each.id == name), None)
+
+    def unresponsive(self) -> int:
+        """How many agents fell silent without a goodbye."""
+        return len(self._heard) - len(self.agents())
+
+    def candidates(self, application: str, region: str = "") -> list[AgentAnnounce]:
+        """Agents that can launch `application`, the best first: free slots, then load."""
+        able = [
+            each
+            for each in self.agents()
+            if each.slots_free > 0
+            and region in ("", each.region)
+            and any(known.name == application for known in each.applications)
+        ]
+        return sorted(able, key=lambda each: (-each.slots_free, each.load, each.id))
+
+    def applications(self) -> list[str]:
+        """What can be launched somewhere."""
+        return sorted({known.name for each in self.agents() for known in each.applications})
+
+    def regions(self) -> list[str]:
+        """Where agents are."""
+        return sorted({each.region for each in self.agents() if each.region})
+
+    def instance_of(self, session: str) -> InstanceInfo | None:
+        """The instance that announces itself as that of `session`."""
+        told = self.told_of(session)
+        return told[0] if told and self._clock() - told[1] < FRESH_SECONDS else None
+
+    def told_of(self, session: str) -> tuple[InstanceInfo, float] | None:
+        """The instance of `session`, and when its agent announced it last."""
+        for heard in self._heard.values():
+            for instance in heard.announce.instances:
+                if instance.session == session:
+                    return instance, heard.at
+        return None

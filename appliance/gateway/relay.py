@@ -1,0 +1,209 @@
+"""One signaling socket and the streamer of its session. Text goes through in order, unread."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from appliance.bus.connection import Bus
+from appliance.bus.messages import Done, PeerEvent, PeerReply, SessionState, StreamerHello
+from appliance.bus.subjects import down, hello, state, up
+from appliance.errors import FanlightError, UnavailableError
+from appliance.gateway.limits import RateLimit
+from appliance.gateway.metrics import Metrics
+from appliance.gateway.sessions import ENDED
+from appliance.signaling import anbox
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+_HELD = 128
+_BURST = 4
+_OPEN_SECONDS = 3.0
+_RETRY_SECONDS = 1.0
+STREAMER_PATIENCE_SECONDS = 30.0
+BUS_PATIENCE_SECONDS = 10.0
+
+
+class Relay:
+    """Lives as long as the socket. The bus and the streamer may come and go meanwhile."""
+
+    def __init__(
+        self,
+        ws: web.WebSocketResponse,
+        bus: Bus,
+        session: str,
+        opening: PeerEvent,
+        metrics: Metrics,
+        *,
+        page: bool,
+        message_bytes: int,
+        messages_per_second: float,
+    ) -> None:
+        self._ws = ws
+        self._bus = bus
+        self.session = session
+        self.peer = opening.peer
+        self._opening = opening
+        self._metrics = metrics
+        self._page = page
+        self._message_bytes = message_bytes
+        self._rate = RateLimit(messages_per_second, messages_per_second * _BURST)
+        self._held: deque[tuple[float, str]] = deque()
+        self._wake = asyncio.Event()
+        self._reopen = False
+
+    async def run(self) -> None:
+        """Relay until the socket closes or is ended."""
+        async with (
+            self._bus.subscribe(down(self.session, self.peer), PeerReply) as replies,
+            self._bus.subscribe(hello(self.session), StreamerHello) as hellos,
+            self._bus.subscribe(state(self.session), SessionState) as states,
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [
+                group.create_task(each)
+                for each in (
+                    self._pass_down(replies),
+                    self._watch_streamer(hellos),
+                    self._watch_bus(),
+                    self._watch_session(states),
+                    self._pass_up(),
+                )
+            ]
+            try:
+                await self._read()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                with contextlib.suppress(UnavailableError):
+                    await self._bus.publish(up(self.session), PeerEvent(kind="close", peer=self.peer))
+
+    async def end(self, reason: str) -> None:
+        """Tell the client that it is over, and close."""
+        await self._say(anbox.end(reason) if self._page else anbox.error(reason))
+        await self._ws.close(code=WSCloseCode.GOING_AWAY, message=reason.encode()[:120])
+
+    async def close(self) -> None:
+        """Close without a word: the client comes back by itself."""
+        await self._ws.close(code=WSCloseCode.GOING_AWAY)
+
+    async def _refuse(self, reason: str, code: WSCloseCode) -> None:
+        logger.info("session %s: socket of %s closed: %s", self.session, self.peer, reason)
+        self._metrics.refused.labels("socket").inc()
+        await self._say(anbox.error(reason))
+        await self._ws.close(code=code, message=reason.encode()[:120])
+
+    async def _say(self, text: str) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self._ws.send_str(text)
+
+    async def _read(self) -> None:
+        async for message in self._ws:
+            if message.type is not WSMsgType.TEXT:
+                return await self._refuse("only text messages are understood", WSCloseCode.UNSUPPORTED_DATA)
+            text: str = message.data
+            if len(text.encode()) > self._message_bytes:
+                return await self._refuse(
+                    f"a message may have {self._message_bytes} bytes", WSCloseCode.MESSAGE_TOO_BIG
+                )
+            if not self._rate.allows() or len(self._held) >= _HELD:
+                return await self._refuse("too many messages", WSCloseCode.POLICY_VIOLATION)
+            self._held.append((time.monotonic(), text))
+            self._wake.set()
+        return None
+
+    async def _pass_down(self, replies: AsyncIterator[tuple[str, PeerReply]]) -> None:
+        async for _, reply in replies:
+            if reply.text:
+                await self._say(reply.text)
+                self._metrics.relayed.labels("down").inc()
+            if reply.kind == "close":
+                await self._ws.close()
+
+    async def _watch_streamer(self, hellos: AsyncIterator[tuple[str, StreamerHello]]) -> None:
+        async for _ in hellos:
+            self._open_again()
+
+    async def _watch_bus(self) -> None:
+        epoch = self._bus.epoch
+        while True:
+            epoch = await self._bus.reconnected(epoch)
+            self._open_again()
+
+    def _open_again(self) -> None:
+        self._reopen = True
+        self._wake.set()
+
+    async def _watch_session(self, states: AsyncIterator[tuple[str, SessionState]]) -> None:
+        async for _, news in states:
+            if news.status in ENDED:
+                await self.end(news.message or f"the session is {news.status}")
+
+    async def _pass_up(self) -> None:
+        opening = self._opening
+        while await self._open(opening):
+            opening = self._opening.model_copy(update={"resumed": True})
+            await self._forward()
+
+    async def _forward(self) -> None:
+        """Publish what the client says until the streamer must be asked anew."""
+        while True:
+            self._wake.clear()
+            while self._held and not self._reopen and self._bus.connected:
+                event = PeerEvent(kind="message", peer=self.peer, text=self._held[0][1])
+                try:
+                    await self._bus.publish(up(self.session), event)
+                except UnavailableError as exc:
+                    logger.info("session %s: message of %s not relayed: %s", self.session, self.peer, exc)
+                    await self._say(anbox.error("the message could not be relayed"))
+                self._held.popleft()
+                self._metrics.relayed.labels("up").inc()
+            if self._reopen or (self._held and not self._bus.connected):
+                return
+            await self._wake.wait()
+
+    async def _open(self, opening: PeerEvent) -> bool:
+        """Have the streamer know this peer, however long it takes; False where it is over."""
+        began, told = time.monotonic(), False
+        while True:
+            self._reopen = False
+            try:
+                await self._bus.request(up(self.session), opening, Done, timeout_s=_OPEN_SECONDS)
+            except UnavailableError:
+                if self._page and not told:
+                    await self._say(anbox.wait(self._why()))
+                    told = True
+            except FanlightError as exc:
+                await self._refuse(str(exc), WSCloseCode.POLICY_VIOLATION)
+                return False
+            else:
+                return True
+            if not opening.resumed and time.monotonic() - began > STREAMER_PATIENCE_SECONDS:
+                await self._refuse(self._why(), WSCloseCode.TRY_AGAIN_LATER)
+                return False
+            await self._give_up_on_old()
+            await self._pause()
+
+    def _why(self) -> str:
+        if not self._bus.connected:
+            return "the gateway has lost its connection to the box"
+        return "the application does not answer yet"
+
+    async def _give_up_on_old(self) -> None:
+        patience = STREAMER_PATIENCE_SECONDS if self._bus.connected else BUS_PATIENCE_SECONDS
+        if self._held and time.monotonic() - self._held[0][0] > patience:
+            self._held.clear()
+            await self._say(anbox.error(self._why()))
+
+    async def _pause(self) -> None:
+        """Until a streamer says hello or the bus is back, but not for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RETRY_SECONDS):
+                while not self._reopen:
+                    self._wake.clear()
+                    await self._wake.wait()

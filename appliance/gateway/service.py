@@ -1,0 +1,214 @@
+"""The gateway as a service of the daemon, and what the control socket asks of it."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+
+from appliance.bus.connection import Bus
+from appliance.bus.messages import Role
+from appliance.config import Config
+from appliance.errors import ConflictError, UnavailableError
+from appliance.gateway.accounts import AccountRecord
+from appliance.gateway.addresses import authority, hostname, is_wildcard
+from appliance.gateway.app import build
+from appliance.gateway.context import Context
+from appliance.gateway.devices import DeviceRecord
+from appliance.gateway.routes_anbox import AnboxRoutes
+from appliance.gateway.routes_fanlight import FanlightRoutes
+from appliance.gateway.routes_ops import OpsRoutes
+from appliance.gateway.routes_shares import ShareRoutes
+from appliance.gateway.routes_sockets import SocketRoutes
+from appliance.gateway.sessions import SessionRecord
+from appliance.gateway.static import StaticFiles
+from appliance.gateway.tls import Tls
+from appliance.gateway.watch import LOST_SECONDS, Watch
+
+logger = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 1.0
+
+
+class ShareLink(NamedTuple):
+    """A link into one session, and the unix time when it ends."""
+
+    id: str
+    url: str
+    expires_at: int
+
+
+class Gateway:
+    """The door for clients. Every method may raise UnavailableError: before it serves, or without the bus."""
+
+    def __init__(
+        self,
+        config: Config,
+        state_dir: Path,
+        bus: Callable[[], Bus],
+        *,
+        lost_s: float = LOST_SECONDS,
+    ) -> None:
+        self._config = config
+        self._bus = bus
+        self._lost_s = lost_s
+        self._tls = Tls(config.tls, state_dir, config.box.name)
+        self._state: Context | None = None
+        self._port = config.gateway.address[1]
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Open the door and keep it open. Raises UnavailableError where the port is taken."""
+        bus = self._bus()
+        await self._tls.open()
+        self._state = context = await Context.open(self._config, bus)
+        watch = Watch(context.sessions, context.shares, context.registry, bus, lost_s=self._lost_s)
+        answering = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(context.registry.follow(bus))
+                group.create_task(context.viewers.follow())
+                group.create_task(context.sessions.serve(answering))
+                group.create_task(watch.serve())
+                group.create_task(self._tls.keep())
+                await answering.wait()
+                async with self._listening(context):
+                    logger.info("gateway serves %s", self.url)
+                    started.set()
+                    await asyncio.get_running_loop().create_future()
+        finally:
+            self._state = None
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, context: Context) -> AsyncIterator[None]:
+        files = await asyncio.to_thread(StaticFiles)
+        app = build(
+            context,
+            AnboxRoutes(context).routes(),
+            ShareRoutes(context).routes(),
+            SocketRoutes(context).routes(),
+            FanlightRoutes(context).routes(),
+            OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
+            files.routes(),
+        )
+        app.on_shutdown.append(lambda _: _close_sockets(context))
+        runner = web.AppRunner(
+            app, access_log=None, logger=_ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+        )
+        await runner.setup()
+        host, port = self._config.gateway.address
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=self._tls.context).start()
+            self._port = runner.addresses[0][1]
+            yield
+        except OSError as exc:
+            raise UnavailableError(_why_not(host, port, exc)) from exc
+        finally:
+            await runner.cleanup()
+
+    @property
+    def _context(self) -> Context:
+        if self._state is None:
+            raise UnavailableError("the gateway does not serve yet")
+        return self._state
+
+    @property
+    def serving(self) -> bool:
+        """Whether clients are answered right now."""
+        return self._state is not None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is listened on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The best address of the viewer page."""
+        return self.urls()[0]
+
+    def urls(self) -> list[str]:
+        """All addresses of the viewer page, the best one first."""
+        scheme = "http" if self._config.tls.mode == "off" else "https"
+        host = self._config.gateway.address[0]
+        hosts = [host]
+        if is_wildcard(host):
+            found = [each for each in self._tls.addresses if ":" in host or ":" not in each]
+            hosts = [*found[:1], f"{hostname()}.local", *found[1:]]
+        return [f"{scheme}://{authority(each)}:{self._port}/" for each in hosts]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, colon separated hex; empty without TLS."""
+        return self._tls.fingerprint
+
+    async def new_pin(self) -> tuple[str, int]:
+        """A PIN that pairs one browser, and the unix time when it ends."""
+        return await self._context.pins.new()
+
+    async def share(self, session: str, role: Role, expires_s: int) -> ShareLink:
+        """A new link into `session`. Raises NotFoundError, ConflictError."""
+        record = await self._context.sessions.get(session)
+        if not record.open:
+            raise ConflictError(f"session {session} is {record.status}")
+        expires_at = int(time.time()) + expires_s
+        share, token = await self._context.shares.create(session, role=role, expires_at=expires_at)
+        return ShareLink(share.id, f"{self.url}#share={token}", share.expires_at)
+
+    async def devices(self) -> list[DeviceRecord]:
+        """Paired browsers."""
+        return await self._context.devices.list()
+
+    async def unpair(self, device: str) -> None:
+        """Revoke a browser and end its viewers. Raises NotFoundError."""
+        principal = await self._context.devices.remove(device)
+        await self._context.viewers.revoke(principal, "this browser was unpaired")
+
+    async def create_account(self, name: str, expires_s: int | None = None) -> str:
+        """The API token of a new account, shown this once. Raises ConflictError."""
+        return await self._context.accounts.create(name, expires_s)
+
+    async def accounts(self) -> list[AccountRecord]:
+        """API accounts without their tokens."""
+        return await self._context.accounts.list()
+
+    async def delete_account(self, name: str) -> None:
+        """Revoke an account and end its viewers. Raises NotFoundError."""
+        principal = await self._context.accounts.delete(name)
+        await self._context.viewers.revoke(principal, "the account was deleted")
+
+    async def sessions(self) -> list[SessionRecord]:
+        """All sessions, with those that ended lately."""
+        return await self._context.sessions.list()
+
+    async def kick(self, peer: str) -> None:
+        """Disconnect one viewer. Raises NotFoundError."""
+        await self._context.viewers.kick(peer)
+
+    async def stop_session(self, session: str) -> None:
+        """End a session and its instance. Raises NotFoundError."""
+        await self._context.sessions.end(session, reason="stopped on the box", sync=True)
+
+
+class _ProtocolLog(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's words on clients that do not speak HTTP, without what they sent: it may hold a token."""
+
+    def log(self, level: int, msg: object, *args: object, **_: object) -> None:
+        """One line, and no traceback: no code of ours is involved."""
+        self.logger.log(min(level, logging.INFO), msg, *args)
+
+
+async def _close_sockets(context: Context) -> None:
+    """Going away is not the end: pages come back by themselves."""
+    for socket in list(context.viewers.sockets):
+        await socket.close()
+
+
+def _why_not(host: str, port: int, exc: OSError) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        return f"gateway: port {port} on {host} is taken by another program: set gateway.listen"
+    return f"gateway: cannot listen on {host}:{port}: {exc.strerror or exc}"

@@ -1,0 +1,266 @@
+"""Sessions: made by a client (session first) or by an instance (stream-enabled), ended by either."""
+
+import asyncio
+import logging
+import time
+
+from appliance.bus.connection import Bus
+from appliance.bus.messages import (
+    Done,
+    LaunchReply,
+    LaunchRequest,
+    Message,
+    Screen,
+    SessionGrant,
+    SessionRequest,
+    SessionState,
+    SessionStatus,
+    StopRequest,
+)
+from appliance.bus.state import Bucket
+from appliance.bus.subjects import GATEWAY_SESSIONS, QUEUE_GATEWAY, STATE_ALL, launch, state, stop
+from appliance.errors import (
+    FanlightError,
+    LimitExceededError,
+    NoCapacityError,
+    NotFoundError,
+    UnavailableError,
+)
+from appliance.gateway.registry import Registry
+from appliance.gateway.tokens import new_id
+
+logger = logging.getLogger(__name__)
+
+NO_AGENT = "No agent can host the container"
+_LAUNCH_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+ENDED = (SessionStatus.TERMINATED, SessionStatus.ERROR)
+OPEN = (SessionStatus.CREATED, SessionStatus.ACTIVE)
+
+
+class SessionRecord(Message):
+    """A session as it is stored; times are unix times."""
+
+    id: str
+    app: str
+    agent: str
+    instance: str | None = None
+    region: str = ""
+    status: SessionStatus = SessionStatus.CREATED
+    status_message: str = ""
+    joinable: bool = False
+    screen: Screen = Screen()
+    created_at: float
+    changed_at: float
+
+    @property
+    def open(self) -> bool:
+        """Whether a client may come in."""
+        return self.status in OPEN
+
+
+class Sessions:
+    """The one writer of session records; several gateway nodes share them."""
+
+    def __init__(self, bucket: Bucket[SessionRecord], bus: Bus, registry: Registry) -> None:
+        self._bucket = bucket
+        self._bus = bus
+        self._registry = registry
+        self._stops: asyncio.Queue[tuple[SessionRecord, str]] = asyncio.Queue()
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Answer instances, follow what agents say of sessions and stop what was asked to stop."""
+        async with (
+            self._bus.subscribe(STATE_ALL, SessionState, queue=QUEUE_GATEWAY) as news,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(
+                self._bus.serve(
+                    GATEWAY_SESSIONS, SessionRequest, self.grant, queue=QUEUE_GATEWAY, started=started
+                )
+            )
+            group.create_task(self._stop_asked(group))
+            async for _, each in news:
+                await self._note(each)
+
+    async def get(self, session: str) -> SessionRecord:
+        """Raises NotFoundError."""
+        try:
+            return await self._bucket.get(session)
+        except NotFoundError:
+            raise NotFoundError(f"session {session!r} does not exist") from None
+
+    async def list(self) -> list[SessionRecord]:
+        """All sessions, the oldest first, with those that ended lately."""
+        return sorted([record async for _, record in self._bucket.items()], key=lambda each: each.created_at)
+
+    async def forget(self, session: str) -> None:
+        """Drop the record of a session that has ended."""
+        await self._bucket.delete(session)
+
+    async def create(self, request: LaunchRequest, region: str = "") -> SessionRecord:
+        """Session first: launch on the best agent. Raises NoCapacityError where none can."""
+        for agent in self._registry.candidates(request.application, region):
+            record = await self._store(
+                request.application,
+                agent.id,
+                region=agent.region,
+                joinable=request.joinable,
+                screen=request.screen or Screen(),
+            )
+            try:
+                return await self._launch(record, request)
+            except (NoCapacityError, LimitExceededError, NotFoundError, UnavailableError) as exc:
+                logger.warning("session %s: agent %s cannot host it: %s", record.id, agent.id, exc)
+                await self._bucket.delete(record.id)
+                if isinstance(exc, UnavailableError):  # it may have launched all the same
+                    late = StopRequest(session=record.id, reason="its launch was not answered in time")
+                    await self._bus.publish(stop(agent.id), late)
+            except FanlightError:
+                await self._bucket.delete(record.id)
+                raise
+        raise NoCapacityError(NO_AGENT)
+
+    async def _launch(self, record: SessionRecord, request: LaunchRequest) -> SessionRecord:
+        ours = request.model_copy(update={"session": record.id})
+        reply = await self._bus.request(launch(record.agent), ours, LaunchReply, timeout_s=_LAUNCH_SECONDS)
+        logger.info("session %s: %s launched on agent %s", record.id, record.app, record.agent)
+        return await self._bucket.update(
+            record.id, lambda old: old.model_copy(update={"instance": reply.instance})
+        )
+
+    async def grant(self, request: SessionRequest) -> SessionGrant:
+        """A session for a stream-enabled instance: its earlier one where it asks for that, else a new one."""
+        if request.session:
+            try:
+                return await self._resume(request.session, request)
+            except NotFoundError:
+                logger.info("session %s is gone: agent %s gets a new one", request.session, request.agent)
+        record = await self._store(
+            request.application,
+            request.agent,
+            region=request.region,
+            joinable=request.joinable,
+            screen=request.screen,
+        )
+        logger.info("session %s: granted to %s of agent %s", record.id, record.app, record.agent)
+        return SessionGrant(session=record.id)
+
+    async def _resume(self, session: str, request: SessionRequest) -> SessionGrant:
+        def reopen(old: SessionRecord) -> SessionRecord:
+            theirs = (old.agent, old.app) == (request.agent, request.application)
+            if not theirs or old.status in (SessionStatus.TERMINATING, SessionStatus.TERMINATED):
+                raise NotFoundError(f"session {session} cannot be resumed by agent {request.agent}")
+            return old.model_copy(
+                update={"status": SessionStatus.CREATED, "status_message": "", "changed_at": time.time()}
+            )
+
+        await self._bucket.update(session, reopen)
+        logger.info("session %s: resumed by agent %s", session, request.agent)
+        return SessionGrant(session=session)
+
+    async def _store(
+        self, application: str, agent: str, *, region: str, joinable: bool, screen: Screen
+    ) -> SessionRecord:
+        now = time.time()
+        record = SessionRecord(
+            id=new_id(),
+            app=application,
+            agent=agent,
+            region=region,
+            joinable=joinable,
+            screen=screen,
+            created_at=now,
+            changed_at=now,
+        )
+        await self._bucket.create(record.id, record)
+        return record
+
+    async def end(self, session: str, *, reason: str, force: bool = False, sync: bool = False) -> None:
+        """Stop the instance of `session`; one that has ended is forgotten.
+
+        Without `sync` the stop goes on in the background. Raises NotFoundError, and UnavailableError where
+        the agent does not answer, unless `force`d.
+        """
+        record = await self.get(session)
+        if record.status in ENDED:
+            await self.forget(session)
+            return
+        agent_answers = self._registry.agent(record.agent) is not None
+        if not (agent_answers or force):
+            raise UnavailableError(f"session {session}: agent {record.agent} does not answer, force it")
+        await self.change(session, SessionStatus.TERMINATING, reason)
+        if not agent_answers:
+            await self.change(session, SessionStatus.TERMINATED, reason)
+        elif sync or force:
+            await self._stop(record, reason, force=force)
+        else:
+            self._stops.put_nowait((record, reason))
+
+    async def _stop(self, record: SessionRecord, reason: str, *, force: bool = False) -> None:
+        request = StopRequest(session=record.id, reason=reason)
+        try:
+            await self._bus.request(stop(record.agent), request, Done, timeout_s=_STOP_SECONDS)
+        except NotFoundError:
+            logger.info("session %s: its instance is gone already", record.id)
+        except FanlightError:
+            if not force:
+                raise
+        await self.change(record.id, SessionStatus.TERMINATED, reason)
+
+    async def _stop_asked(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            record, reason = await self._stops.get()
+            group.create_task(self._stop_logged(record, reason))
+
+    async def _stop_logged(self, record: SessionRecord, reason: str) -> None:
+        try:
+            await self._stop(record, reason)
+        except FanlightError as exc:
+            logger.warning("session %s: not stopped: %s", record.id, exc)
+
+    async def _note(self, news: SessionState) -> None:
+        try:
+            await self._apply(news.session, news.status, news.message, news.instance)
+        except FanlightError as exc:
+            logger.debug("session %s: %s not stored: %s", news.session, news.status, exc)
+
+    async def change(self, session: str, status: SessionStatus, message: str) -> None:
+        """Store what the gateway itself decided, and tell everyone who holds a socket of `session`."""
+        if await self._apply(session, status, message, None):
+            await self._bus.publish(
+                state(session), SessionState(session=session, status=status, message=message)
+            )
+
+    async def _apply(self, session: str, status: SessionStatus, message: str, instance: str | None) -> bool:
+        changed = False
+
+        def step(old: SessionRecord) -> SessionRecord:
+            nonlocal changed
+            changed = may_become(old.status, status)
+            if not changed:
+                return old
+            return old.model_copy(
+                update={
+                    "status": status,
+                    "status_message": message,
+                    "instance": instance or old.instance,
+                    "changed_at": time.time(),
+                }
+            )
+
+        record = await self._bucket.update(session, step)
+        if changed:
+            logger.info("session %s: %s %s", session, record.status, message)
+        return changed
+
+
+def may_become(old: SessionStatus, new: SessionStatus) -> bool:
+    """`terminated` is final and `terminating` goes nowhere else; an error heals when the instance is back."""
+    if old is new or old is SessionStatus.TERMINATED:
+        return False
+    if old is SessionStatus.TERMINATING:
+        return new in ENDED
+    if old is SessionStatus.ERROR:
+        return new in (SessionStatus.ACTIVE, SessionStatus.CREATED)
+    return new is not SessionStatus.CREATED

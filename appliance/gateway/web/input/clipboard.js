@@ -1,0 +1,83 @@
+/** Text between this device's clipboard and the box's. */
+
+/** docs/protocol.md */
+const LIMIT_BYTES = 256 * 1024;
+/** A `paste` event comes within the same key press, or not at all. */
+const PASTE_MS = 100;
+
+export class Clipboard {
+  /** The box's clipboard as last heard of. */ text = '';
+  /** @type {string|null} */ #unwritten = null;
+  /** @type {(() => void)|null} */ #key = null;
+
+  /**
+   * @param {object} host
+   * @param {(type: string, data: object) => boolean} host.send
+   * @param {() => number} host.limit bytes of one message
+   * @param {(text: string) => void} host.tell something to show
+   */
+  constructor({ send, limit, tell }) {
+    this.send = send;
+    this.limit = limit;
+    this.tell = tell;
+  }
+
+  /** Whether this page may use the device's clipboard by itself. */
+  static get available() {
+    return window.isSecureContext && Boolean(navigator.clipboard);
+  }
+
+  /** The box's clipboard changed. @param {string} text */
+  async fromBox(text) {
+    this.text = text;
+    this.#unwritten = text;
+    await this.gesture();
+  }
+
+  /** The person just did something, which is when browsers allow writing. */
+  async gesture() {
+    const text = this.#unwritten;
+    if (text === null || !Clipboard.available || !document.hasFocus()) return;
+    this.#unwritten = null;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      this.#unwritten ??= text;
+    }
+  }
+
+  /** @param {string} text @returns {boolean} whether it went */
+  toBox(text) {
+    if (!text) return false;
+    const bytes = new TextEncoder().encode(JSON.stringify({ type: 'fanlight::clipboard', data: { text } })).length;
+    const limit = Math.min(LIMIT_BYTES, this.limit());
+    if (bytes > limit) {
+      this.tell(`That text is too long to send: ${Math.ceil(bytes / 1024)} KiB, ${Math.floor(limit / 1024)} at most.`);
+      return false;
+    }
+    return this.send('fanlight::clipboard', { text });
+  }
+
+  /** The paste key is down: `key` follows the text that the coming `paste` event brings. @param {() => void} key */
+  beforePaste(key) {
+    this.#key = key;
+    setTimeout(() => this.settle(), PASTE_MS);
+  }
+
+  /** @param {ClipboardEvent} event */
+  onPaste(event) {
+    if (!this.#key) return;
+    event.preventDefault();
+    const text = event.clipboardData?.getData('text/plain') ?? '';
+    if (text !== this.text) this.toBox(text);
+    this.text = text || this.text;
+    this.settle();
+  }
+
+  /** Sends the paste key that still waits, if any. */
+  settle() {
+    const key = this.#key;
+    this.#key = null;
+    key?.();
+  }
+}

@@ -1,0 +1,64 @@
+/** The on-screen keyboard of a phone, through a hidden field, and the keys that such keyboards lack. */
+
+/** Something to delete: a field that is empty tells nothing of Backspace. */
+const FILLER = '          ';
+const REFILL_LENGTH = 200;
+
+/**
+ * @typedef {object} Typist
+ * @property {(code: string, key: string) => void} stroke presses and lifts a key
+ * @property {(text: string) => void} write types text, whatever the layout
+ * @property {() => boolean} modified whether a sticky modifier waits for a key
+ */
+
+/**
+ * @param {HTMLTextAreaElement} field
+ * @param {Typist} typist
+ * @param {AbortSignal} signal
+ */
+export function attachTyping(field, { stroke, write, modified }, signal) {
+  let known = FILLER;
+  let composing = false;
+  const refill = () => {
+    field.value = known = FILLER;
+    field.setSelectionRange(known.length, known.length);
+  };
+
+  const onInput = () => {
+    const value = field.value;
+    let same = 0;
+    while (same < known.length && same < value.length && known[same] === value[same]) same += 1;
+    for (let gone = known.length - same; gone > 0; gone -= 1) stroke('Backspace', 'Backspace');
+    type(value.slice(same));
+    known = value;
+    if (!composing && (value.length < FILLER.length || value.length > REFILL_LENGTH)) refill();
+  };
+
+  const type = (/** @type {string} */ text) => {
+    for (const [index, line] of text.split('\n').entries()) {
+      if (index > 0) stroke('Enter', 'Enter');
+      const code = modified() ? codeOf(line) : '';
+      if (code) stroke(code, line.toLowerCase());
+      else if (line) write(line);
+    }
+  };
+
+  field.addEventListener('input', onInput, { signal });
+  field.addEventListener('compositionstart', () => { composing = true; }, { signal });
+  field.addEventListener('compositionend', () => { composing = false; }, { signal });
+  field.addEventListener('focus', refill, { signal });
+  // A keyboard with real keys, a Bluetooth one say: named keys by code, letters through the field.
+  field.addEventListener('keydown', (event) => {
+    const named = event.key.length > 1 && !['Unidentified', 'Process', 'Dead', 'Backspace', 'Enter'].includes(event.key);
+    if (event.isComposing || !event.code || !named) return;
+    event.preventDefault();
+    stroke(event.code, event.key);
+  }, { signal });
+}
+
+/** Where a single letter or digit is on a US keyboard, else ''. */
+function codeOf(/** @type {string} */ text) {
+  if (/^[a-z]$/i.test(text)) return `Key${text.toUpperCase()}`;
+  if (/^\d$/.test(text)) return `Digit${text}`;
+  return '';
+}

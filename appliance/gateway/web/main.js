@@ -1,0 +1,116 @@
+/** Where a visit begins: share link, session link, pairing, or the list. */
+
+import * as api from './api.js';
+import { byId } from './ui/dom.js';
+import { showHome } from './ui/home.js';
+import { showNotice } from './ui/notice.js';
+import { showPairing } from './ui/pairing.js';
+import { Stage } from './ui/stage.js';
+import { shareWords } from './ui/words.js';
+
+const RETRY_MS = 3000;
+const root = byId('home');
+
+/** @type {Stage|null} */
+let stage = null;
+let visit = new AbortController();
+
+/** Read only, for support and tests. */
+Object.defineProperty(window, 'fanlight', {
+  value: Object.freeze({
+    get state() { return stage?.session.state ?? 'home'; },
+    get reason() { return stage?.session.reason ?? ''; },
+    get session() { return stage?.session.id ?? null; },
+    get role() { return stage?.session.role ?? null; },
+    get peer() { return stage?.session.peerId ?? null; },
+    get connections() { return stage?.session.connections ?? 0; },
+    get signaled() { return stage?.session.signaled ?? false; },
+    get box() { return stage?.session.box ?? null; },
+    stats: () => stage?.session.stats() ?? Promise.resolve(null),
+  }),
+});
+
+window.addEventListener('hashchange', () => enter());
+window.addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) window.location.reload();
+});
+enter();
+
+/** Goes where the address says. */
+async function enter() {
+  visit.abort();
+  visit = new AbortController();
+  const { signal } = visit;
+  stage?.close();
+  stage = null;
+  document.title = 'Fanlight';
+
+  const address = new URLSearchParams(window.location.hash.slice(1));
+  const share = address.get('share');
+  if (share) return redeem(share, signal);
+  const me = await identify(signal);
+  if (!me || signal.aborted) return undefined;
+  document.title = `${me.box} – Fanlight`;
+  if (me.role === null) return showPairing(root, me, () => enter());
+  const session = address.get('session');
+  if (session) return play(session, me);
+  return showHome(root, me, { open, stranger: () => enter(), forget: () => forget() }, signal);
+}
+
+/** Who we are to the box, as soon as it answers. @param {AbortSignal} signal */
+async function identify(signal) {
+  while (!signal.aborted) {
+    try {
+      return await api.me();
+    } catch (error) {
+      if (signal.aborted) return null;
+      showNotice(root, {
+        title: 'The box does not answer',
+        text: `${/** @type {Error} */ (error).message} Is it on, and on this network? Trying again by itself.`,
+      }, [{ label: 'Try now', act: () => enter() }]);
+      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+    }
+  }
+  return null;
+}
+
+/** A share link: its token leaves the address bar as soon as it was used. @param {string} share @param {AbortSignal} signal */
+async function redeem(share, signal) {
+  try {
+    const me = await api.guest(share);
+    if (signal.aborted) return;
+    window.history.replaceState(null, '', me.session ? sessionAddress(me.session) : '#');
+    enter();
+  } catch (error) {
+    if (signal.aborted) return;
+    showNotice(root, shareWords(error), [
+      { label: 'Try again', act: () => enter() },
+      { label: 'Go to the box', act: () => { window.location.hash = ''; } },
+    ]);
+  }
+}
+
+/** @param {string} session @param {api.Me} me */
+async function play(session, me) {
+  root.replaceChildren();
+  stage = new Stage(session, () => { window.location.hash = ''; });
+  const playing = stage.open(me.box);
+  const { instances } = await api.instances().catch(() => ({ instances: [] }));
+  const instance = instances.find((one) => one.session === session);
+  if (instance && stage?.session.id === session) {
+    byId('caption').textContent = `${instance.application} · ${me.box}`;
+    document.title = `${instance.application} – ${me.box}`;
+  }
+  await playing;
+}
+
+async function forget() {
+  await api.leave().catch(() => undefined);
+  enter();
+}
+
+function open(/** @type {string} */ session) {
+  window.location.hash = sessionAddress(session);
+}
+
+const sessionAddress = (/** @type {string} */ session) => `#session=${encodeURIComponent(session)}`;

@@ -1,0 +1,44 @@
+/** The playing video, and its last frame in its place while there is no new one. */
+
+import { byId } from './dom.js';
+
+export class Picture {
+  #video = /** @type {HTMLVideoElement} */ (byId('screen'));
+  #canvas = /** @type {HTMLCanvasElement} */ (byId('last-frame'));
+  #generation = 0;
+
+  /** Plays `stream`; `onFirstFrame` when it shows. @param {MediaStream} stream @param {() => void} onFirstFrame */
+  play(stream, onFirstFrame) {
+    const generation = ++this.#generation;
+    let shown = false;
+    const first = () => {
+      if (shown || generation !== this.#generation) return;
+      shown = true;
+      this.#canvas.hidden = true;
+      onFirstFrame();
+    };
+    this.#video.srcObject = stream;
+    this.#video.addEventListener('loadeddata', first, { once: true });
+    // More exact where there is one: `loadeddata` may come before anything is drawn.
+    this.#video.requestVideoFrameCallback?.(first);
+    this.#video.play().catch((error) => {
+      if (error.name !== 'AbortError') console.warn('video does not play', error);
+    });
+  }
+
+  /** Keeps the last frame on the stage. */
+  freeze() {
+    const { videoWidth, videoHeight } = this.#video;
+    if (!videoWidth || !this.#canvas.hidden) return;
+    this.#canvas.width = videoWidth;
+    this.#canvas.height = videoHeight;
+    this.#canvas.getContext('2d')?.drawImage(this.#video, 0, 0);
+    this.#canvas.hidden = false;
+  }
+
+  clear() {
+    this.#generation += 1;
+    this.#video.srcObject = null;
+    this.#canvas.hidden = true;
+  }
+}

@@ -1,0 +1,297 @@
+"""The instance manager: applications, and the instances that run of them."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from appliance.bus.connection import Bus, BusAddress
+from appliance.bus.messages import (
+    ApplicationInfo,
+    InstanceInfo,
+    InstanceState,
+    InstanceStats,
+    LaunchRequest,
+    Screen,
+    SessionStatus,
+)
+from appliance.bus.spec import EncoderChoice
+from appliance.bus.subjects import STATS_ALL
+from appliance.config import ApplicationSection, Config
+from appliance.errors import FanlightError, NotFoundError
+from appliance.instances.admission import Admission, Slots
+from appliance.instances.idle import IdlePolicy
+from appliance.instances.plan import FoundDisplay, Plan, find_application, make_plan, screen_for
+from appliance.instances.screens import ScreenHandle
+from appliance.instances.specification import specification
+from appliance.instances.supervisor import Supervisor
+from appliance.storage import remembered, write_atomic
+
+logger = logging.getLogger(__name__)
+
+_AUTOSTART_RETRY_SECONDS = 2.0
+
+
+Preference = Literal["gpu", "gpu-preferred", "software"]
+
+
+class Sessions(Protocol):
+    """Where instances get their sessions: the agent's desk at the gateway."""
+
+    async def grant(self, application: str, screen: Screen, *, resume: str | None, idle_time_min: int) -> str:
+        """The id of a session for a stream-enabled instance, the earlier one where it still is."""
+
+    async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
+        """Tell the gateways what became of `session`."""
+
+
+class Machine(Protocol):
+    """What hw/ knows, as far as instances care."""
+
+    def displays(self) -> Sequence[FoundDisplay]:
+        """Displays of this machine."""
+
+    def encoders(self, video: Preference, *, hardware: bool) -> list[EncoderChoice]:
+        """The ladder of encoders, best first. Raises NoCapacityError where `gpu` is asked and none is."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """A running application."""
+
+    id: str
+    application: ApplicationSection
+    screen: Screen
+    session: str | None
+    idle: IdlePolicy
+    state: InstanceState = InstanceState.PREPARED
+    detail: str = ""
+    since: float = field(default_factory=time.monotonic)
+    stats: InstanceStats | None = None
+    supervisor: Supervisor | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stop_reason: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class InstanceManager:
+    """Admits, starts, watches and stops instances."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        state_dir: Path,
+        runtime_dir: Path,
+        bus: Callable[[], Bus],
+        bus_address: Callable[[], BusAddress],
+        sessions: Sessions,
+        machine: Machine,
+    ) -> None:
+        self._config = config
+        self._state_dir = state_dir / "instances"
+        self._runtime_dir = runtime_dir
+        self._bus = bus
+        self._bus_address = bus_address
+        self._sessions = sessions
+        self._machine = machine
+        self._group: asyncio.TaskGroup | None = None
+        self.instances: dict[str, Instance] = {}
+        self.listeners: list[Callable[[], None]] = []
+        limits = config()
+        self.admission = Admission(Slots(limits.limits.instances, limits.instances.encoder_slots))
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Run instances until cancelled; those that start by themselves are kept running."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._follow_stats())
+            for application in self._config().application:
+                if application.autostart:
+                    group.create_task(self._keep_running(application.name))
+            started.set()
+
+    def applications(self) -> list[ApplicationInfo]:
+        """What can be launched."""
+        return [
+            ApplicationInfo(name=each.name, kind=each.kind, autostart=each.autostart)
+            for each in self._config().application
+        ]
+
+    def infos(self) -> list[InstanceInfo]:
+        """The instances, as an agent announces them."""
+        return [
+            InstanceInfo(
+                id=each.id,
+                application=each.application.name,
+                state=each.state,
+                session=each.session,
+                screen=each.screen,
+                viewers=len(each.stats.viewers) if each.stats else 0,
+                detail=each.detail,
+            )
+            for each in self.instances.values()
+        ]
+
+    async def launch(
+        self,
+        name: str,
+        *,
+        screen: Screen | None = None,
+        streaming: bool = True,
+        session: str | None = None,
+        idle: IdlePolicy | None = None,
+        resume: str | None = None,
+    ) -> Instance:
+        """Start application `name`; `session`: one that exists already, else it gets one if `streaming`.
+
+        Raises NotFoundError, NoCapacityError, UnavailableError (no gateway to give a session).
+        """
+        if not self._group:
+            raise NotFoundError("the instance manager does not run")
+        application = find_application(self._config(), name)
+        size = screen_for(application, self._config(), screen)
+        instance = Instance(
+            secrets.token_hex(8), application, size, session, idle or IdlePolicy(application.idle_minutes)
+        )
+        there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
+        hardware = self.admission.admit(instance.id, video=application.gpu, hardware_there=there)
+        try:
+            if streaming and session is None:
+                instance.session = await self._sessions.grant(
+                    name, size, resume=resume, idle_time_min=application.idle_minutes
+                )
+            plan = make_plan(application, size, self._machine.displays(), wayland=True)
+            ladder = self._machine.encoders(application.gpu, hardware=hardware)
+        except BaseException:
+            self.admission.release(instance.id)
+            raise
+        self.instances[instance.id] = instance
+        instance.supervisor = self._supervisor(instance, plan, ladder)
+        self._group.create_task(self._run(instance))
+        self._changed()
+        logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
+        return instance
+
+    async def launch_for(self, request: LaunchRequest) -> str:
+        """Launch for a session that exists already (session first); returns the instance's id."""
+        minutes = request.idle_time_min or 0
+        idle = IdlePolicy(minutes, ephemeral=request.ephemeral and not request.joinable)
+        instance = await self.launch(
+            request.application, screen=request.screen, session=request.session, idle=idle
+        )
+        return instance.id
+
+    def slots(self) -> tuple[int, int]:
+        """Free and all."""
+        return self.admission.free, self.admission.slots.instances
+
+    async def stop(self, instance_id: str, reason: str) -> None:
+        """Stop an instance and its session. Raises NotFoundError."""
+        instance = self.find(instance_id)
+        instance.stop_reason = reason
+        instance.stopping.set()
+
+    def find(self, instance_id: str) -> Instance:
+        """By id, by session, or by the application's name where one runs. Raises NotFoundError."""
+        for instance in self.instances.values():
+            if instance_id in (instance.id, instance.session):
+                return instance
+        named = [each for each in self.instances.values() if each.application.name == instance_id]
+        if len(named) == 1:
+            return named[0]
+        raise NotFoundError(f"no instance {instance_id!r} runs here")
+
+    def _supervisor(self, instance: Instance, plan: Plan, ladder: list[EncoderChoice]) -> Supervisor:
+        def make(screen: ScreenHandle, resumed: bool) -> str:
+            return specification(
+                self._config(), self._bus_address(), instance.application, plan, screen, ladder,
+                instance=instance.id, session=instance.session, resumed=resumed,
+            ).model_dump_json()  # fmt: skip
+
+        def report(state: InstanceState, detail: str) -> None:
+            instance.state, instance.detail, instance.stats = state, detail, None
+            self._changed()
+
+        return Supervisor(
+            f"{instance.application.name}/{instance.id}",
+            plan,
+            env=instance.application.env,
+            directory=self._runtime_dir / "screens",
+            specification=make,
+            report=report,
+        )
+
+    async def _run(self, instance: Instance) -> None:
+        status, message = SessionStatus.TERMINATED, "the application ended"
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    group.create_task(self._supervise(instance)),
+                    group.create_task(instance.stopping.wait()),
+                    group.create_task(instance.idle.expired()),
+                }
+                done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in rest:
+                    task.cancel()
+            if instance.stopping.is_set():
+                message = instance.stop_reason
+            elif any(task.result() == "idle" for task in done):
+                message = "nobody was watching"
+        except* FanlightError as failure:
+            status, message = SessionStatus.ERROR, str(failure.exceptions[0])
+        except* Exception as failure:
+            logger.exception("instance %s failed", instance.id, exc_info=failure)
+            status, message = SessionStatus.ERROR, "internal error"
+        finally:
+            self.admission.release(instance.id)
+            self.instances.pop(instance.id, None)
+            instance.ended.set()
+            self._changed()
+        logger.info("instance %s of %s ended: %s", instance.id, instance.application.name, message)
+        if instance.session:
+            with contextlib.suppress(FanlightError):
+                await self._sessions.report(instance.session, status, message, instance.id)
+
+    async def _supervise(self, instance: Instance) -> str:
+        if instance.supervisor:
+            await instance.supervisor.run()
+        return "ended"
+
+    async def _keep_running(self, name: str) -> None:
+        """An application that starts by itself has one instance, and one session over all restarts."""
+        remember = self._state_dir / f"{name}.session"
+        while True:
+            try:
+                resume = await asyncio.to_thread(remembered, remember, "") or None
+                instance = await self.launch(name, resume=resume)
+            except FanlightError as exc:
+                logger.warning("%s does not start: %s", name, exc)
+                await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
+                continue
+            if instance.session:
+                await asyncio.to_thread(write_atomic, remember, instance.session)
+            await instance.ended.wait()
+            if instance.stopping.is_set():
+                return
+            await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
+
+    async def _follow_stats(self) -> None:
+        async with self._bus().subscribe(STATS_ALL, InstanceStats) as messages:
+            async for _, stats in messages:
+                instance = self.instances.get(stats.instance)
+                if not instance:
+                    continue
+                instance.stats = stats
+                instance.idle.watched_by(len(stats.viewers))
+                if instance.state is not InstanceState.RUNNING:
+                    instance.state, instance.detail = InstanceState.RUNNING, ""
+                    self._changed()
+
+    def _changed(self) -> None:
+        for listener in self.listeners:
+            listener()

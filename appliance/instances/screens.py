@@ -1,0 +1,163 @@
+"""Screens for applications: the host's own, or an Xvfb of our own that survives its streamer."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import struct
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.errors import UnavailableError
+from appliance.processes import Child, child
+from appliance.storage import write_atomic
+
+logger = logging.getLogger(__name__)
+
+_READY_SECONDS = 15
+_RESTART_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenHandle:
+    """A screen that a streamer can capture. `gone` ends when the screen does, saying why."""
+
+    kind: str
+    display: str
+    xauthority: str = ""
+    pid: int | None = None
+    gone: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+@contextlib.asynccontextmanager
+async def virtual_screen(
+    *,
+    width: int,
+    height: int,
+    programs: Sequence[Sequence[str]],
+    env: Mapping[str, str],
+    directory: Path,
+    essential: bool,
+) -> AsyncIterator[ScreenHandle]:
+    """An Xvfb of `width` x `height` pixels with `programs` on it.
+
+    `essential`: the end of a program is the end of the screen. Raises UnavailableError.
+    """
+    authority = directory / f"xauthority-{secrets.token_hex(4)}"
+    cookie = secrets.token_bytes(16)
+    await asyncio.to_thread(_write_authority, authority, cookie, "")
+    reading, writing = os.pipe()
+    arguments = (
+        "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp",
+        "-auth", str(authority), "-dpi", "96", "-noreset", "+extension", "RANDR",
+    )  # fmt: skip
+    try:
+        async with child(arguments, name="Xvfb", pass_fds=(writing,)) as server:
+            os.close(writing)
+            writing = -1
+            display = f":{await _display_number(server, reading)}"
+            await asyncio.to_thread(_write_authority, authority, cookie, display[1:])
+            screen = ScreenHandle("x11", display, str(authority), server.pid)
+            surroundings = {**os.environ, **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
+            surroundings.pop("WAYLAND_DISPLAY", None)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_watch(server, screen))]
+                tasks += [
+                    group.create_task(_keep(program, surroundings, screen if essential else None))
+                    for program in programs
+                ]
+                try:
+                    yield screen
+                finally:
+                    for task in tasks:
+                        task.cancel()
+    finally:
+        for descriptor in (reading, writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+        authority.unlink(missing_ok=True)
+
+
+async def _display_number(server: Child, reading: int) -> int:
+    """Xvfb writes the number it found free to -displayfd once it accepts clients."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+
+    def announced() -> None:
+        loop.remove_reader(reading)
+        readable.set_result(None)
+
+    loop.add_reader(reading, announced)
+    try:
+        async with asyncio.timeout(_READY_SECONDS), asyncio.TaskGroup() as group:
+            ended = group.create_task(server.wait())
+            await asyncio.wait((readable, ended), return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+    except TimeoutError:
+        raise UnavailableError(f"Xvfb: not ready in {_READY_SECONDS} s") from None
+    finally:
+        loop.remove_reader(reading)
+    number = os.read(reading, 16).strip() if readable.done() else b""
+    if not number:
+        await server.wait()
+        raise UnavailableError(f"Xvfb ended: {server.last_words}")
+    return int(number)
+
+
+async def _watch(server: Child, screen: ScreenHandle) -> None:
+    code = await server.wait()
+    if not screen.gone.done():
+        screen.gone.set_result(f"Xvfb ended with {code}: {server.last_words}")
+
+
+async def _keep(program: Sequence[str], env: Mapping[str, str], essential_on: ScreenHandle | None) -> None:
+    """Run `program`, again if it ends: what a person closes on a desktop of ours comes back."""
+    while True:
+        reason = ""
+        try:
+            async with child(program, name=Path(program[0]).name, env=env) as running:
+                code = await running.wait()
+                reason = f"{running.name} ended with {code}: {running.last_words}"
+        except UnavailableError as exc:
+            reason = str(exc)
+        logger.info("%s", reason)
+        if essential_on:
+            if not essential_on.gone.done():
+                essential_on.gone.set_result(reason)
+            return
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+def _write_authority(file: Path, cookie: bytes, display: str) -> None:
+    """One MIT-MAGIC-COOKIE-1 entry of family FamilyWild (Xau.h), so that the host's name is no matter."""
+    parts = (b"", display.encode(), b"MIT-MAGIC-COOKIE-1", cookie)
+    content = struct.pack(">H", 0xFFFF) + b"".join(struct.pack(">H", len(part)) + part for part in parts)
+    write_atomic(file, content)
+
+
+def desktop_programs() -> list[list[str]]:
+    """What stands on a desktop of our own: a window manager, a terminal, and the welcome picture."""
+    programs = [[sys.executable, "-m", "appliance.instances.welcome"]]
+    if shutil.which("openbox"):
+        programs.insert(0, ["openbox"])
+    if shutil.which("xterm"):
+        programs.append(
+            [
+                "xterm",
+                "-geometry",
+                "58x11+24+24",
+                "-bg",
+                "#0b1020",
+                "-fg",
+                "#c7d0ea",
+                "-fa",
+                "DejaVu Sans Mono",
+                "-fs",
+                "11",
+            ]
+        )
+    return programs

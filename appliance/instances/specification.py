@@ -1,0 +1,53 @@
+"""Writes what a streamer is told at birth."""
+
+import os
+
+from appliance.bus.connection import BusAddress
+from appliance.bus.spec import EncoderChoice, Kind, StreamerSpec
+from appliance.config import ApplicationSection, Config
+from appliance.instances.plan import Plan
+from appliance.instances.screens import ScreenHandle
+
+
+def specification(
+    config: Config,
+    bus: BusAddress,
+    application: ApplicationSection,
+    plan: Plan,
+    screen: ScreenHandle,
+    encoders: list[EncoderChoice],
+    *,
+    instance: str,
+    session: str | None,
+    resumed: bool,
+) -> StreamerSpec:
+    """Everything that the streamer of `instance` needs."""
+    kind: Kind = "x11" if plan.source == "virtual" else plan.source
+    return StreamerSpec(
+        instance=instance,
+        session=session,
+        application=application.name,
+        kind=kind,
+        display=screen.display,
+        xauthority=screen.xauthority,
+        command=plan.programs[0] if plan.source == "command" else [],
+        env=application.env,
+        file=application.file,
+        screen=plan.screen,
+        encoders=encoders,
+        bitrate_kbps=config.video.bitrate_kbps,
+        audio=config.audio.enabled,
+        audio_source=config.audio.source,
+        pulse_server=application.env.get("PULSE_SERVER", os.environ.get("PULSE_SERVER", "")),
+        input=config.input.enabled,
+        clipboard=config.input.clipboard,
+        udp_port=config.ice.udp_port,
+        external_address=config.ice.external_address,
+        viewers_max=config.limits.viewers_per_session,
+        message_bytes=config.limits.message_bytes,
+        bus_url=bus.url,
+        bus_user=bus.user,
+        bus_password=bus.password,
+        bus_credentials=bus.credentials,
+        resumed=resumed,
+    )

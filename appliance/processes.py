@@ -1,0 +1,109 @@
+"""Child processes that never outlive us: own process group, death signal, TERM then KILL."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from appliance.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+_TERM_SECONDS = 2.0
+_LEVELS = logging.getLevelNamesMapping()
+
+
+class Child:
+    """A running child; `tail` holds the last lines of its standard error."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str, level: int) -> None:
+        self.process = process
+        self.name = name
+        self._level = level
+        self.tail: deque[str] = deque(maxlen=50)
+
+    @property
+    def pid(self) -> int:
+        """Also the id of its process group."""
+        return self.process.pid
+
+    @property
+    def last_words(self) -> str:
+        """What it said last, for a person."""
+        return next((line for line in reversed(self.tail) if line.strip()), "it said nothing")
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal; its standard error is read until then."""
+        await self._read()
+        return await self.process.wait()
+
+    async def _read(self) -> None:
+        if self.process.stderr is None:
+            return
+        while line := await _line(self.process.stderr):
+            text = line.decode(errors="replace").rstrip()
+            self.tail.append(text)
+            word, _, rest = text.partition(" ")
+            if word in _LEVELS:
+                logger.log(_LEVELS[word], "%s: %s", self.name, rest.lstrip())
+            else:
+                logger.log(self._level, "%s: %s", self.name, text)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:  # a line longer than the stream's limit: the stream dropped it
+        return b"...\n"
+
+
+@contextlib.asynccontextmanager
+async def child(
+    arguments: Sequence[str],
+    *,
+    name: str,
+    env: Mapping[str, str] | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+    log_level: int = logging.DEBUG,
+) -> AsyncIterator[Child]:
+    """Start `arguments`; on leaving, its whole process group is gone. Raises UnavailableError."""
+    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+    if not shutil.which(arguments[0]):
+        raise UnavailableError(f"{name}: no program {arguments[0]!r} on this machine")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *guard,
+            *arguments,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=pass_fds,
+            process_group=0,
+        )
+    except OSError as exc:
+        raise UnavailableError(f"{name}: {exc}") from exc
+    running = Child(process, name, log_level)
+    try:
+        yield running
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask the group to end, then make it; also what the leader left behind."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TERM_SECONDS):
+                await process.wait()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

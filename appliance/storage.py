@@ -1,0 +1,30 @@
+"""Files of ours: written whole or not at all."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomic(file: Path, data: str | bytes, *, mode: int = 0o600) -> None:
+    """Replace `file` by `data` (write, fsync, rename): a crash leaves the old or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def remembered(file: Path, fresh: str) -> str:
+    """The text of `file`; written with `fresh` where there is none yet."""
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        write_atomic(file, fresh)
+        return fresh

@@ -1,0 +1,209 @@
+"""The one module that touches privates of aiortc and aioice, each with a test that fails when it moves."""
+
+import functools
+import logging
+import socket
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import aioice.ice
+import aiortc.codecs
+import aiortc.codecs.h264
+import aiortc.codecs.vpx
+import aiortc.rtcicetransport
+import aiortc.rtcrtpsender
+import aiortc.rtp
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+)
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
+from aiortc.rtcrtpparameters import (
+    RTCRtpCodecCapability,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpParameters,
+)
+from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, unpack_remb_fci
+from aiortc.sdp import candidate_from_sdp
+
+from appliance.bus.messages import IceServer
+from appliance.errors import InvalidInputError
+
+logger = logging.getLogger(__name__)
+
+PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+_PLAYOUT_DELAY_ID = 5
+_HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
+_PAYLOAD_BYTES = 1188  # with all headers it passes tunnels of 1280 bytes
+_CONSENT_SECONDS, _CONSENT_FAILURES = 2.5, 4  # a dead viewer is noticed in about 12 s instead of 30
+_GATHER_SECONDS = 2
+_SEND_BUFFER_BYTES = 1 << 20
+_ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
+
+
+class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
+    """Writes playout-delay (0, 0) into every packet of a stream that negotiated it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._element = b""
+
+    def configure(self, parameters: RTCRtpParameters) -> None:
+        super().configure(parameters)
+        for extension in parameters.headerExtensions:
+            if extension.uri == PLAYOUT_DELAY and 0 < extension.id < 15:
+                self._element = bytes((extension.id << 4 | 2, 0, 0, 0))
+
+    def set(self, values: aiortc.rtp.HeaderExtensions) -> tuple[int, bytes]:
+        profile, elements = super().set(values)
+        if not self._element or profile == _TWO_BYTE:
+            return profile, elements
+        return _ONE_BYTE, elements + self._element
+
+
+class _Connection(aioice.ice.Connection):
+    """Waits for dead STUN and TURN servers not as long, and sends through a larger socket buffer."""
+
+    async def get_component_candidates(
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = _GATHER_SECONDS,  # noqa: ASYNC109 - aioice names it
+    ) -> list[aioice.Candidate]:
+        candidates = await super().get_component_candidates(component, addresses, timeout)
+        for protocol in self._protocols:
+            if found := protocol.transport.get_extra_info("socket"):
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return candidates
+
+
+def _host_addresses(use_ipv4: bool, use_ipv6: bool, original: Callable[[bool, bool], list[str]]) -> list[str]:
+    """A machine without any network still serves its own browser."""
+    return original(use_ipv4, use_ipv6) or ["127.0.0.1"]
+
+
+@functools.cache
+def install() -> None:
+    """Change what aiortc and aioice do for the whole process, once."""
+    HEADER_EXTENSIONS["video"].append(RTCRtpHeaderExtensionParameters(_PLAYOUT_DELAY_ID, PLAYOUT_DELAY))
+    for codec in CODECS["audio"]:
+        if codec.name == "opus":
+            codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
+    vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
+    vars(aiortc.rtcicetransport)["Connection"] = _Connection
+    vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
+    vars(aiortc.codecs.h264)["PACKET_MAX"] = _PAYLOAD_BYTES
+    vars(aiortc.codecs.vpx)["PACKET_MAX"] = _PAYLOAD_BYTES
+    ice = vars(aioice.ice)
+    ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
+    ice["get_host_addresses"] = functools.partial(_host_addresses, original=ice["get_host_addresses"])
+
+
+def new_connection(ice_servers: Iterable[IceServer]) -> RTCPeerConnection:
+    """A peer connection on one transport, with these ICE servers and no others."""
+    install()
+    servers = [
+        RTCIceServer(urls=server.urls, username=server.username or None, credential=server.password or None)
+        for server in ice_servers
+    ]
+    return RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+
+
+def capabilities(kind: str, names: Sequence[str]) -> list[RTCRtpCodecCapability]:
+    """What setCodecPreferences takes for the codecs `names`, in their order, with retransmission."""
+    install()
+    known = RTCRtpSender.getCapabilities(kind).codecs
+    # The last H.264 profile of aiortc is the constrained baseline that every decoder has.
+    chosen = [each for name in names for each in reversed(known) if each.name.upper() == name.upper()]
+    return chosen + [each for each in known if is_rtx(each)]
+
+
+def own_stream(transceiver: RTCRtpTransceiver) -> None:
+    """Put the sender into a stream of its own: no lip sync that would delay the picture."""
+    transceiver.sender._stream_id = str(uuid.uuid4())
+
+
+def restrict_codecs(transceiver: RTCRtpTransceiver, names: Sequence[str]) -> None:
+    """Before an answer: keep the codecs `names`, in their order. aiortc ignores preferences there."""
+    offered = transceiver._codecs
+    base = [codec for name in names for codec in offered if codec.name.upper() == name.upper()]
+    kept = {codec.payloadType for codec in base}
+    transceiver._codecs = base + [
+        codec for codec in offered if is_rtx(codec) and codec.parameters.get("apt") in kept
+    ]
+    if not base:
+        raise InvalidInputError(f"sdp: none of {', '.join(names)} is offered for {transceiver.kind}")
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
+    """Name of the codec that will be sent; valid once both descriptions are set."""
+    return transceiver._codecs[0].name if transceiver._codecs else ""
+
+
+def discard_incoming(connection: RTCPeerConnection) -> None:
+    """Drop media that the peer sends before it is decoded; to be called after every negotiation."""
+    for receiver in connection.getReceivers():
+        receiver._enabled = False
+
+
+@dataclass(slots=True)
+class RtcpCounters:
+    """Feedback of one viewer on one stream. `remb_bps` is None until the viewer estimates."""
+
+    nacks: int = 0
+    plis: int = 0
+    remb_bps: int | None = None
+
+
+def hook_feedback(sender: RTCRtpSender, request_keyframe: Callable[[], None]) -> RtcpCounters:
+    """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`."""
+    counters = RtcpCounters()
+    original = sender._handle_rtcp_packet
+
+    async def handle(packet: AnyRtcpPacket) -> None:
+        match packet:
+            case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK):
+                counters.nacks += 1
+            case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI | aiortc.rtp.RTCP_PSFB_FIR):
+                counters.plis += 1
+            case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_APP):
+                try:
+                    counters.remb_bps = unpack_remb_fci(packet.fci)[0]
+                except (ValueError, LookupError):
+                    logger.debug("a viewer sent malformed REMB")
+                    return
+        await original(packet)
+
+    vars(sender)["_handle_rtcp_packet"] = handle
+    vars(sender)["_send_keyframe"] = request_keyframe
+    return counters
+
+
+def pair_type(connection: RTCPeerConnection) -> str:
+    """`relay` if either side relays, else what the viewer's candidate is; empty before ICE completed."""
+    transceivers = connection.getTransceivers()
+    dtls = (
+        transceivers[0].receiver.transport if transceivers else connection.sctp and connection.sctp.transport
+    )
+    if not dtls:
+        return ""
+    for pair in dtls.transport._connection._nominated.values():
+        relayed = "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
+        return "relay" if relayed else str(pair.remote_candidate.type)
+    return ""
+
+
+def parse_candidate(line: str, sdp_mid: str | None, sdp_mline_index: int | None) -> RTCIceCandidate:
+    """Read `candidate:...`. Raises InvalidInputError."""
+    try:
+        candidate = candidate_from_sdp(line.removeprefix("candidate:"))
+    except (ValueError, LookupError, AssertionError):
+        raise InvalidInputError(f"candidate: malformed: {line[:100]!r}") from None
+    candidate.sdpMid, candidate.sdpMLineIndex = sdp_mid, sdp_mline_index
+    return candidate

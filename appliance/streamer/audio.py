@@ -1,0 +1,146 @@
+"""The sound of the box as Opus: what is played on the default output, never a microphone."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pcmflux
+
+from appliance.errors import UnavailableError
+from appliance.streamer.frames import AUDIO_CLOCK
+from appliance.streamer.pulse import Pulse, Source, connect, server_address
+
+logger = logging.getLogger(__name__)
+
+_FRAME_MS = 10
+_BITS_PER_SECOND = 128_000
+_COMPLEXITY = 5
+_CHECK_SECONDS = 1.0
+_FIRST_RETRY = 1.0
+_LAST_RETRY = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """One Opus packet of 10 ms, stereo."""
+
+    data: bytes
+    timestamp: int
+    """In AUDIO_CLOCK units, increasing, not wrapped; it jumps over silence, of which nothing is sent."""
+
+
+class AudioSource:
+    """Captures until cancelled. Where there is no sound, `description` says why, and it is tried again."""
+
+    def __init__(self, source: str = "auto", pulse_server: str = "") -> None:
+        self.description = "not started"
+        self._source = source
+        self._pulse_server = pulse_server
+        self._began = 0.0
+
+    async def run(self, deliver: Callable[[EncodedAudio], None]) -> None:
+        """Call `deliver` in the event loop for every packet, for ever."""
+        self._began = time.monotonic()
+        delay = _FIRST_RETRY
+        while True:
+            began = time.monotonic()
+            try:
+                await self._follow(server_address(self._pulse_server), deliver)
+            except UnavailableError as exc:
+                self._say(str(exc))
+            delay = _FIRST_RETRY if time.monotonic() - began > _LAST_RETRY else min(2 * delay, _LAST_RETRY)
+            await asyncio.sleep(delay)
+
+    async def _follow(self, address: str, deliver: Callable[[EncodedAudio], None]) -> None:
+        """Capture the wanted source, whichever it becomes."""
+        async with connect(address) as pulse:
+            os.environ["PULSE_SERVER"] = address  # pcmflux has no other way to be told
+            await pulse.watch()
+            while True:
+                if source := await self._wanted(pulse):
+                    await self._capture(pulse, source, deliver)
+                else:
+                    name = "no output" if self._source == "auto" else f"no source {self._source}"
+                    self._say(f"the sound server has {name}")
+                    await pulse.changed()
+
+    async def _wanted(self, pulse: Pulse) -> Source | None:
+        if self._source == "auto":
+            return await pulse.monitor_of_default_sink()
+        return await pulse.source(self._source)
+
+    async def _capture(self, pulse: Pulse, source: Source, deliver: Callable[[EncodedAudio], None]) -> None:
+        """Capture `source` until another one is wanted. Raises UnavailableError when capturing fails."""
+        outlet = _Outlet(deliver, self._began)
+        capture = pcmflux.AudioCapture()
+        try:
+            await asyncio.to_thread(_start, capture, source, outlet)
+            while True:
+                # A server moves a recording when its source goes away, to a microphone for want of better:
+                # nothing passes until it is certain that this has not happened.
+                if await self._wanted(pulse) != source or await pulse.recorded_by(os.getpid()) - {
+                    source.index
+                }:
+                    return
+                outlet.open = True
+                self._say(f"opus 48 kHz from {source.name}")
+                await self._changed(pulse, capture)
+                outlet.open = False
+        finally:
+            outlet.open = False
+            await asyncio.to_thread(capture.stop_capture)
+
+    async def _changed(self, pulse: Pulse, capture: Any) -> None:
+        """Return when the server reports a change. Raises UnavailableError when pcmflux has given up."""
+        while True:
+            if capture.state == "failed":
+                raise UnavailableError(f"sound capture failed: {capture.last_error}")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    return await pulse.changed()
+
+    def _say(self, description: str) -> None:
+        if description != self.description:
+            self.description = description
+            logger.info("sound: %s", description)
+
+
+class _Outlet:
+    """From pcmflux's thread into the event loop, as long as `open`."""
+
+    def __init__(self, deliver: Callable[[EncodedAudio], None], began: float) -> None:
+        self.open = False
+        self._deliver = deliver
+        self._began = began
+        self._offset: int | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, frame: Any) -> None:
+        """Take one frame; `pts` counts samples from the start of this capture."""
+        if self._offset is None:
+            self._offset = int((time.monotonic() - self._began) * AUDIO_CLOCK) - frame.pts
+        packet = EncodedAudio(bytes(frame), self._offset + frame.pts)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._pass, packet)
+
+    def _pass(self, packet: EncodedAudio) -> None:
+        if self.open:
+            self._deliver(packet)
+
+
+def _start(capture: Any, source: Source, outlet: _Outlet) -> None:
+    settings = pcmflux.AudioCaptureSettings()
+    settings.device_name = source.name
+    settings.sample_rate, settings.channels = AUDIO_CLOCK, 2
+    settings.frame_duration_ms = settings.latency_ms = _FRAME_MS
+    settings.opus_bitrate, settings.opus_complexity = _BITS_PER_SECOND, _COMPLEXITY
+    settings.omit_audio_header = settings.use_silence_gate = True
+    try:
+        capture.start_capture(settings, outlet)
+    except (RuntimeError, ValueError) as exc:
+        raise UnavailableError(f"sound capture from {source.name} failed: {exc}") from exc

@@ -1,0 +1,222 @@
+"""Encode once, fan out: one source for all viewers of a rendition, opened for the first of them."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from appliance.errors import UnavailableError
+from appliance.streamer.frames import EncodedFrame, SourceInfo, VideoSource
+from appliance.streamer.meter import Meter
+
+logger = logging.getLogger(__name__)
+
+_DEPTH = 4
+_FIRST_RETRY_S = 0.25
+_LONGEST_RETRY_S = 5.0
+_STABLE_S = 5.0
+
+
+class Subscription:
+    """One viewer's place: a short queue that the newest frames win."""
+
+    def __init__(self, request_keyframe: Callable[[], None]) -> None:
+        self.dropped = 0
+        """Frames that this viewer never saw, those before its first keyframe aside."""
+        self._frames: deque[EncodedFrame] = deque()
+        self._ready = asyncio.Event()
+        self._lobby = True
+        self._late = False
+        self._request_keyframe = request_keyframe
+
+    async def next(self) -> EncodedFrame:
+        """The oldest frame that waits; the first one ever, and the first after a gap, is a keyframe."""
+        while not self._frames:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._frames.popleft()
+
+    def offer(self, frame: EncodedFrame) -> None:
+        """Queue `frame`, or drop it: the encoder never waits for a viewer."""
+        if len(self._frames) >= _DEPTH:
+            self.dropped += len(self._frames)
+            self._frames.clear()
+            self._lobby = self._late = True
+            if not frame.keyframe:
+                self._request_keyframe()
+        if self._lobby and not frame.keyframe:
+            self.dropped += self._late
+            return
+        self._lobby = False
+        self._frames.append(frame)
+        self._ready.set()
+
+
+class Broadcast:
+    """Runs the source while anyone watches. `problem` says why there is no picture, for people."""
+
+    def __init__(
+        self,
+        open_source: Callable[[], VideoSource],
+        *,
+        keyframe_floor_s: float = 0.25,
+        linger_s: float = 10.0,
+    ) -> None:
+        self.problem = ""
+        self.keyframe_requests = 0
+        self._open_source = open_source
+        self._floor_s = keyframe_floor_s
+        self._linger_s = linger_s
+        self._subscriptions: set[Subscription] = set()
+        self._wanted = asyncio.Event()
+        self._source: VideoSource | None = None
+        self._started = asyncio.Event()
+        self._deadline: asyncio.Timeout | None = None
+        self._kbps: int | None = None
+        self._meter = Meter()
+        self._asked_at = float("-inf")
+        self._requested_ns = 0
+        self._pending: asyncio.TimerHandle | None = None
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """What the running source is; None while there is none."""
+        return self._source.info if self._source is not None and self._started.is_set() else None
+
+    @property
+    def source(self) -> VideoSource | None:
+        """The source that runs, for what goes to its screen (input)."""
+        return self._source
+
+    @property
+    def frames_encoded(self) -> int:
+        """Since the beginning, over all sources."""
+        return self._meter.frames
+
+    @property
+    def keyframes(self) -> int:
+        """Since the beginning, over all sources."""
+        return self._meter.keyframes
+
+    @property
+    def fps(self) -> float | None:
+        """Over the last two seconds; None while no source runs."""
+        return self._meter.fps(time.monotonic_ns()) if self.info else None
+
+    @property
+    def bitrate_kbps(self) -> float | None:
+        """Over the last two seconds; None while no source runs."""
+        return self._meter.kbps(time.monotonic_ns()) if self.info else None
+
+    @property
+    def capture_to_encoded_ms(self) -> tuple[float, float] | None:
+        """Median and 95th percentile over the last ten seconds; None without frames."""
+        return self._meter.latency_ms(time.monotonic_ns())
+
+    @contextlib.contextmanager
+    def subscribe(self) -> Iterator[Subscription]:
+        """Watch. The first frame is a keyframe, which is requested at once."""
+        subscription = Subscription(self.request_keyframe)
+        self._subscriptions.add(subscription)
+        self._wanted.set()
+        self._stop_at(None)
+        self.request_keyframe()
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+            if not self._subscriptions:
+                self._wanted.clear()
+                self._stop_at(asyncio.get_running_loop().time() + self._linger_s)
+
+    def request_keyframe(self) -> None:
+        """Ask the source for a keyframe, for all viewers at once and not more often than the floor."""
+        self.keyframe_requests += 1
+        self._requested_ns = time.monotonic_ns()
+        if self._pending is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._asked_at + self._floor_s - loop.time()
+        if wait > 0:
+            self._pending = loop.call_later(wait, self._ask)
+        else:
+            self._ask()
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Steer the source, also one that is opened later."""
+        self._kbps = kbps
+        if self._source is not None:
+            self._source.set_bitrate(kbps)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        retry_s = _FIRST_RETRY_S
+        try:
+            while True:
+                await self._wanted.wait()
+                begun = time.monotonic()
+                try:
+                    await self._run_source()
+                    continue
+                except UnavailableError as exc:
+                    if str(exc) != self.problem:
+                        logger.warning("no picture: %s", exc)
+                    self.problem = str(exc)
+                if time.monotonic() - begun > _STABLE_S:
+                    retry_s = _FIRST_RETRY_S
+                await asyncio.sleep(retry_s)
+                retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+        finally:
+            self._forget_request()
+
+    async def _run_source(self) -> None:
+        """One source, until nobody has watched for a while. Raises UnavailableError."""
+        source = self._open_source()
+        self._started.clear()
+        if self._kbps is not None:
+            source.set_bitrate(self._kbps)
+        self._source = source
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                if not self._subscriptions:
+                    self._stop_at(asyncio.get_running_loop().time() + self._linger_s)
+                await source.run(self._deliver, self._started)
+                raise UnavailableError("the source ended by itself")
+        except TimeoutError:
+            if self._deadline is None or not self._deadline.expired():
+                raise
+            logger.info(
+                "nobody watches: %s stopped", source.info.source if self._started.is_set() else "source"
+            )
+        finally:
+            self._source = self._deadline = None
+            self._started.clear()
+            self._meter.forget_rates()
+
+    def _stop_at(self, when: float | None) -> None:
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(when)
+
+    def _deliver(self, frame: EncodedFrame) -> None:
+        if self.problem:
+            logger.info("picture again: %s", self.info.source if self.info else "")
+            self.problem = ""
+        self._meter.count(frame)
+        if frame.keyframe and frame.captured_ns >= self._requested_ns:
+            self._forget_request()
+        for subscription in self._subscriptions:
+            subscription.offer(frame)
+
+    def _ask(self) -> None:
+        self._pending = None
+        self._asked_at = asyncio.get_running_loop().time()
+        if self._source is not None:
+            self._source.request_keyframe()
+
+    def _forget_request(self) -> None:
+        """It has been served."""
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None

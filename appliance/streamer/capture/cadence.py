@@ -1,0 +1,39 @@
+"""When the next frame of a screen is due: at once after a change, rarely on a still screen."""
+
+SETTLE_S = 0.001
+"""An application draws in several requests: this much later its frame is whole."""
+CLEANUP_S = (0.1, 0.2, 0.3, 0.4)
+"""After the last change: frames that only sharpen the picture."""
+HEARTBEAT_S = 2.0
+
+
+class Cadence:
+    """Times in seconds of one monotonic clock."""
+
+    def __init__(self, fps: int, now: float) -> None:
+        self._interval = 1 / fps
+        self._earliest = now
+        self._still = 0
+        self.due = now
+        """When to capture next."""
+        self.changed = True
+        """Whether the coming frame shows something new."""
+
+    def damaged(self, now: float) -> None:
+        """The screen changed."""
+        if not self.changed:
+            self.changed = True
+            # Half an interval of slack: an application that draws at our own rate, unevenly, is still
+            # captured as it draws; the rate holds on average.
+            self.due = min(self.due, max(now + SETTLE_S, self._earliest - self._interval / 2))
+
+    def forced(self, now: float) -> None:
+        """A frame is wanted now, whatever the screen does."""
+        self.due = min(self.due, now)
+
+    def captured(self, now: float) -> None:
+        """The frame that was due has been captured."""
+        self._earliest = max(self._earliest, now) + self._interval
+        self._still = 0 if self.changed else self._still + 1
+        self.changed = False
+        self.due = now + (CLEANUP_S[self._still] if self._still < len(CLEANUP_S) else HEARTBEAT_S)

@@ -1,0 +1,215 @@
+"""Software encoders through PyAV: one picture in, one access unit out, never a frame of delay."""
+
+import time
+from fractions import Fraction
+from typing import Protocol
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from appliance.errors import UnavailableError
+from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
+
+BURST_S = 0.1
+"""What one frame may weigh, in seconds of the bitrate: the most latency that a new picture may cost."""
+
+_TIME_BASE = Fraction(1, VIDEO_CLOCK)
+_X264_CEILING = 400_000_000
+_X264_DRIFT = 1.5
+_VP8_STEP = 0.2
+
+# Numbers of ITU-T H.273: sRGB primaries and transfer, the BT.601 matrix that libyuv applies, limited range.
+_PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
+
+# ITU-T H.264 table A-1: macroblocks a frame, macroblocks a second, level.
+_H264_LEVELS = (
+    (3600, 108_000, "3.1"),
+    (5120, 216_000, "3.2"),
+    (8192, 245_760, "4.0"),
+    (8704, 522_240, "4.2"),
+    (22_080, 589_824, "5.0"),
+    (36_864, 983_040, "5.1"),
+    (36_864, 2_073_600, "5.2"),
+)
+
+
+class EncoderRefusedError(UnavailableError):
+    """This encoder does not work here; another one may."""
+
+
+class Encoder(Protocol):
+    """Encodes the pictures of one source, from one thread."""
+
+    name: str
+    codec: Codec
+
+    def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
+        """Encode a yuv420p picture of even size at once; another size than before opens anew.
+
+        The picture may be reused afterwards. Raises EncoderRefusedError.
+        """
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Steer from the next frame on."""
+
+
+def open_encoder(codec: Codec, *, fps: int, kbps: int) -> Encoder:
+    """The software encoder for `codec`."""
+    return X264Encoder(fps, kbps) if codec is Codec.H264 else Vp8Encoder(fps, kbps)
+
+
+class _PyavEncoder:
+    """What the encoders share: opening on demand, and RTP timestamps from the capture clock."""
+
+    name: str
+    codec: Codec
+    library: str
+
+    def __init__(self, fps: int, kbps: int) -> None:
+        self._fps = fps
+        self._kbps = self._opened_kbps = kbps
+        self._context: VideoCodecContext | None = None
+        self._timestamp = 0
+        self._captured_ns = 0
+
+    def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
+        """See Encoder.encode."""
+        context = self._context
+        if (
+            context is None
+            or (context.width, context.height) != (picture.width, picture.height)
+            or self._outgrown(keyframe)
+        ):
+            context = self._context = self._open(picture.width, picture.height)
+        self._steer(context, (captured_ns - self._captured_ns) / 1e9)
+        self._captured_ns = captured_ns
+        self._timestamp = max(self._timestamp + 1, captured_ns * VIDEO_CLOCK // 1_000_000_000)
+        picture.pts = self._timestamp
+        picture.time_base = _TIME_BASE
+        picture.pict_type = PictureType.I if keyframe else PictureType.NONE
+        start = time.monotonic_ns()
+        try:
+            packets = context.encode(picture)
+        except av.error.FFmpegError as exc:
+            raise EncoderRefusedError(f"{self.name}: {exc}") from exc
+        if len(packets) != 1:
+            raise EncoderRefusedError(f"{self.name}: {len(packets)} packets for one picture")
+        data, is_key = bytes(packets[0]), packets[0].is_keyframe
+        return EncodedFrame(data, is_key, self._timestamp, captured_ns, start, time.monotonic_ns())
+
+    def set_bitrate(self, kbps: int) -> None:
+        """See Encoder.set_bitrate."""
+        self._kbps = kbps
+
+    def _open(self, width: int, height: int) -> VideoCodecContext:
+        self._opened_kbps = self._kbps
+        try:
+            context = av.CodecContext.create(self.library, "w")
+            if not isinstance(context, VideoCodecContext):
+                raise EncoderRefusedError(f"{self.library} is no video encoder")
+            context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+            context.framerate, context.time_base = Fraction(self._fps), _TIME_BASE
+            context.gop_size = 1_000_000_000
+            context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
+            context.colorspace, context.color_range = _MATRIX_BT601, _RANGE_LIMITED
+            context.bit_rate = self._ceiling()
+            context.options = {
+                "threads": "1",
+                "maxrate": str(self._ceiling()),
+                "bufsize": str(int(self._kbps * 1000 * BURST_S)),
+                **self._options(-(-width // 16) * -(-height // 16)),
+            }
+            context.open()
+        except (av.error.FFmpegError, ValueError) as exc:
+            raise EncoderRefusedError(f"{self.name} {width}x{height}: {exc}") from exc
+        return context
+
+    def _outgrown(self, keyframe: bool) -> bool:
+        """Whether the wanted bitrate needs another context."""
+        raise NotImplementedError
+
+    def _ceiling(self) -> int:
+        """The bitrate to open with, bits per second."""
+        raise NotImplementedError
+
+    def _steer(self, context: VideoCodecContext, elapsed_s: float) -> None:
+        """Adjust for the coming frame, `elapsed_s` after the one before."""
+
+    def _options(self, blocks: int) -> dict[str, str]:
+        """For a picture of so many macroblocks."""
+        raise NotImplementedError
+
+
+class X264Encoder(_PyavEncoder):
+    """H.264 constrained baseline at a constant bitrate, the mode that x264 can steer without a keyframe.
+
+    x264 never goes above the bitrate it was opened with, so it is opened far above and steered down.
+    """
+
+    name = "x264"
+    codec = Codec.H264
+    library = "libx264"
+
+    def _outgrown(self, keyframe: bool) -> bool:
+        # The buffer keeps the size in bits that it was opened with. A keyframe is the burst it is there to
+        # bound, and the moment when opening anew costs nothing.
+        ratio = self._kbps / self._opened_kbps
+        return keyframe and not 1 / _X264_DRIFT < ratio < _X264_DRIFT
+
+    def _ceiling(self) -> int:
+        return _X264_CEILING
+
+    def _steer(self, context: VideoCodecContext, elapsed_s: float) -> None:
+        # x264 takes every frame for 1/fps long: after a pause it would starve the frame that has had the
+        # whole pause's bits to itself.
+        frames = max(1.0, min(elapsed_s, BURST_S) * self._fps)
+        context.bit_rate = min(int(self._kbps * 1000 * frames), _X264_CEILING)
+
+    def _options(self, blocks: int) -> dict[str, str]:
+        return {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "profile": "baseline",
+            "level": _h264_level(blocks, self._fps),
+            "forced-idr": "1",
+            "qmin": "10",
+            "x264-params": "repeat-headers=1:annexb=1:scenecut=0:keyint=infinite",
+        }
+
+
+class Vp8Encoder(_PyavEncoder):
+    """VP8 for who cannot decode H.264. FFmpeg's libvpx cannot be steered: a new bitrate is a new encoder."""
+
+    name = "libvpx"
+    codec = Codec.VP8
+    library = "libvpx"
+
+    def _outgrown(self, keyframe: bool) -> bool:
+        change = abs(self._kbps / self._opened_kbps - 1)
+        return change > (0 if keyframe else _VP8_STEP)
+
+    def _ceiling(self) -> int:
+        return self._kbps * 1000
+
+    def _options(self, blocks: int) -> dict[str, str]:  # noqa: ARG002 - libvpx does not care
+        return {
+            "deadline": "realtime",
+            "cpu-used": "-8",
+            "lag-in-frames": "0",
+            "minrate": str(self._ceiling()),
+            "max-intra-rate": str(int(BURST_S * self._fps * 100)),
+            "screen-content-mode": "1",
+            "static-thresh": "1",
+            "qmin": "4",
+            "qmax": "63",
+            "undershoot-pct": "95",
+        }
+
+
+def _h264_level(blocks: int, fps: int) -> str:
+    """The lowest level that carries this; x264 would go by the ceiling we open it with."""
+    for frame, second, level in _H264_LEVELS:
+        if blocks <= frame and blocks * fps <= second:
+            return level
+    return _H264_LEVELS[-1][2]

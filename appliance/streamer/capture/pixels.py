@@ -1,0 +1,67 @@
+"""From the X server's pixels to what encoders take, by row bands."""
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, Interpolation
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+class Canvas:
+    """A yuv420p picture that is kept up to date band by band: BT.601, limited range.
+
+    `pixels` is the screen: rows of 4 bytes a pixel (blue, green, red, unused); only its even part is shown.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        rows, columns, _ = pixels.shape
+        self.width, self.height = columns & ~1, rows & ~1
+        self._pixels = pixels
+        self._convert = _libyuv()
+        self.picture = av.VideoFrame(self.width, self.height, "yuv420p")
+        self._planes = [(plane.buffer_ptr, plane.line_size) for plane in self.picture.planes]
+
+    def update(self, top: int, bottom: int) -> None:
+        """Convert rows `top` to `bottom` (exclusive), widened to even rows."""
+        top, bottom = max(top, 0) & ~1, min(bottom + (bottom & 1), self.height)
+        if top >= bottom:
+            return
+        if self._convert is None:
+            self._reformat()
+            return
+        (y, y_stride), (u, u_stride), (v, v_stride) = self._planes
+        stride = self._pixels.strides[0]
+        self._convert(
+            self._pixels.ctypes.data + top * stride, stride,
+            y + top * y_stride, y_stride,
+            u + top // 2 * u_stride, u_stride,
+            v + top // 2 * v_stride, v_stride,
+            self.width, bottom - top,
+        )  # fmt: skip
+
+    def _reformat(self) -> None:
+        """The slower way, by swscale and always whole."""
+        shown = np.ascontiguousarray(self._pixels[: self.height, : self.width])
+        source = av.VideoFrame.from_ndarray(shown, format="bgra")
+        self.picture = source.reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU601, interpolation=Interpolation.POINT
+        )
+
+
+@functools.cache
+def _libyuv() -> Callable[..., Any] | None:
+    """libyuv's ARGBToI420 (its ARGB is blue first in memory), or None where the library is missing."""
+    try:
+        convert = ctypes.CDLL("libyuv.so.0").ARGBToI420
+    except (OSError, AttributeError):
+        return None
+    plane = (ctypes.c_void_p, ctypes.c_int)
+    convert.argtypes = [*plane, *plane, *plane, *plane, ctypes.c_int, ctypes.c_int]
+    convert.restype = ctypes.c_int
+    return convert

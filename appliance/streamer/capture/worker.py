@@ -1,0 +1,111 @@
+"""Sources that capture and encode in a thread of their own, steered from the event loop."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from appliance.streamer.frames import EncodedFrame, SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the event loop wants of the thread since it last asked. `kbps` is None when unchanged."""
+
+    stop: bool
+    keyframe: bool
+    kbps: int | None
+
+
+class Mailbox:
+    """Orders for a thread; `fd` becomes readable when there are any, so that the thread can poll(2)."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = Lock()
+        self._stop = False
+        self._keyframe = False
+        self._kbps: int | None = None
+
+    def post(self, *, stop: bool = False, keyframe: bool = False, kbps: int | None = None) -> None:
+        """Add to the orders and wake the thread."""
+        with self._lock:
+            self._stop |= stop
+            self._keyframe |= keyframe
+            self._kbps = self._kbps if kbps is None else kbps
+            if self.fd >= 0:
+                os.eventfd_write(self.fd, 1)
+
+    def take(self) -> Orders:
+        """The orders, taken once; only `stop` stays."""
+        with self._lock:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.fd)
+            orders = Orders(self._stop, self._keyframe, self._kbps)
+            self._keyframe, self._kbps = False, None
+        return orders
+
+    def close(self) -> None:
+        """Later orders go nowhere."""
+        with self._lock:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Outlet:
+    """How the thread hands over to the event loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[EncodedFrame], None],
+        started: Callable[[], object],
+    ) -> None:
+        self._loop = loop
+        self._deliver = deliver
+        self._started: Callable[[], object] | None = started
+
+    def __call__(self, frame: EncodedFrame) -> None:
+        """Never waits for the loop: when that is behind, the newest frame wins in the broadcast."""
+        if self._started is not None:
+            self._loop.call_soon_threadsafe(self._started)
+            self._started = None
+        self._loop.call_soon_threadsafe(self._deliver, frame)
+
+
+class ThreadedSource:
+    """A VideoSource whose `work` blocks in one thread until the mailbox says stop."""
+
+    info: SourceInfo
+
+    def __init__(self) -> None:
+        self._mailbox = Mailbox()
+
+    async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
+        """See VideoSource.run. A source runs once."""
+        loop = asyncio.get_running_loop()
+        outlet = Outlet(loop, deliver, started.set)
+        threads = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+        work = loop.run_in_executor(threads, self.work, self._mailbox, outlet)
+        try:
+            await asyncio.shield(work)
+        finally:
+            self._mailbox.post(stop=True)
+            await asyncio.wait((work,))
+            threads.shutdown(wait=False)
+            self._mailbox.close()
+
+    def request_keyframe(self) -> None:
+        """See VideoSource.request_keyframe."""
+        self._mailbox.post(keyframe=True)
+
+    def set_bitrate(self, kbps: int) -> None:
+        """See VideoSource.set_bitrate."""
+        self._mailbox.post(kbps=kbps)
+
+    def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:
+        """Set `info`, then capture, encode and emit until told to stop, in the source's own thread."""
+        raise NotImplementedError

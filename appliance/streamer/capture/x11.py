@@ -1,0 +1,72 @@
+"""An X11 display, encoded in software as it changes. No tick: a still screen costs next to nothing."""
+
+import select
+import time
+from collections.abc import Callable
+
+from appliance.streamer.capture.cadence import Cadence
+from appliance.streamer.capture.encoder import open_encoder
+from appliance.streamer.capture.worker import Mailbox, ThreadedSource
+from appliance.streamer.capture.x11_screen import X11Screen
+from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
+
+
+class X11Source(ThreadedSource):
+    """XDamage -> MIT-SHM -> libyuv -> x264 or libvpx, all in one thread that waits for the X server."""
+
+    def __init__(
+        self, display: str, *, xauthority: str = "", codec: Codec, fps: int, kbps: int, reason: str = ""
+    ) -> None:
+        super().__init__()
+        self._display = display
+        self._xauthority = xauthority
+        self._fps = fps
+        self._reason = reason
+        self._size = (0, 0)
+        self._encoder = open_encoder(codec, fps=fps, kbps=kbps)
+
+    def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:
+        """See ThreadedSource.work."""
+        with X11Screen(self._display, self._xauthority) as screen:
+            waiting = select.poll()
+            waiting.register(screen.fileno(), select.POLLIN)
+            waiting.register(mailbox.fd, select.POLLIN)
+            cadence = Cadence(self._fps, time.monotonic())
+            keyframe = True
+            while True:
+                orders = mailbox.take()
+                if orders.stop:
+                    return
+                if orders.kbps is not None:
+                    self._encoder.set_bitrate(orders.kbps)
+                if orders.keyframe:
+                    keyframe = True
+                    cadence.forced(time.monotonic())
+                # Replies may have brought events along: those are in xcb's queue, and no descriptor says so.
+                if screen.changed():
+                    cadence.damaged(time.monotonic())
+                remaining = cadence.due - time.monotonic()
+                if remaining > 0:
+                    waiting.poll(remaining * 1000)
+                    continue
+                captured_ns = time.monotonic_ns()
+                screen.capture()
+                self._describe((screen.canvas.width, screen.canvas.height))
+                emit(self._encoder.encode(screen.canvas.picture, captured_ns, keyframe=keyframe))
+                keyframe = False
+                cadence.captured(captured_ns / 1e9)
+
+    def _describe(self, size: tuple[int, int]) -> None:
+        if size == self._size:
+            return
+        self._size = size
+        width, height = size
+        self.info = SourceInfo(
+            f"X11 {self._display} {width}x{height}",
+            self._encoder.name,
+            self._reason,
+            False,
+            self._encoder.codec,
+            width,
+            height,
+        )

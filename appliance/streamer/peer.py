@@ -1,0 +1,358 @@
+"""One viewer: signaling, connection, control channel. What fails here fails for this viewer alone."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from aiortc import RTCDataChannel
+from aiortc.exceptions import InvalidStateError
+
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.spec import StreamerSpec
+from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
+from appliance.signaling import anbox
+from appliance.signaling.control import (
+    ControlMessage,
+    Disconnect,
+    Ignored,
+    Keyframe,
+    Ping,
+    build_control,
+    parse_control,
+)
+from appliance.streamer.connection import Measured, MediaConnection, Sources
+
+logger = logging.getLogger(__name__)
+
+CONTROL_CHANNEL = "control"
+CONNECT_SECONDS = 30
+ORPHAN_SECONDS = 10
+_INBOX_MAX = 128
+_CHANNEL_BYTES_MAX = 1 << 20
+_CLOSE_SECONDS = 1
+
+T = TypeVar("T")
+
+
+class InputSink(Protocol):
+    """Where the viewers' input goes."""
+
+    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
+        """Inject `message`, if `role` may."""
+
+    def release(self, viewer: str) -> None:
+        """Let go of everything that `viewer` holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all viewers of an instance share."""
+
+    spec: StreamerSpec
+    sources: Sources
+    input: InputSink
+    size: Callable[[], tuple[int, int]]
+    problem: Callable[[], str]
+
+
+class Peer:
+    """A signaling peer and, once it negotiated, the viewer behind it.
+
+    `reply` speaks to the signaling socket of a peer by its id; `adopt` hands the viewer of another id over to
+    this peer's socket, and tells whether there was one.
+    """
+
+    def __init__(
+        self,
+        event: PeerEvent,
+        stage: Stage,
+        *,
+        reply: Callable[[str, PeerReply], None],
+        adopt: Callable[["Peer", str], bool],
+    ) -> None:
+        self.id = event.peer
+        self.refused_messages = 0
+        self._event = event
+        self._holder = event.peer
+        self._stage = stage
+        self._reply = reply
+        self._adopt = adopt
+        self._inbox: asyncio.Queue[str | MediaConnection] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._opened = time.monotonic()
+        self._orphaned: float | None = None
+        self._negotiated = 0.0
+        self._settings = anbox.Settings()
+        self._connection: MediaConnection | None = None
+        self._channel: RTCDataChannel | None = None
+        self._told: dict[str, Any] = {}
+
+    @property
+    def role(self) -> Role:
+        """What this viewer may do."""
+        return self._event.role
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it takes over from its like, and they from it."""
+        return self._event.exclusive
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is on its way out."""
+        return self._ended.is_set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self._connection is not None and self._connection.connected
+
+    async def run(self) -> None:
+        """Serve this viewer until `end`."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read())
+                await self._ended.wait()
+                reading.cancel()
+        finally:
+            await self._disconnect()
+
+    def receive(self, text: str) -> None:
+        """A text from the signaling socket."""
+        if len(text) > self._stage.spec.message_bytes:
+            self._refuse(LimitExceededError(f"message: larger than {self._stage.spec.message_bytes} bytes"))
+        elif self._inbox.qsize() >= _INBOX_MAX:
+            self._refuse(LimitExceededError("message: too many at once"))
+        else:
+            self._inbox.put_nowait(text)
+
+    def opened(self, event: PeerEvent) -> None:
+        """The signaling socket is there (again)."""
+        self._event = event
+        self._orphaned = None
+        if not self.role.controls:
+            self._stage.input.release(self._holder)
+        self._tell_role()
+
+    def closed(self) -> None:
+        """The signaling socket is gone; the picture goes on."""
+        self._orphaned = time.monotonic()
+
+    def continues_as(self, other: "Peer") -> None:
+        """From now on the signaling socket of `other`, which has no viewer, is this one's."""
+        logger.info("viewer %s continues as %s", self.id, other.id)
+        self.id = other.id
+        while not other._inbox.empty():
+            self._inbox.put_nowait(other._inbox.get_nowait())
+        other._ended.set()
+        self.opened(other._event)
+        self.signal(anbox.adopted())
+
+    def end(self, reason: str) -> None:
+        """End it for good, and say why where somebody still listens."""
+        if self.ended:
+            return
+        logger.info("viewer %s ends: %s", self.id, reason)
+        if self._orphaned is None:
+            self.signal(anbox.error(reason) if self.exclusive else anbox.end(reason))
+            self._reply(self.id, PeerReply(kind="close", text=reason))
+        self._ended.set()
+
+    def tick(self, stats: dict[str, Any]) -> None:
+        """Once a second: tell the page what is new, and give up on what never connected."""
+        now = time.monotonic()
+        if self.connected:
+            self._tell_role()
+            self.tell("fanlight::stats", stats)
+        elif self._orphaned is not None and now - self._orphaned > ORPHAN_SECONDS:
+            self.end("its socket closed before it connected")
+        elif self._connection and now - self._negotiated > CONNECT_SECONDS:
+            self.signal(anbox.error("no media could reach you: the network in between lets none through"))
+            self._inbox.put_nowait(self._connection)
+
+    def signal(self, text: str) -> None:
+        """Send `text` through the signaling socket."""
+        self._reply(self.id, PeerReply(kind="message", text=text))
+
+    def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Send a message through the control channel; skipped while it is not open or congested."""
+        channel = self._channel
+        if channel and channel.readyState == "open" and channel.bufferedAmount < _CHANNEL_BYTES_MAX:
+            try:
+                channel.send(build_control(kind, data))
+            except (InvalidStateError, ValueError) as exc:
+                logger.debug("viewer %s: %s was not sent: %s", self.id, kind, exc)
+
+    async def stats(self) -> ViewerStats:
+        """What is known of this viewer."""
+        connection = self._connection
+        measured = await connection.measure() if connection else Measured()
+        track = connection.track if connection else None
+        return ViewerStats(
+            id=self.id,
+            label=self._event.label,
+            role=self.role,
+            dialect=self._event.dialect,
+            address=self._event.address,
+            codec=str(connection.codec or "") if connection else "",
+            pair=measured.pair,
+            state="connected" if self.connected else "connecting" if connection else "waiting",
+            age_s=round(time.monotonic() - self._opened, 1),
+            rtt_ms=measured.rtt_ms,
+            loss_percent=measured.loss_percent,
+            jitter_ms=measured.jitter_ms,
+            bitrate_kbps=measured.bitrate_kbps,
+            frames_sent=track.frames_sent if track else 0,
+            frames_dropped=track.frames_dropped if track else 0,
+            nacks=connection.feedback.nacks if connection else 0,
+            plis=connection.feedback.plis if connection else 0,
+        )
+
+    async def _read(self) -> None:
+        async with asyncio.TaskGroup() as resolving:
+            while True:
+                item = await self._inbox.get()
+                try:
+                    if isinstance(item, str):
+                        await self._handle(anbox.parse(item), resolving)
+                    elif item is self._connection:
+                        await self._lost()
+                except FanlightError as exc:
+                    self._refuse(exc)
+                except Exception:
+                    logger.exception("viewer %s: signaling failed", self.id)
+                    self.end("internal error")
+
+    async def _handle(self, message: anbox.ClientMessage, resolving: asyncio.TaskGroup) -> None:
+        match message:
+            case anbox.Discover():
+                self.signal(anbox.resp_discover(fps=self._stage.spec.screen.fps))
+            case anbox.Settings():
+                self._settings = message
+                if problem := self._stage.problem():
+                    self.signal(anbox.wait(problem))
+                if message.api_version > 1:
+                    connection = await self._connect()
+                    self.signal(anbox.offer(await connection.offer(message)))
+            case anbox.Offer(sdp):
+                connection = await self._connect()
+                text, unresolved = await self._negotiate(connection.answer(sdp, self._settings))
+                self.signal(anbox.answer(text))
+                self._resolve(connection, unresolved, resolving)
+            case anbox.Answer(sdp):
+                connection = self._negotiating()
+                self._resolve(connection, await self._negotiate(connection.take_answer(sdp)), resolving)
+            case anbox.Candidate():
+                self._resolve(self._negotiating(), [message], resolving)
+            case anbox.Adopt(peer):
+                if not self._adopt(self, peer):
+                    self.signal(anbox.restart("the stream has started anew"))
+
+    async def _negotiate(self, negotiation: Awaitable[T]) -> T:
+        """A connection whose negotiation failed is of no more use."""
+        try:
+            return await negotiation
+        except FanlightError:
+            await self._disconnect()
+            raise
+
+    def _negotiating(self) -> MediaConnection:
+        if self._connection is None:
+            raise InvalidInputError("message: there was no offer yet")
+        return self._connection
+
+    def _resolve(
+        self, connection: MediaConnection, candidates: list[anbox.Candidate], group: asyncio.TaskGroup
+    ) -> None:
+        for candidate in candidates:
+            group.create_task(self._add_candidate(connection, candidate))
+
+    async def _add_candidate(self, connection: MediaConnection, candidate: anbox.Candidate) -> None:
+        try:
+            await connection.add_candidate(candidate)
+        except FanlightError as exc:
+            self._refuse(exc)
+        except Exception:
+            logger.exception("viewer %s: a candidate failed", self.id)
+
+    async def _connect(self) -> MediaConnection:
+        await self._disconnect()
+        spec, event = self._stage.spec, self._event
+
+        def changed(state: str) -> None:
+            if state == "connected":
+                logger.info("viewer %s connected as %s", self.id, self.role)
+                connection.request_keyframe()
+            elif state in ("failed", "closed"):
+                self._inbox.put_nowait(connection)
+
+        connection = MediaConnection(
+            self._stage.sources,
+            [*event.ice_servers, *spec.ice_servers],
+            changed=changed,
+            channel=self._use_channel,
+        )
+        self._connection, self._negotiated = connection, time.monotonic()
+        return connection
+
+    async def _lost(self) -> None:
+        logger.info("viewer %s: the connection is gone", self.id)
+        await self._disconnect()
+        if self._orphaned is not None:
+            self._ended.set()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection, self._channel, self._told = self._connection, None, None, {}
+        self._stage.input.release(self._holder)
+        if connection:
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await connection.close()
+            except TimeoutError:
+                logger.warning("viewer %s: its connection did not close in time", self.id)
+
+    def _use_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CONTROL_CHANNEL:
+            logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
+            return
+        self._channel, self._told = channel, {}
+        channel.on("message", self._control)
+        self._tell_role()
+
+    def _control(self, text: str | bytes) -> None:
+        if self.ended or self._channel is None:
+            return
+        try:
+            match message := parse_control(text if isinstance(text, str) else text.decode()):
+                case Ping(t):
+                    self.tell("fanlight::pong", {"t": t})
+                case Keyframe():
+                    if self._connection:
+                        self._connection.request_keyframe()
+                case Disconnect():
+                    self.end("left")
+                case Ignored():
+                    pass
+                case _:
+                    self._stage.input.handle(self._holder, self.role, message)
+        except (FanlightError, UnicodeDecodeError) as exc:
+            self.refused_messages += 1
+            logger.debug("viewer %s: %s", self.id, exc)
+        except Exception:
+            self.refused_messages += 1
+            logger.exception("viewer %s: a control message failed", self.id)
+
+    def _tell_role(self) -> None:
+        width, height = self._stage.size()
+        role = {"peer": self.id, "role": self.role.value, "width": width, "height": height}
+        if role != self._told and self._channel:
+            self._told = role
+            self.tell("fanlight::role", role)
+
+    def _refuse(self, error: FanlightError) -> None:
+        self.refused_messages += 1
+        logger.info("viewer %s: %s", self.id, error)
+        self.signal(anbox.error(str(error)))

@@ -1,0 +1,98 @@
+"""The composition of a streamer: everything that one instance is made of, in one task group."""
+
+import asyncio
+import functools
+import gc
+import logging
+
+from appliance.bus.connection import BusAddress, connect
+from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.spec import StreamerSpec
+from appliance.streamer import stats
+from appliance.streamer.audio import AudioSource
+from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.capture.select import open_source
+from appliance.streamer.connection import Sources
+from appliance.streamer.frames import Codec, VideoSource
+from appliance.streamer.input.select import open_input
+from appliance.streamer.peer import Stage
+from appliance.streamer.session import Session
+from appliance.streamer.tracks import SoundFan
+
+logger = logging.getLogger(__name__)
+
+_NO_SOUND = "sound is switched off"
+
+
+class Streamer:
+    """One instance: its renditions, its sound, its input, and the session that they serve."""
+
+    def __init__(self, spec: StreamerSpec) -> None:
+        self._spec = spec
+        self._renditions = {
+            codec: Broadcast(functools.partial(open_source, spec, codec)) for codec in _codecs(spec)
+        }
+        self._sound = SoundFan()
+        self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
+        self._input = open_input(spec, self._source)
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
+        spec = self._spec
+        if spec.session is None:
+            logger.info("instance %s runs without a session", spec.instance)
+            await asyncio.Event().wait()
+            return
+        address = BusAddress(spec.bus_url, spec.bus_user, spec.bus_password, spec.bus_credentials)
+        async with connect(address, name=f"streamer {spec.instance}") as bus, asyncio.TaskGroup() as group:
+            stage = Stage(
+                spec=spec,
+                sources=Sources(self._renditions, self._sound),
+                input=self._input,
+                size=self._size,
+                problem=self._problem,
+            )
+            session = Session(spec.session, stage, bus, ready=self._first_frame, measure=self._measure)
+            self._input.on_clipboard = session.tell_clipboard
+            for rendition in self._renditions.values():
+                group.create_task(rendition.run())
+            if self._audio:
+                group.create_task(self._audio.run(self._sound.deliver))
+            group.create_task(self._input.run())
+            group.create_task(session.run())
+            gc.collect()
+            gc.freeze()  # what is here now stays: no collection pause ever looks at it again
+            logger.info("instance %s serves session %s", spec.instance, spec.session)
+
+    async def _first_frame(self) -> None:
+        rendition = next(iter(self._renditions.values()))
+        with rendition.subscribe() as subscription:
+            await subscription.next()
+
+    def _measure(self, viewers: list[ViewerStats]) -> InstanceStats:
+        return stats.instance_stats(
+            self._spec,
+            list(self._renditions.values()),
+            viewers,
+            audio=self._audio.description if self._audio else _NO_SOUND,
+            input_=self._input.description,
+        )
+
+    def _source(self) -> VideoSource | None:
+        """The source whose screen takes the input."""
+        return next((each.source for each in self._renditions.values() if each.source), None)
+
+    def _size(self) -> tuple[int, int]:
+        for rendition in self._renditions.values():
+            if info := rendition.info:
+                return info.width, info.height
+        return self._spec.screen.width, self._spec.screen.height
+
+    def _problem(self) -> str:
+        return stats.problem_of(self._renditions.values())
+
+
+def _codecs(spec: StreamerSpec) -> list[Codec]:
+    """What can be encoded, in the order of the encoders; everything where the ladder is empty."""
+    named = [Codec(choice.codec) for choice in spec.encoders]
+    return list(dict.fromkeys(named or Codec))

@@ -1,0 +1,185 @@
+"""The streamer's side of the bus: who comes, who goes, and what the others should know."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel
+
+from appliance.bus import subjects
+from appliance.bus.connection import Bus
+from appliance.bus.messages import (
+    Done,
+    InstanceStats,
+    PeerEvent,
+    PeerReply,
+    SessionState,
+    SessionStatus,
+    StreamerHello,
+    ViewerStats,
+)
+from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
+from appliance.signaling import anbox
+from appliance.streamer.peer import Peer, Stage
+
+logger = logging.getLogger(__name__)
+
+_STATS_SECONDS = 1.0
+_HELLO_PAUSES = (0.0, 1.0, 4.0)
+"""After an outage a gateway may come back to the bus later than we do."""
+_TAKEN_OVER = "another client took over"
+_KICKED = "disconnected by an administrator"
+
+
+class Session:
+    """Serves session `session` of the stage's instance.
+
+    `ready` returns once there is a picture; `measure` makes the statistics of the instance from those of its
+    viewers.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        stage: Stage,
+        bus: Bus,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        measure: Callable[[list[ViewerStats]], InstanceStats],
+    ) -> None:
+        self._session = session
+        self._stage = stage
+        self._bus = bus
+        self._ready = ready
+        self._measure = measure
+        self._peers: dict[str, Peer] = {}
+        self._replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
+        self._group: asyncio.TaskGroup | None = None
+        self._active = False
+
+    async def run(self) -> None:
+        """Serve until cancelled. An outage of the bus touches no viewer."""
+        serving = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(
+                self._bus.serve(subjects.up(self._session), PeerEvent, self._on_event, started=serving)
+            )
+            group.create_task(self._send_replies())
+            group.create_task(self._tick())
+            await serving.wait()
+            group.create_task(self._announce())
+            group.create_task(self._become_active())
+
+    def tell_clipboard(self, text: str) -> None:
+        """The screen's clipboard changed: for those who may type there."""
+        for peer in self._peers.values():
+            if peer.role.controls:
+                peer.tell("fanlight::clipboard", {"text": text})
+
+    async def _on_event(self, event: PeerEvent) -> Done:
+        # Nothing here waits, so the events of a peer keep their order.
+        if event.kind == "open":
+            self._open(event)
+        elif peer := self._peers.get(event.peer):
+            match event.kind:
+                case "message":
+                    peer.receive(event.text)
+                case "close":
+                    peer.closed()
+                case "kick":
+                    peer.end(event.text or _KICKED)
+        elif event.kind == "message":
+            logger.debug("a message of the unknown peer %s", event.peer)
+            self._reply(
+                event.peer, PeerReply(kind="message", text=anbox.error("this peer is not known here"))
+            )
+        return Done()
+
+    def _open(self, event: PeerEvent) -> None:
+        if event.dialect != "anbox":
+            raise InvalidInputError(f"dialect: {event.dialect} is not spoken here")
+        known = self._peers.get(event.peer)
+        if known and not known.ended:
+            known.opened(event)
+            return
+        if event.exclusive:
+            for other in list(self._peers.values()):
+                if other.exclusive:
+                    other.end(_TAKEN_OVER)
+        here = sum(not peer.ended for peer in self._peers.values())
+        if here >= self._stage.spec.viewers_max:
+            raise LimitExceededError(f"the session has {here} viewers, and takes no more")
+        if self._group is None:
+            raise UnavailableError("the session is not served yet")
+        peer = self._peers[event.peer] = Peer(event, self._stage, reply=self._reply, adopt=self._adopt)
+        self._group.create_task(self._host(peer), name=f"viewer {event.peer}")
+        if event.resumed:
+            peer.signal(anbox.restart("the streamer started again"))
+
+    async def _host(self, peer: Peer) -> None:
+        try:
+            await peer.run()
+        except Exception:
+            logger.exception("viewer %s failed", peer.id)
+        finally:
+            if self._peers.get(peer.id) is peer:
+                del self._peers[peer.id]
+
+    def _adopt(self, newcomer: Peer, peer: str) -> bool:
+        viewer = self._peers.get(peer)
+        if viewer is None or viewer is newcomer or viewer.ended or not viewer.connected:
+            return False
+        del self._peers[peer]
+        self._peers[newcomer.id] = viewer
+        viewer.continues_as(newcomer)
+        return True
+
+    def _reply(self, peer: str, reply: PeerReply) -> None:
+        self._replies.put_nowait((subjects.down(self._session, peer), reply))
+
+    async def _send_replies(self) -> None:
+        while True:
+            await self._publish(*await self._replies.get())
+
+    async def _announce(self) -> None:
+        """Say who serves the session: at the start, and to gateways that may have missed it in an outage."""
+        resumed = self._stage.spec.resumed
+        while True:
+            epoch = self._bus.epoch
+            for pause in _HELLO_PAUSES:
+                await asyncio.sleep(pause)
+                hello = StreamerHello(instance=self._stage.spec.instance, resumed=resumed)
+                await self._publish(subjects.hello(self._session), hello)
+                if self._active:
+                    await self._tell_active()
+            await self._bus.reconnected(epoch)
+            resumed = False
+
+    async def _become_active(self) -> None:
+        await self._ready()
+        self._active = True
+        await self._tell_active()
+
+    async def _tell_active(self) -> None:
+        state = SessionState(
+            session=self._session, status=SessionStatus.ACTIVE, instance=self._stage.spec.instance
+        )
+        await self._publish(subjects.state(self._session), state)
+
+    async def _tick(self) -> None:
+        while True:
+            viewers = [await peer.stats() for peer in list(self._peers.values()) if not peer.ended]
+            stats = self._measure(viewers)
+            shown = stats.model_dump(mode="json", exclude={"viewers"})
+            for peer in list(self._peers.values()):
+                peer.tick(shown)
+            if self._bus.connected:
+                await self._publish(subjects.stats(stats.instance), stats)
+            await asyncio.sleep(_STATS_SECONDS)
+
+    async def _publish(self, subject: str, message: BaseModel) -> None:
+        try:
+            await self._bus.publish(subject, message)
+        except UnavailableError as exc:
+            logger.debug("lost: %s", exc)

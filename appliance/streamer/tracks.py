@@ -1,0 +1,152 @@
+"""What aiortc pulls from: encoded pictures and sound that are shared by all viewers."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Protocol, TypeAlias
+
+import av
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av.stream import Stream
+
+from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
+
+_VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
+_AUDIO_TIME_BASE = Fraction(1, AUDIO_CLOCK)
+_AUDIO_PACKETS = 10
+_AnyPacket: TypeAlias = "av.Packet[Stream]"
+
+
+class Subscription(Protocol):
+    """One viewer's view of a rendition; `dropped` counts the frames that it missed."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that this viewer was too slow for."""
+
+    async def next(self) -> EncodedFrame:
+        """The next frame, the first one a keyframe."""
+
+
+class Rendition(Protocol):
+    """One encoding of the picture, shared by all of its viewers."""
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """What runs; None while nothing does."""
+
+    @property
+    def problem(self) -> str:
+        """Why there is no picture; empty where there is one."""
+
+    def subscribe(self) -> contextlib.AbstractContextManager[Subscription]:
+        """Take part from the next keyframe on, which is asked for."""
+
+    def request_keyframe(self) -> None:
+        """Coalesced with everybody else's."""
+
+
+class SoundPacket(Protocol):
+    """One Opus packet; the timestamp counts AUDIO_CLOCK."""
+
+    @property
+    def data(self) -> bytes:
+        """The packet."""
+
+    @property
+    def timestamp(self) -> int:
+        """Unwrapped, strictly increasing."""
+
+
+class SoundFan:
+    """Hands every Opus packet to every viewer; who is slow misses the oldest."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[SoundPacket]] = set()
+
+    def deliver(self, packet: SoundPacket) -> None:
+        """Never waits; to be called in the event loop."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(packet)
+
+    @contextlib.contextmanager
+    def subscribe(self) -> Iterator[asyncio.Queue[SoundPacket]]:
+        """The packets from now on."""
+        queue: asyncio.Queue[SoundPacket] = asyncio.Queue(_AUDIO_PACKETS)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+
+class _PacketTrack(MediaStreamTrack):
+    """Subscribes when the first packet is pulled, which is when the viewer is connected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subscribed = contextlib.ExitStack()
+
+    def stop(self) -> None:
+        """Also ends the subscription."""
+        super().stop()
+        self._subscribed.close()
+
+    def _assert_live(self) -> None:
+        if self.readyState != "live":
+            raise MediaStreamError
+
+
+class VideoTrack(_PacketTrack):
+    """The picture of one viewer, from the rendition that its negotiation led to."""
+
+    kind = "video"
+
+    def __init__(self, rendition: Callable[[], Rendition]) -> None:
+        super().__init__()
+        self._rendition = rendition
+        self._subscription: Subscription | None = None
+        self.frames_sent = 0
+
+    @property
+    def frames_dropped(self) -> int:
+        """Frames that this viewer was too slow for."""
+        return self._subscription.dropped if self._subscription else 0
+
+    async def recv(self) -> _AnyPacket:
+        """The next access unit."""
+        self._assert_live()
+        if self._subscription is None:
+            self._subscription = self._subscribed.enter_context(self._rendition().subscribe())
+        frame = await self._subscription.next()
+        self.frames_sent += 1
+        return _packet(frame.data, frame.timestamp, _VIDEO_TIME_BASE)
+
+
+class SoundTrack(_PacketTrack):
+    """The sound of one viewer; nothing is sent while nothing plays."""
+
+    kind = "audio"
+
+    def __init__(self, fan: SoundFan) -> None:
+        super().__init__()
+        self._fan = fan
+        self._queue: asyncio.Queue[SoundPacket] | None = None
+
+    async def recv(self) -> _AnyPacket:
+        """The next Opus packet."""
+        self._assert_live()
+        if self._queue is None:
+            self._queue = self._subscribed.enter_context(self._fan.subscribe())
+        packet = await self._queue.get()
+        return _packet(packet.data, packet.timestamp, _AUDIO_TIME_BASE)
+
+
+def _packet(data: bytes, timestamp: int, time_base: Fraction) -> _AnyPacket:
+    packet = av.Packet(data)
+    packet.pts, packet.time_base = timestamp, time_base
+    return packet

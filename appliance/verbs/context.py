@@ -1,0 +1,81 @@
+"""What every verb is given, and how verbs print."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from appliance import config, paths
+from appliance.control.client import ControlClient
+from appliance.control.schema import Model
+from appliance.errors import InvalidInputError
+
+P = TypeVar("P", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The global options. Data goes to stdout through here, everything else to stderr."""
+
+    config_file: Path | None
+    state_dir: Path
+    runtime_dir: Path
+    json: bool = False
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's control socket."""
+        return paths.control_socket(self.runtime_dir)
+
+    @property
+    def client(self) -> ControlClient:
+        """A client of the daemon."""
+        return ControlClient(self.socket)
+
+    @property
+    def file(self) -> Path | None:
+        """The configuration file that counts; None for built-in defaults."""
+        return self.config_file or config.default_file()
+
+    def print(self, data: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any], text: str) -> None:
+        """Print `data` where --json was given, else `text`."""
+        print(json.dumps(_plain(data), indent=2, ensure_ascii=False) if self.json else text)
+
+
+def params(model: type[P], **values: object) -> P:
+    """Build the parameters of a call. Raises InvalidInputError that names the wrong one."""
+    try:
+        return model(**values)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{where}: {first['msg']}") from exc
+
+
+def note(text: str) -> None:
+    """Say something that is not data."""
+    print(text, file=sys.stderr)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str:
+    """Columns as wide as what is in them; `none` where there are no rows."""
+    if not rows:
+        return none
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (heads, *rows)
+    )
+    return "\n".join(lines)
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, BaseModel):
+        return data.model_dump(mode="json")
+    if isinstance(data, list | tuple):
+        return [_plain(each) for each in data]
+    return data

@@ -1,0 +1,232 @@
+"""Legs that leave the process: daemon, gateway, certificate, bus, ICE port, TURN, mDNS."""
+
+import asyncio
+import datetime as dt
+import errno
+import functools
+import ipaddress
+import re
+import socket
+import ssl
+from contextlib import closing
+
+import aiohttp
+from aioice import stun, turn
+from cryptography import x509
+
+from appliance.bus.connection import BusAddress, connect
+from appliance.config import Config
+from appliance.control.schema import Snapshot
+from appliance.discovery.addresses import reachable_addresses
+from appliance.discovery.browse import browse
+from appliance.errors import UnavailableError
+from appliance.gateway.ice import ice_servers
+from appliance.verbs.proof import Check, within
+
+_NOT_RUNNING = "the daemon does not run"
+_START = "sudo systemctl start fanlight, or: fanlight run"
+_MDNS_SECONDS = 3.0
+_TURN_URL = re.compile(
+    r"^(?P<scheme>turns?):(?P<host>\[[^\]]+\]|[^:?]+)(:(?P<port>\d+))?(\?transport=(?P<via>\w+))?$"
+)
+_EXPIRES_SOON = dt.timedelta(days=3)
+
+
+def daemon(snapshot: Snapshot | None, why: str) -> list[Check]:
+    """The daemon and each of its parts, in its own words."""
+    if snapshot is None:
+        return [Check("daemon", False, why, _START)]
+    box = snapshot.box
+    logs = "journalctl -u fanlight -n 50"
+    return [
+        Check("daemon", True, f"{box.name}, version {box.version}, {box.health}"),
+        *(
+            Check(f"part {part.name}", part.ok, part.detail, "" if part.ok else logs)
+            for part in snapshot.parts
+        ),
+    ]
+
+
+async def gateway(config: Config, snapshot: Snapshot | None) -> Check:
+    """GET /healthz of the gateway that this box uses."""
+    name = "gateway"
+    match config.gateway.mode:
+        case "off":
+            return Check(name, None, "no gateway in the configuration")
+        case "embedded":
+            if snapshot is None:
+                return Check(name, None, _NOT_RUNNING)
+            host, port = _local(config)
+            base = f"{'http' if config.tls.mode == 'off' else 'https'}://{_authority(host)}:{port}"
+            # Its certificate has a check of its own, and a CA that this process does not know.
+            trust: ssl.SSLContext | bool = _blind()
+        case _:
+            base, trust = config.gateway.url.rstrip("/"), True
+    fix = _START if config.gateway.mode == "embedded" else f"curl -v {base}/healthz"
+    try:
+        async with aiohttp.ClientSession() as client, client.get(f"{base}/healthz", ssl=trust) as answer:
+            ok = answer.status == 200
+            return Check(name, ok, f"{base}/healthz answered {answer.status}", "" if ok else fix)
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        return Check(name, False, f"{base}: {exc or type(exc).__name__}", fix)
+
+
+async def certificate(config: Config, snapshot: Snapshot | None) -> Check:
+    """What the embedded gateway shows: valid today, and for every address of this machine."""
+    name = "certificate"
+    if config.gateway.mode != "embedded" or config.tls.mode == "off":
+        return Check(name, None, "none is served here")
+    if snapshot is None:
+        return Check(name, None, _NOT_RUNNING)
+    _, writer = await asyncio.open_connection(*_local(config), ssl=_blind())
+    try:
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    finally:
+        writer.transport.abort()
+    own = "renew the files in [tls]" if config.tls.mode == "files" else "sudo systemctl restart fanlight"
+    return _judge(x509.load_der_x509_certificate(der), await asyncio.to_thread(reachable_addresses), own)
+
+
+def _judge(leaf: x509.Certificate, addresses: tuple[str, ...], fix: str) -> Check:
+    name, now = "certificate", dt.datetime.now(dt.UTC)
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if now < begins:
+        return Check(
+            name, False, f"not valid before {begins:%Y-%m-%d %H:%M}", "sudo timedatectl set-ntp true"
+        )
+    if now + _EXPIRES_SOON > ends:
+        return Check(name, False, f"ends {ends:%Y-%m-%d %H:%M}", fix)
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return Check(name, False, "it names no host at all", fix)
+    named = set(names.get_values_for_type(x509.IPAddress))
+    if missing := [each for each in addresses if ipaddress.ip_address(each) not in named]:
+        return Check(name, False, f"it lacks {', '.join(missing)}: browsers there will warn", fix)
+    return Check(name, True, f"valid until {ends:%Y-%m-%d}, for all addresses")
+
+
+async def bus(config: Config, snapshot: Snapshot | None) -> Check:
+    """Connect to an external NATS; the embedded one is asked for through the daemon."""
+    if config.bus.mode == "external":
+        try:
+            async with connect(
+                BusAddress(config.bus.url, credentials=config.bus.credentials), name="fanlight doctor"
+            ):
+                return Check("NATS", True, _without_user(config.bus.url))
+        except UnavailableError as exc:
+            return Check(
+                "NATS",
+                False,
+                _without_user(str(exc)),
+                "check [bus] url and credentials, and that nats-server runs there",
+            )
+    if snapshot is None:
+        return Check("NATS", None, _NOT_RUNNING)
+    part = next((each for each in snapshot.parts if each.name == "bus"), None)
+    if part is None:
+        return Check("NATS", None, "the daemon says nothing of it")
+    return Check("NATS", part.ok, part.detail, "" if part.ok else _START)
+
+
+def ice_port(config: Config, snapshot: Snapshot | None) -> Check:
+    """Open the UDP port of the media, as a streamer does. Blocks."""
+    port = config.ice.udp_port
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE and snapshot and snapshot.instances:
+                return Check("ICE port", True, f"UDP {port} is used by a running instance")
+            fix = f"sudo ss -ulpn 'sport = :{port}' shows who has it; or set [ice] udp_port"
+            return Check("ICE port", False, f"UDP {port}: {exc.strerror}", fix)
+        return Check("ICE port", True, f"UDP {probe.getsockname()[1]} can be opened")
+
+
+async def relays(config: Config) -> list[Check]:
+    """Make an allocation on each TURN server, with credentials as a viewer gets them."""
+    if not config.ice.turn:
+        return [Check("TURN", None, "none in the configuration: viewers must reach this machine directly")]
+    servers = [server for server in ice_servers(config.ice, "doctor") if server.username]
+    if not servers:
+        return [Check("TURN", False, "ice.turn is set without ice.turn_secret", "set [ice] turn_secret")]
+    username, password = servers[0].username, servers[0].password
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                within(20, f"TURN {url}", functools.partial(_allocate, url, username, password))
+            )
+            for url in servers[0].urls
+        ]
+    return [task.result() for task in tasks]
+
+
+async def _allocate(url: str, username: str, password: str) -> Check:
+    name = f"TURN {url}"
+    if not (found := _TURN_URL.match(url)):
+        return Check(name, False, "not a TURN URL, like turn:host:3478?transport=udp", "correct [ice] turn")
+    secure = found["scheme"] == "turns"
+    address = (found["host"].strip("[]"), int(found["port"] or (5349 if secure else 3478)))
+    try:
+        async with asyncio.timeout(8):
+            transport, allocation = await turn.create_turn_endpoint(
+                _Allocation,
+                server_addr=address,
+                username=username,
+                password=password,
+                ssl=secure or None,
+                transport=found["via"] or ("tcp" if secure else "udp"),
+            )
+    except (stun.TransactionError, OSError, TimeoutError) as exc:
+        fix = "check that coturn runs with use-auth-secret, the same secret, and an open port"
+        return Check(name, False, f"no allocation: {exc or type(exc).__name__}", fix)
+    relayed = transport.get_extra_info("sockname")
+    transport.close()
+    async with asyncio.timeout(8):
+        await allocation.deleted.wait()
+    return Check(name, True, f"relays through {relayed[0]}")
+
+
+class _Allocation(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.deleted = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
+        self.deleted.set()
+
+
+async def discovery(config: Config, snapshot: Snapshot | None) -> Check:
+    """Ask the network for boxes; this one must be among them."""
+    name = "mDNS"
+    if not config.discovery.enabled:
+        return Check(name, None, "discovery is off")
+    if snapshot is None:
+        return Check(name, None, _NOT_RUNNING)
+    fix = "allow multicast and UDP 5353: sudo ufw allow 5353/udp"
+    try:
+        boxes = await browse(_MDNS_SECONDS)
+    except UnavailableError as exc:
+        return Check(name, False, str(exc), fix)
+    if any(box.id == snapshot.box.id for box in boxes):
+        return Check(name, True, f"found itself among {len(boxes)}")
+    return Check(name, False, f"no answer to its own query within {_MDNS_SECONDS:.0f} s", fix)
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//", url)
+
+
+def _local(config: Config) -> tuple[str, int]:
+    host, port = config.gateway.address
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
+
+
+def _authority(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _blind() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

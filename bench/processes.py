@@ -1,0 +1,36 @@
+"""CPU time of a process and of its children, from /proc."""
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of `pid` so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def family(pid: int) -> dict[int, str]:
+    """`pid` and all that descend from it, with their names."""
+    children: dict[int, list[int]] = {}
+    names: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+            command = (entry / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        parent = int(stat.rsplit(")", 1)[1].split()[1])
+        children.setdefault(parent, []).append(int(entry.name))
+        module = command[command.index("-m") + 1] if "-m" in command else ""
+        names[int(entry.name)] = module or Path(command[0]).name
+    found, waiting = {}, [pid]
+    while waiting:
+        each = waiting.pop()
+        found[each] = names.get(each, "?")
+        waiting += children.get(each, [])
+    return found

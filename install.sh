@@ -1,0 +1,98 @@
+#!/bin/bash
+# Sets Fanlight up on a Debian or Ubuntu machine. The usage text below says how.
+set -Eeuo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+DRY_RUN="" OFFLINE="" PURGE="" MODE=system
+
+# shellcheck source=packaging/steps.sh
+source "$ROOT/packaging/steps.sh"
+# shellcheck source=packaging/packages.sh
+source "$ROOT/packaging/packages.sh"
+# shellcheck source=packaging/environment.sh
+source "$ROOT/packaging/environment.sh"
+# shellcheck source=packaging/system.sh
+source "$ROOT/packaging/system.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage:
+  ./install.sh --run [-- ARGS...]   install what is missing, then run the daemon here, in the foreground
+  ./install.sh --test [-- ARGS...]  the same with the test tools, then all checks and all tests
+  sudo ./install.sh                 install for good: /opt/fanlight, user, udev rules, service; starts it
+  sudo ./install.sh --upgrade       the same over an installed version; goes back by itself if it does not start
+  sudo ./install.sh --rollback      back to the version before
+  sudo ./install.sh --uninstall     remove it; settings and state stay unless --purge is given too
+
+Options:
+  --dry-run       say what would be done, do nothing
+  --offline DIR   take Python packages (and Debian packages, if any) from DIR instead of the network;
+                  `make wheels DIR=...` on a machine with network fills such a folder
+  -h, --help      this text
+
+ARGS go to `fanlight run` and to pytest. PYTHON=... names the Python to use (3.11 or newer).
+USAGE
+}
+
+parse() {
+  while (($#)); do
+    case $1 in
+      --run | --test | --upgrade | --rollback | --uninstall) MODE=${1#--} ;;
+      --purge) PURGE=yes ;;
+      --dry-run) DRY_RUN=yes ;;
+      --offline)
+        [[ -d ${2-} ]] || die "--offline needs a folder"
+        OFFLINE=$(cd "$2" && pwd)
+        shift
+        ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      --)
+        shift
+        ARGS=("$@")
+        return
+        ;;
+      *)
+        usage >&2
+        die "unknown argument: $1"
+        ;;
+    esac
+    shift
+  done
+  [[ ! $PURGE || $MODE == uninstall ]] || die "--purge goes with --uninstall"
+}
+
+run_here() {
+  local python
+  step "Debian packages" install_packages "${RUN_PACKAGES[@]}"
+  python=$(find_python)
+  step "Python environment in .venv" checkout_venv "$python" "$ROOT/requirements.lock"
+  export FANLIGHT_GREET=yes
+  change exec "$ROOT/.venv/bin/fanlight" run "${ARGS[@]}"
+}
+
+test_here() {
+  local python status=0
+  step "Debian packages" install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+  python=$(find_python)
+  step "Python environment in .venv" checkout_venv "$python" "$ROOT/requirements-dev.lock"
+  cd "$ROOT"
+  say "==> Checks"
+  change make check || status=$?
+  say "==> Tests"
+  change .venv/bin/pytest "${ARGS[@]}" || status=$?
+  exit "$status"
+}
+
+ARGS=()
+parse "$@"
+case $MODE in
+  run) run_here ;;
+  test) test_here ;;
+  system) install_system ;;
+  upgrade) upgrade_system ;;
+  rollback) roll_back_system ;;
+  uninstall) uninstall_system ;;
+esac

@@ -1,0 +1,97 @@
+# shellcheck shell=bash  # sourced by install.sh
+# What Fanlight needs before it can run: Debian packages, a Python, a venv filled from the locks.
+
+# as_root COMMAND...: directly as root, else through sudo, else say what to run
+as_root() {
+  if ((EUID == 0)); then
+    change_quietly "$@"
+  elif command -v sudo >/dev/null; then
+    change_quietly sudo -- "$@"
+  else
+    die "this needs root, and there is no sudo. As root, run: $*"
+  fi
+}
+
+missing_packages() {
+  local package
+  for package; do
+    [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+      printf '%s\n' "$package"
+  done
+}
+
+# install_packages NAME...: what is missing of these
+install_packages() {
+  local missing install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends)
+  if ! command -v apt-get >/dev/null; then
+    say "    no apt-get here: make sure that this machine has what these Debian packages hold: $*"
+    return
+  fi
+  mapfile -t missing < <(missing_packages "$@")
+  if ((${#missing[@]} == 0)); then
+    say "    all there"
+    return
+  fi
+  say "    missing: ${missing[*]}"
+  if [[ ! $OFFLINE ]]; then
+    as_root apt-get update -qq
+    as_root "${install[@]}" "${missing[@]}"
+  elif compgen -G "$OFFLINE/*.deb" >/dev/null; then
+    as_root "${install[@]}" --no-download "$OFFLINE"/*.deb
+  else
+    as_root "${install[@]}" --no-download "${missing[@]}"
+  fi
+}
+
+# find_python: path of the first Python that is new enough
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  die "needs Python 3.11 or newer, and this machine has $(python3 --version 2>&1 || true)." \
+    "Debian 12 and Ubuntu 24.04 bring one; or name yours: PYTHON=/path/to/python3.12 ./install.sh"
+}
+
+# pip_install VENV ARGS...: build back ends come from the lock too, never from a build sandbox
+pip_install() {
+  local venv=$1 source=()
+  shift
+  [[ ! $OFFLINE ]] || source=(--no-index --find-links "$OFFLINE")
+  change "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    --no-build-isolation "${source[@]}" "$@" >&2
+}
+
+# new_venv PYTHON VENV LOCK: a venv with all that the lock pins, each file checked by its hash
+new_venv() {
+  local python=$1 venv=$2 lock
+  change "$python" -m venv --clear "$venv"
+  for lock in "$ROOT/requirements-build.lock" "$3"; do
+    pip_install "$venv" --require-hashes --requirement "$lock"
+  done
+}
+
+# stamp PYTHON LOCK: changes whenever a venv of this Python and lock must be made anew
+stamp() {
+  { "$1" --version && cat -- "$ROOT"/{pyproject.toml,requirements-build.lock} "$2"; } | sha256sum | cut -d' ' -f1
+}
+
+# checkout_venv PYTHON LOCK: the checkout's own .venv; at once where its stamp says that it is up to date
+checkout_venv() {
+  local python=$1 lock=$2 venv=$ROOT/.venv
+  if grep --quiet --no-messages "$(stamp "$python" "$lock")" "$venv/.stamps"; then
+    say "    up to date"
+    return
+  fi
+  undo_with rm -rf "$venv"
+  new_venv "$python" "$venv" "$lock"
+  pip_install "$venv" --no-deps --editable "$ROOT"
+  [[ $DRY_RUN ]] || {
+    stamp "$python" "$lock"
+    # the lock for development holds all of the other one
+    stamp "$python" "$ROOT/requirements.lock"
+  } >"$venv/.stamps"
+}

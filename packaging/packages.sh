@@ -1,0 +1,30 @@
+# shellcheck shell=bash disable=SC2034  # sourced by install.sh
+# The Debian packages, and why each is there.
+
+RUN_PACKAGES=(
+  ca-certificates         # the registries and the TURN servers speak TLS
+  python3-venv            # the private venv
+  libyuv0                 # colour conversion of captured screens
+  libgbm1 libdrm2 libegl1 # pixelflux: buffers and rendering on a GPU, or without one
+  libpixman-1-0 libwayland-server0
+  libx11-6 libxext6 libxkbcommon0
+  libstdc++6
+  xkb-data                        # keymaps of the compositor and of Xvfb
+  xvfb xauth x11-xserver-utils    # a virtual screen where the machine has none
+  openbox xterm fonts-dejavu-core # ... and something to see on it
+)
+
+TEST_PACKAGES=(
+  git make                    # the checks
+  chromium libatomic1         # a real browser; playwright's driver
+  nats-server                 # the distribution's server, next to the wheel's
+  pulseaudio pulseaudio-utils # a real sound server
+  openssl
+  xdotool x11-utils x11-apps    # X clients to drive and to look at
+  weston                        # a Wayland host
+  tmux                          # a terminal for the TUI
+  iproute2 nftables slirp4netns # networks of their own
+  mmdebstrap systemd-container  # machines of their own
+  umockdev udev                 # hardware that is not there
+  procps
+)

@@ -1,0 +1,104 @@
+"""The installation for good, on a machine with a real systemd and nobody logged in."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.support.machine import BOOTABLE, Machine, plays
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+INSTALL = "/root/fanlight/install.sh"
+
+
+async def _property(box: Machine, name: str) -> str:
+    return (await box.run("systemctl", "show", "--property", name, "--value", "fanlight"))[1].strip()
+
+
+async def _until_active(box: Machine, *, limit: float, not_pid: str = "0") -> str:
+    """Main PID of the service, once it is active and another than `not_pid`."""
+    async with asyncio.timeout(limit):
+        while True:
+            pid = await _property(box, "MainPID")
+            if pid not in ("0", not_pid) and await _property(box, "ActiveState") == "active":
+                return pid
+            await asyncio.sleep(0.05)
+
+
+async def _install(box: Machine, *arguments: str) -> str:
+    status, output = await box.run(INSTALL, *arguments, limit=300)
+    assert status == 0, output
+    return output
+
+
+async def test_the_service_survives_a_power_cut_and_a_kill(
+    browser: Browser, machine: Callable[..., Machine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = machine(BOOTABLE)
+    await box.boot()
+    await _install(box)
+    assert await _property(box, "ActiveState") == "active"
+
+    again = await _install(box)
+    assert "already there" in again
+    assert "nothing changed" in again
+
+    await box.cut_power()
+    began = time.monotonic()
+    await box.boot()
+    pid = await _until_active(box, limit=60)
+    booted = time.monotonic() - began
+    await plays(browser, await box.share())
+
+    assert (await box.run("sh", "-c", f"kill -KILL {pid}"))[0] == 0
+    began = time.monotonic()
+    await _until_active(box, limit=20, not_pid=pid)
+    healed = time.monotonic() - began
+    await plays(browser, await box.share())
+
+    with capsys.disabled():
+        print(f"\npower on to ready: {booted:.1f} s; healed after kill -9: {healed:.1f} s")
+
+
+async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_nothing(
+    machine: Callable[..., Machine],
+) -> None:
+    box = machine(BOOTABLE)
+    await box.boot()
+    await _install(box)
+    settings = box.root / "etc/fanlight/fanlight.toml"
+    assert (await box.run("stat", "--format=%a %U:%G", "/etc/fanlight/fanlight.toml"))[
+        1
+    ].strip() == "640 root:fanlight"
+    settings.write_text(settings.read_text() + "\n# mine\n")
+    first = (await box.run("readlink", "/opt/fanlight/current"))[1]
+
+    checkout = box.root / "root/fanlight"
+    cli = checkout / "appliance/cli.py"
+    working = cli.read_text()
+    cli.write_text("raise SystemExit('broken on purpose')\n")
+    status, output = await box.run(INSTALL, "--upgrade", limit=300)
+    assert status == 1
+    assert "failed at: Service" in output
+    assert (await box.run("readlink", "/opt/fanlight/current"))[1] == first
+    await _until_active(box, limit=60)
+
+    cli.write_text(working + "\n# another tree of the same version\n")
+    example = checkout / "examples/fanlight.toml"
+    example.write_text("# new defaults\n" + example.read_text())
+    await _install(box, "--upgrade")
+    second = (await box.run("readlink", "/opt/fanlight/current"))[1]
+    assert second != first
+    assert settings.read_text().endswith("# mine\n")
+    assert settings.with_name("fanlight.toml.new").read_text().startswith("# new defaults\n")
+
+    await _install(box, "--rollback")
+    assert (await box.run("readlink", "/opt/fanlight/current"))[1] == first
+    assert await _property(box, "ActiveState") == "active"
+
+    await _install(box, "--uninstall", "--purge")
+    left = "find /etc /opt /usr/local /var/lib /run -iname '*fanlight*'; getent passwd fanlight"
+    assert (await box.run("sh", "-c", left))[1] == ""

@@ -1,0 +1,238 @@
+"""What hands do on a desk: keys, mouse, wheel, clipboard, arriving at the box as docs/protocol.md has it."""
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from tests.e2e.page.standin import HEIGHT, SESSION, WIDTH, StandIn, stand_in
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+SCALE = 1280 / WIDTH
+BAND = (800 - HEIGHT * SCALE) / 2
+"""Height of the black band above the fitted picture, in the 1280x800 window."""
+
+
+async def last_move(box: StandIn, x: float, y: float) -> dict[str, float]:
+    """Wait for the pointer to be at a place, video pixels."""
+    near = lambda move: abs(move["x"] - x) < 1.1 and abs(move["y"] - y) < 1.1  # noqa: E731
+    await box.until(lambda: any(near(move) for move in box.sent("input::mouse-move")[-1:]))
+    return box.sent("input::mouse-move")[-1]
+
+
+async def test_keys_go_by_code_down_and_up(playing: Page, box: StandIn) -> None:
+    await playing.keyboard.down("Shift")
+    await playing.keyboard.press("a")
+    await playing.keyboard.up("Shift")
+    await playing.keyboard.press("F5")
+    await playing.keyboard.press("Tab")
+    await playing.keyboard.press("Escape")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 10)
+    keys = [(key["code"], key["pressed"]) for key in box.sent("fanlight::key")]
+    assert keys == [
+        ("ShiftLeft", True), ("KeyA", True), ("KeyA", False), ("ShiftLeft", False),
+        ("F5", True), ("F5", False), ("Tab", True), ("Tab", False), ("Escape", True), ("Escape", False),
+    ]  # fmt: skip
+    assert await playing.evaluate("fanlight.connections") == 1, "F5 went to the box, not to the browser"
+
+
+async def test_a_held_key_is_sent_once(playing: Page, box: StandIn) -> None:
+    for _ in range(4):
+        await playing.keyboard.down("x")
+    await playing.keyboard.up("x")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 2)
+
+
+async def test_losing_focus_lets_go_of_everything(playing: Page, box: StandIn) -> None:
+    await playing.keyboard.down("Control")
+    await playing.evaluate("window.dispatchEvent(new Event('blur'))")
+    await box.until(lambda: box.sent("fanlight::release"))
+    await playing.keyboard.up("Control")
+    await playing.keyboard.press("b")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 3)
+    assert [key["code"] for key in box.sent("fanlight::key")] == ["ControlLeft", "KeyB", "KeyB"]
+
+
+@pytest.mark.parametrize(
+    ("place", "pixel"),
+    [
+        ((640, 400), (WIDTH / 2, HEIGHT / 2)),
+        ((0, BAND), (0, 0)),
+        ((1279, BAND + HEIGHT * SCALE - 1), (WIDTH - 1, HEIGHT - 1)),
+        ((100, 100), (100 / SCALE, (100 - BAND) / SCALE)),
+        ((640, 5 + BAND / 2), (WIDTH / 2, 0)),
+    ],
+)
+async def test_a_fitted_picture_maps_places_through_its_bands(
+    playing: Page, box: StandIn, place: tuple[float, float], pixel: tuple[float, float]
+) -> None:
+    await playing.evaluate("document.querySelector('#bar').hidden = true")
+    await playing.mouse.move(*place)
+    move = await last_move(box, *pixel)
+    assert 0 <= move["x"] <= WIDTH - 1
+    assert 0 <= move["y"] <= HEIGHT - 1
+
+
+async def test_a_small_picture_at_its_own_size_lies_in_the_middle(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="size"]')
+    left, top = (1280 - WIDTH) / 2, (800 - HEIGHT) / 2
+    await playing.mouse.move(left + 33, top + 44)
+    await last_move(box, 33, 44)
+    rect = await playing.locator("#screen").bounding_box()
+    assert rect == {"x": left, "y": top, "width": WIDTH, "height": HEIGHT}
+
+
+async def test_a_large_picture_at_its_own_size_follows_the_pointer(page: Page) -> None:
+    async with stand_in(width=1600, height=1000) as box:
+        await page.goto(f"{box.url}/#session={SESSION}")
+        await page.wait_for_function("() => fanlight.state === 'playing' && fanlight.role")
+        await page.evaluate("document.querySelector('[data-do=\"size\"]').click()")
+        await page.mouse.move(400, 300)
+        await last_move(box, 400, 300)
+        await page.mouse.move(1275, 795)
+        await box.until(lambda: box.sent("input::mouse-move")[-1]["x"] >= 1594)
+        await last_move(box, 1595, 995)
+        await page.mouse.move(640, 400)
+        await last_move(box, 640 + 320, 400 + 200)
+        assert (await page.locator("#screen").bounding_box() or {})["width"] == 1600
+
+
+async def test_buttons_come_after_the_move_and_in_order(playing: Page, box: StandIn) -> None:
+    await playing.mouse.move(640, 400)
+    await last_move(box, 320, 180)
+    box.control.clear()
+    await playing.mouse.move(700, 400)
+    await playing.mouse.down()
+    await playing.mouse.down(button="right")
+    await playing.mouse.up()
+    await playing.mouse.up(button="right")
+    await playing.mouse.down(button="middle")
+    await playing.mouse.up(button="middle")
+    await box.until(lambda: len(box.sent("input::mouse-button")) == 6)
+    assert [(event["button"], event["pressed"]) for event in box.sent("input::mouse-button")] == [
+        (1, True), (3, True), (1, False), (3, False), (2, True), (2, False),
+    ]  # fmt: skip
+    first = next(index for index, (kind, _) in enumerate(box.control) if kind == "input::mouse-button")
+    kind, move = box.control[first - 1]
+    assert kind == "input::mouse-move"
+    assert abs(move["x"] - 350) < 1
+
+
+async def test_a_press_is_lifted_even_outside_of_the_picture(playing: Page, box: StandIn) -> None:
+    await playing.mouse.move(640, 400)
+    await playing.mouse.down()
+    await playing.mouse.move(-50, 1000)
+    await playing.mouse.up()
+    await box.until(lambda: len(box.sent("input::mouse-button")) == 2)
+    assert box.sent("input::mouse-button")[-1] == {"button": 1, "pressed": False}
+
+
+async def test_moves_are_one_a_frame_and_none_is_lost_at_the_end(playing: Page, box: StandIn) -> None:
+    counts = await playing.evaluate(
+        """async () => {
+          const surface = document.querySelector('#surface');
+          let frames = 0;
+          const began = performance.now();
+          for (let step = 0; step < 20; step++) {
+            for (let each = 0; each < 10; each++) {
+              surface.dispatchEvent(new PointerEvent('pointermove', {
+                clientX: 300 + step * 10 + each, clientY: 300, pointerType: 'mouse', buttons: 0 }));
+            }
+            await new Promise(requestAnimationFrame);
+            frames++;
+          }
+          return frames;
+        }"""
+    )
+    await last_move(box, 499 / SCALE, (300 - BAND) / SCALE)
+    assert len(box.sent("input::mouse-move")) <= counts + 2
+
+
+async def test_the_wheel_is_in_pixels_down_positive(playing: Page, box: StandIn) -> None:
+    await playing.mouse.move(640, 400)
+    await playing.mouse.wheel(0, 120)
+    await box.until(lambda: sum(turn["dy"] for turn in box.sent("fanlight::wheel")) == 120)
+    await playing.evaluate(
+        "document.querySelector('#surface').dispatchEvent(new WheelEvent('wheel',"
+        " {deltaY: -3, deltaMode: WheelEvent.DOM_DELTA_LINE, cancelable: true}))"
+    )
+    await box.until(lambda: sum(turn["dy"] for turn in box.sent("fanlight::wheel")) == 0)
+
+
+async def test_the_context_menu_stays_away(playing: Page) -> None:
+    prevented = await playing.evaluate(
+        "!document.querySelector('#screen').dispatchEvent("
+        "new MouseEvent('contextmenu', {bubbles: true, cancelable: true}))"
+    )
+    assert prevented
+
+
+async def test_who_only_watches_sends_nothing(page: Page, box: StandIn) -> None:
+    box.role = "view"
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await page.wait_for_function("() => fanlight.state === 'playing' && fanlight.role === 'view'")
+    await expect(page.locator("#watching")).to_be_visible()
+    await page.mouse.click(640, 400)
+    await page.mouse.wheel(0, 120)
+    await page.keyboard.press("a")
+    for control in ("lock", "keyboard", "clipboard"):
+        await expect(page.locator(f'[data-do="{control}"]').first).to_be_hidden()
+    box.role = "control"
+    box.peer.say("fanlight::role", {"peer": box.peer.id, "role": "control", "width": WIDTH, "height": HEIGHT})
+    await expect(page.locator("#watching")).to_be_hidden()
+    await page.keyboard.press("b")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 2)
+    assert box.kinds() == ["fanlight::key", "fanlight::key"], "nothing before the role changed"
+
+
+async def test_the_text_is_there_before_the_paste_key(
+    playing: Page, box: StandIn, context: BrowserContext
+) -> None:
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await playing.evaluate("navigator.clipboard.writeText('Grüße 🎐')")
+    await playing.keyboard.press("Control+v")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 4)
+    kinds = [(kind, data.get("code"), data.get("pressed")) for kind, data in box.control]
+    assert kinds == [
+        ("fanlight::key", "ControlLeft", True), ("fanlight::clipboard", None, None),
+        ("fanlight::key", "KeyV", True), ("fanlight::key", "KeyV", False),
+        ("fanlight::key", "ControlLeft", False),
+    ]  # fmt: skip
+    assert box.sent("fanlight::clipboard") == [{"text": "Grüße 🎐"}]
+
+
+async def test_the_clipboard_of_the_box_arrives(playing: Page, box: StandIn, context: BrowserContext) -> None:
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await playing.mouse.click(640, 400)
+    box.peer.say("fanlight::clipboard", {"text": "from the box"})
+    await playing.wait_for_function("async () => (await navigator.clipboard.readText()) === 'from the box'")
+
+
+async def test_the_clipboard_dialog_sends_text_and_takes_the_keys(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="clipboard"]')
+    await playing.keyboard.type("typed here")
+    await playing.get_by_role("button", name="Send to the box").click()
+    await box.until(lambda: box.sent("fanlight::clipboard") == [{"text": "typed here"}])
+    assert box.sent("fanlight::key") == []
+    await expect(playing.locator("#screen")).to_be_focused()
+
+
+async def test_text_that_is_too_long_is_refused_here(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="clipboard"]')
+    await playing.locator("#clipboard-content").fill("x" * 300_000)
+    await playing.get_by_role("button", name="Send to the box").click()
+    await expect(playing.get_by_role("status").filter(has_text="too long")).to_be_visible()
+    assert box.sent("fanlight::clipboard") == []
+
+
+async def test_a_locked_pointer_sends_bare_movement(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="lock"]')
+    await playing.wait_for_function("() => document.pointerLockElement")
+    await playing.mouse.move(700, 500)
+    await playing.mouse.move(730, 480)
+    await box.until(lambda: any("x" not in move for move in box.sent("input::mouse-move")))
+    bare = [move for move in box.sent("input::mouse-move") if "x" not in move]
+    assert all(isinstance(move["rx"], int) and isinstance(move["ry"], int) for move in bare)

@@ -1,0 +1,126 @@
+"""The picture plays, and the page knows what it plays."""
+
+import base64
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.page.standin import HEIGHT, SESSION, WIDTH, StandIn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_frames_are_decoded_and_go_on(playing: Page) -> None:
+    first = await playing.evaluate("fanlight.stats().then((s) => s.framesDecoded)")
+    await playing.wait_for_function(
+        "async (first) => (await fanlight.stats()).framesDecoded > first + 10", arg=first
+    )
+    size = await playing.evaluate(
+        "[screen_.videoWidth, screen_.videoHeight]".replace("screen_", "document.querySelector('#screen')")
+    )
+    assert size == [WIDTH, HEIGHT]
+    await expect(playing.locator("#cover")).to_be_hidden()
+
+
+async def test_the_settings_and_the_answer_are_what_the_dialect_wants(playing: Page, box: StandIn) -> None:
+    assert [message["type"] for message in box.signaling][:2] == ["discover", "settings"]
+    settings = box.signaling[1]
+    assert settings["api_version"] == 2
+    assert settings["enable_video"] is True
+    assert settings["enable_speaker"] is True
+    assert settings["enable_camera"] is settings["enable_microphone"] is False
+    assert settings["video"]["preferred_decoder_codecs"][:2] == ["H264", "VP8"]
+    answer = next(message for message in box.signaling if message["type"] == "answer")
+    sdp = base64.b64decode(answer["sdp"]).decode()
+    assert sdp.startswith("v=0")
+    assert "stereo=1" in sdp
+    channel = box.peer.channel
+    assert channel is not None
+    assert (channel.label, channel.ordered, channel.protocol) == ("control", True, "")
+
+
+async def test_the_debug_object_tells_and_cannot_be_changed(playing: Page, box: StandIn) -> None:
+    await playing.wait_for_function("() => fanlight.box !== null")
+    told = await playing.evaluate(
+        "({state: fanlight.state, role: fanlight.role, peer: fanlight.peer, session: fanlight.session,"
+        " connections: fanlight.connections, encoder: fanlight.box.encoder})"
+    )
+    assert told == {
+        "state": "playing", "role": "control", "peer": "peer-1", "session": SESSION, "connections": 1,
+        "encoder": "nvenc",
+    }  # fmt: skip
+    assert (
+        await playing.evaluate("(() => { try { fanlight.state = 'x' } catch {} return fanlight.state })()")
+        == "playing"
+    )
+
+
+async def test_statistics_show_both_ends(playing: Page) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="stats"]')
+    panel = playing.locator("#stats")
+    for text in (" 360, ", "VP8", "nvenc", "proved by encoding", "p95 6.8 ms", "host", "screen to screen"):
+        await expect(panel).to_contain_text(text)
+    await expect(panel.locator(".legend li")).to_have_count(5)
+
+
+async def test_the_picture_asks_for_no_buffer(page: Page, box: StandIn) -> None:
+    await page.add_init_script(
+        "const Real = RTCPeerConnection; window.__all = [];"
+        "window.RTCPeerConnection = class extends Real {"
+        " constructor(...a) { super(...a); __all.push(this) } }"
+    )
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await page.wait_for_function("() => fanlight.state === 'playing'")
+    targets = await page.evaluate(
+        "Object.fromEntries(__all[0].getReceivers().map((r) => [r.track.kind, r.jitterBufferTarget]))"
+    )
+    assert targets["video"] == 0
+    assert targets["audio"] is None
+
+
+async def test_the_toolbar_goes_away_and_comes_back(playing: Page) -> None:
+    bar = playing.locator("#bar")
+    await playing.mouse.move(640, 500)
+    await expect(bar).not_to_have_class("open")
+    await playing.hover("#handle")
+    await expect(bar).to_have_class("open")
+    await playing.mouse.move(640, 500)
+    await playing.keyboard.press("Control+Alt+Shift")
+    await expect(playing.locator('[data-do="leave"]')).to_be_focused()
+    await playing.keyboard.press("ArrowRight")
+    await expect(playing.locator('[data-do="size"]')).to_be_focused()
+    await playing.keyboard.press("Escape")
+    await expect(playing.locator("#screen")).to_be_focused()
+
+
+async def test_leaving_tells_the_box_and_shows_the_list(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="leave"]')
+    await box.until(lambda: box.sent("stream::disconnect"))
+    await expect(playing.locator(".room")).to_have_count(1)
+    await expect(playing.locator("#stage")).to_be_hidden()
+
+
+async def test_reloading_tells_the_box(playing: Page, box: StandIn) -> None:
+    await playing.reload()
+    await box.until(lambda: box.sent("stream::disconnect"))
+    await playing.wait_for_function("() => fanlight.state === 'playing'")
+
+
+async def test_sound_that_the_browser_holds_back_asks_for_a_tap(page: Page, box: StandIn) -> None:
+    await page.add_init_script(
+        "HTMLAudioElement.prototype.play = function () { window.__plays = (window.__plays ?? 0) + 1;"
+        " return window.__plays === 1 ? Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        " : Promise.resolve() }"
+    )
+    await page.goto(f"{box.url}/#session={SESSION}")
+    hint = page.get_by_role("button", name="Tap for sound")
+    await hint.click()
+    await expect(hint).to_be_hidden()
+    assert await page.evaluate("__plays") >= 2
+
+
+async def test_a_notice_of_the_box_is_read_out(playing: Page, box: StandIn) -> None:
+    box.peer.say("fanlight::notice", {"text": "No sound server on the box."})
+    await expect(playing.get_by_role("status").filter(has_text="No sound server")).to_be_visible()

@@ -1,0 +1,150 @@
+"""A phone: fingers, and the on-screen keyboard."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import CDPSession, Page, expect
+
+from tests.e2e.page.standin import HEIGHT, WIDTH, StandIn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+SCALE = 390 / WIDTH
+BAND = (844 - HEIGHT * SCALE) / 2
+
+
+@pytest.fixture
+def options() -> dict[str, object]:
+    return {
+        "viewport": {"width": 390, "height": 844},
+        "has_touch": True,
+        "is_mobile": True,
+        "device_scale_factor": 2,
+    }
+
+
+async def fingers(cdp: CDPSession, kind: str, *places: tuple[float, float]) -> None:
+    points = [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(places)]
+    await cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def buttons(box: StandIn) -> list[tuple[int, bool]]:
+    return [(event["button"], event["pressed"]) for event in box.sent("input::mouse-button")]
+
+
+def at(move: dict[str, Any], x: float, y: float) -> bool:
+    """Whether a move is at a place of the screen, CSS pixels."""
+    return abs(move["x"] - x / SCALE) < 2 and abs(move["y"] - (y - BAND) / SCALE) < 2
+
+
+async def test_a_tap_clicks_where_it_lands(playing: Page, box: StandIn) -> None:
+    await playing.touchscreen.tap(195, 422)
+    await box.until(lambda: len(buttons(box)) == 2)
+    assert buttons(box) == [(1, True), (1, False)]
+    assert box.control[0][0] == "input::mouse-move"
+    assert at(box.control[0][1], 195, 422)
+
+
+async def test_a_drag_holds_the_left_button(playing: Page, box: StandIn) -> None:
+    cdp = await playing.context.new_cdp_session(playing)
+    await fingers(cdp, "touchStart", (100, 400))
+    for x in (120, 160, 220):
+        await fingers(cdp, "touchMove", (x, 420))
+    await fingers(cdp, "touchEnd")
+    await box.until(lambda: len(buttons(box)) == 2)
+    assert buttons(box) == [(1, True), (1, False)]
+    kinds = box.kinds("input::")
+    moves = box.sent("input::mouse-move")
+    assert kinds[:2] == ["input::mouse-move", "input::mouse-button"]
+    assert kinds[-1] == "input::mouse-button"
+    assert at(moves[0], 100, 400)
+    assert at(moves[-1], 220, 420)
+
+
+async def test_a_long_press_is_the_right_button(playing: Page, box: StandIn) -> None:
+    cdp = await playing.context.new_cdp_session(playing)
+    await fingers(cdp, "touchStart", (200, 430))
+    await box.until(lambda: len(buttons(box)) == 2)
+    await fingers(cdp, "touchEnd")
+    await playing.touchscreen.tap(100, 400)
+    await box.until(lambda: len(buttons(box)) == 4)
+    assert buttons(box) == [(3, True), (3, False), (1, True), (1, False)]
+
+
+async def test_two_fingers_turn_the_wheel(playing: Page, box: StandIn) -> None:
+    cdp = await playing.context.new_cdp_session(playing)
+    await fingers(cdp, "touchStart", (150, 500), (230, 500))
+    for y in range(490, 390, -10):
+        await fingers(cdp, "touchMove", (150, y), (230, y))
+    await fingers(cdp, "touchEnd")
+    await box.until(lambda: sum(turn["dy"] for turn in box.sent("fanlight::wheel")) > 60)
+    assert buttons(box) == []
+
+
+async def test_two_fingers_apart_magnify_here_and_map_on(playing: Page, box: StandIn) -> None:
+    cdp = await playing.context.new_cdp_session(playing)
+    await fingers(cdp, "touchStart", (185, 422), (205, 422))
+    for spread in range(15, 100, 5):
+        await fingers(cdp, "touchMove", (195 - spread, 422), (195 + spread, 422))
+    await fingers(cdp, "touchEnd")
+    rect = await playing.locator("#screen").bounding_box()
+    assert rect is not None
+    assert rect["width"] > 390 * 2
+    assert box.sent("fanlight::wheel") == []
+    await playing.touchscreen.tap(60, 430)
+    await box.until(lambda: len(buttons(box)) == 2)
+    move = box.sent("input::mouse-move")[-1]
+    assert abs(move["x"] - (60 - rect["x"]) * WIDTH / rect["width"]) < 1
+
+
+async def test_the_on_screen_keyboard_types_text_and_keys(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    await expect(playing.locator("#typing")).to_be_focused()
+    cdp = await playing.context.new_cdp_session(playing)
+    await cdp.send("Input.insertText", {"text": "Grüß"})
+    await box.until(lambda: box.sent("input::ime-event") == [{"type": 1, "data": {"text": "Grüß"}}])
+    await playing.keyboard.press("Backspace")
+    await playing.keyboard.press("Enter")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 4)
+    assert [key["code"] for key in box.sent("fanlight::key")] == ["Backspace", "Backspace", "Enter", "Enter"]
+
+
+async def test_a_sticky_modifier_makes_a_shortcut(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    await playing.tap('#keys [data-code="ControlLeft"]')
+    await expect(playing.locator('#keys [data-code="ControlLeft"]')).to_have_attribute("aria-pressed", "true")
+    cdp = await playing.context.new_cdp_session(playing)
+    await cdp.send("Input.insertText", {"text": "c"})
+    await box.until(lambda: len(box.sent("fanlight::key")) == 4)
+    assert [(key["code"], key["pressed"]) for key in box.sent("fanlight::key")] == [
+        ("ControlLeft", True), ("KeyC", True), ("KeyC", False), ("ControlLeft", False),
+    ]  # fmt: skip
+    await playing.tap('#keys [data-code="Escape"]')
+    await box.until(lambda: len(box.sent("fanlight::key")) == 6)
+    await expect(playing.locator("#typing")).to_be_focused()
+
+
+async def test_composition_is_followed_by_its_changes(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    cdp = await playing.context.new_cdp_session(playing)
+    for text in ("h", "he", "hel", "help"):
+        await cdp.send(
+            "Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+        )
+    await cdp.send("Input.insertText", {"text": "held"})
+    typed = lambda: "".join(  # noqa: E731
+        data["data"]["text"] if kind == "input::ime-event" else "<" if data["pressed"] else ""
+        for kind, data in box.control
+    )
+    await box.until(lambda: typed().endswith("d"))
+    assert typed() == "help<d"
+
+
+async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page) -> None:
+    assert await playing.evaluate("document.documentElement.scrollWidth") == 390
+    for button in await playing.locator("#toolbar button:visible").all():
+        rect = await button.bounding_box()
+        assert rect is not None
+        assert rect["x"] >= 0
+        assert rect["x"] + rect["width"] <= 390
+        assert rect["height"] >= 44

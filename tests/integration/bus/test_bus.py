@@ -1,0 +1,232 @@
+"""The bus on a real nats-server: it comes back where it was, with all it knew."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from appliance.bus.connection import BusAddress, connect
+from appliance.bus.messages import Done, Message, StopRequest
+from appliance.bus.state import Bucket
+from appliance.errors import (
+    ConflictError,
+    InvalidInputError,
+    LimitExceededError,
+    NotFoundError,
+    UnavailableError,
+)
+from tests.support.gateway import nats_server, until
+
+pytestmark = pytest.mark.integration
+
+
+class Nonsense(Message):
+    """Looks like a StopRequest from afar."""
+
+    reason: int = 7
+
+
+class Note(Message):
+    """Something to remember."""
+
+    text: str
+    count: int = 0
+
+
+async def test_a_killed_server_comes_back_on_the_same_port_with_its_state(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        before, address = server.pid, server.address
+        assert before
+        os.kill(before, signal.SIGKILL)
+        assert await asyncio.wait_for(bus.reconnected(1), 10) == 2
+        assert server.pid != before
+        assert server.address == address
+        assert (await bucket.get("a")).text == "kept"
+        await bucket.put("b", Note(text="new"))
+        assert {key async for key, _ in bucket.items()} == {"a", "b"}
+
+
+async def test_calls_made_right_after_the_kill_wait_for_the_server(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        os.kill(server.pid or 0, signal.SIGKILL)
+        await until(lambda: not bus.connected)
+        assert (await bucket.get("a")).text == "kept"
+
+
+async def test_state_survives_a_new_server_in_the_same_directory(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        await (await Bucket.open(bus, "notes", Note)).put("a", Note(text="kept"))
+        address = server.address
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        assert server.address == address
+        assert (await (await Bucket.open(bus, "notes", Note)).get("a")).text == "kept"
+
+
+async def test_a_call_during_an_outage_says_that_the_bus_is_away(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server:
+        address = server.address
+        async with connect(address, name="test") as bus:
+            bucket = await Bucket.open(bus, "notes", Note)
+            os.kill(server.pid or 0, signal.SIGSTOP)
+            await until(lambda: _stopped(server.pid or 0))
+            try:
+                with pytest.raises(UnavailableError):
+                    await bucket.get("a")
+            finally:
+                os.kill(server.pid or 0, signal.SIGCONT)
+
+
+def _stopped(pid: int) -> bool:
+    states = [task.joinpath("stat").read_text().rpartition(")")[2].split()[0] for task in _tasks(pid)]
+    return set(states) == {"T"}
+
+
+def _tasks(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").iterdir())
+
+
+async def test_a_stranger_without_the_password_is_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    async with nats_server(tmp_path) as server:
+        with pytest.raises(UnavailableError, match="Authorization"):
+            async with connect(BusAddress(server.address.url, "fanlight", "guess"), name="stranger"):
+                pass
+        assert (tmp_path / "bus" / "password").stat().st_mode & 0o777 == 0o600
+
+
+async def test_requests_carry_answers_and_errors(tmp_path: Path) -> None:
+    async def answer(request: StopRequest) -> Done:
+        if request.reason == "full":
+            raise LimitExceededError("too many")
+        if request.reason == "bug":
+            raise ZeroDivisionError
+        return Done()
+
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        started = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(bus.serve("desk", StopRequest, answer, started=started))
+            await started.wait()
+            assert await bus.request("desk", StopRequest(), Done) == Done()
+            with pytest.raises(LimitExceededError, match="too many"):
+                await bus.request("desk", StopRequest(reason="full"), Done)
+            with pytest.raises(Exception, match="internal error"):
+                await bus.request("desk", StopRequest(reason="bug"), Done)
+            await bus.client.publish("desk", b"not json")
+            with pytest.raises(InvalidInputError):
+                await bus.request("desk", Nonsense(), Done)
+            with pytest.raises(UnavailableError, match="nobody"):
+                await bus.request("nobody", StopRequest(), Done)
+            task.cancel()
+
+
+async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        for _ in range(5):
+            assert [key async for key, _ in bucket.items()] == []
+
+        async def gone() -> bool:
+            return not await bus.client.jetstream().consumers_info("KV_notes")
+
+        await until(gone)
+
+
+async def test_one_of_a_queue_group_answers(tmp_path: Path) -> None:
+    answered: list[str] = []
+
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+
+        async def answer(_: StopRequest) -> Done:
+            answered.append("x")
+            return Done()
+
+        async with asyncio.TaskGroup() as group:
+            ready = [asyncio.Event(), asyncio.Event()]
+            tasks = [
+                group.create_task(bus.serve("desk", StopRequest, answer, queue="q", started=each))
+                for each in ready
+            ]
+            for each in ready:
+                await each.wait()
+            for _ in range(5):
+                await bus.request("desk", StopRequest(), Done)
+            for task in tasks:
+                task.cancel()
+    assert len(answered) == 5
+
+
+async def test_buckets_keep_what_concurrent_writers_change(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.create("a", Note(text="one"))
+        with pytest.raises(ConflictError):
+            await bucket.create("a", Note(text="two"))
+        add = lambda old: old.model_copy(update={"count": old.count + 1})  # noqa: E731
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(bucket.update("a", add))
+        assert (await bucket.get("a")).count == 4
+
+
+async def test_a_deleted_key_leaves_nothing_and_can_be_made_again(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.create("a", Note(text="one"))
+        await bucket.delete("a")
+        await bucket.delete("a")
+        with pytest.raises(NotFoundError):
+            await bucket.get("a")
+        assert [key async for key, _ in bucket.items()] == []
+        with pytest.raises(NotFoundError):
+            await bucket.update("a", lambda old: old)
+        await bucket.create("a", Note(text="two"))
+        assert (await bucket.get("a")).text == "two"
+
+
+async def test_listing_while_others_delete_never_hangs(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+
+        async def churn() -> None:
+            for number in range(150):
+                await bucket.put(f"n{number}", Note(text="brief"))
+                await bucket.delete(f"n{number}")
+
+        async with asyncio.TaskGroup() as group:
+            churning = group.create_task(churn())
+            while not churning.done():
+                assert all([key.startswith("n") async for key, _ in bucket.items()])
+        assert [key async for key, _ in bucket.items()] == []
+
+
+@pytest.mark.parametrize("key", ["", "*", ">", "a.*", "a b", "c25k:8", ".a", "a.", "a..b", "../x"])
+async def test_hostile_keys_are_nobodys(tmp_path: Path, key: str) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        with pytest.raises(NotFoundError):
+            await bucket.get(key)
+        with pytest.raises(InvalidInputError):
+            await bucket.put(key, Note(text="bad"))
+        await bucket.delete(key)
+        assert [name async for name, _ in bucket.items()] == ["a"]
+
+
+async def test_an_unreadable_entry_hides_no_others(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        await bus.client.jetstream().publish("$KV.notes.b", b'{"text": 3}')
+        assert [key async for key, _ in bucket.items()] == ["a"]
+        with pytest.raises(UnavailableError, match="notes/b"):
+            await bucket.get("b")

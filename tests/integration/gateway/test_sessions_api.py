@@ -1,0 +1,436 @@
+"""The Anbox gateway dialect as an independent client meets it, on a real bus."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.bus.messages import SessionStatus
+from appliance.errors import NoCapacityError
+from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, street, until
+
+pytestmark = pytest.mark.integration
+
+NO_AGENT = "No agent can host the container"
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Street]:
+    async with street(tmp_path) as running:
+        yield running
+
+
+async def status_of(here: Street, token: str, session: str) -> str:
+    return str((await here.api("GET", f"/1.0/sessions/{session}", token))[1]["metadata"]["status"])
+
+
+async def known(here: Street, token: str, application: str = "demo") -> None:
+    """Wait until the gateway has heard the agent."""
+
+    async def listed() -> bool:
+        names = (await here.api("GET", "/1.0/applications", token))[1]["metadata"]
+        return {"name": application} in names
+
+    await until(listed)
+
+
+async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street) -> None:
+    agent, token = FakeAgent(here.bus, region="attic-1"), await here.token()
+    async with serving(agent):
+        await known(here, token)
+        status, answer = await here.api(
+            "POST",
+            "/1.0/sessions/",
+            token,
+            json={
+                "app": "demo",
+                "region": "",
+                "joinable": False,
+                "screen": {"width": 801, "height": 599, "fps": 30, "density": 240},
+                "extra_data": None,
+            },
+        )
+        assert status == 201
+        assert answer["type"] == "sync"
+        assert answer["status"] == "success"
+        made = answer["metadata"]
+        assert set(made) == {"id", "joinable", "region", "status", "stun_servers", "url"}
+        assert made["stun_servers"] == []
+        assert made["region"] == "attic-1"
+        assert len(made["id"]) == 20
+        launched = agent.launched[0]
+        assert (launched.session, launched.application, launched.ephemeral) == (made["id"], "demo", True)
+        assert launched.screen
+        assert (launched.screen.width, launched.screen.height) == (802, 600)
+
+        streamer = FakeStreamer(here.bus, made["id"])
+        async with serving(streamer), here.http.ws_connect(made["url"]) as ws:
+            opening = await streamer.next("open")
+            assert opening.exclusive
+            assert opening.role == "control"
+            assert opening.label == "client"
+            assert not opening.resumed
+            assert opening.screen
+            assert opening.screen.width == 802
+            await ws.send_str('{"type":"discover"}')
+            assert await ws.receive_str(timeout=5) == '{"echo": {"type":"discover"}}'
+            await agent.report(made["id"], SessionStatus.ACTIVE)
+            await until(lambda: _is(here, token, made["id"], "active"))
+            await ws.close()
+            assert (await streamer.next("close")).peer == opening.peer
+
+        _, answer = await here.api("GET", f"/1.0/sessions/{made['id']}", token)
+        assert answer["metadata"] == {
+            "id": made["id"],
+            "app": "demo",
+            "region": "attic-1",
+            "joinable": False,
+            "status": "active",
+            "status_message": "",
+            "container_id": "i1",
+            "cluster_id": "box1",
+        }
+        assert (await here.api("DELETE", f"/1.0/sessions/{made['id']}/?sync=true", token))[0] == 200
+        assert agent.stopped[0].session == made["id"]
+        assert await status_of(here, token, made["id"]) == "terminated"
+
+
+async def _is(here: Street, token: str, session: str, status: str) -> bool:
+    return await status_of(here, token, session) == status
+
+
+async def test_an_instance_has_its_session_before_anyone_joins(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        status, answer = await here.api(
+            "POST",
+            f"/1.0/sessions/{session}/join",
+            token,
+            json={"disconnect_clients": True, "screen": {"width": 800, "height": 600}},
+        )
+        assert status == 200
+        assert set(answer["metadata"]) == {"url", "stun_servers"}
+        streamer = FakeStreamer(here.bus, session)
+        async with serving(streamer), here.http.ws_connect(answer["metadata"]["url"]):
+            opening = await streamer.next("open")
+            assert opening.exclusive
+            assert opening.screen
+            assert (opening.screen.width, opening.screen.fps) == (800, 60)
+        assert await agent.ask_for_session(session) == session
+        assert await FakeAgent(here.bus, id="other").ask_for_session(session) != session
+
+
+async def test_the_singular_spelling_opens_the_same_socket(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        _, answer = await here.api("POST", f"/1.0/sessions/{session}/join", token)
+        url = answer["metadata"]["url"].replace("/1.0/sessions/", "/1.0/session/")
+        streamer = FakeStreamer(here.bus, session)
+        async with serving(streamer), here.http.ws_connect(url):
+            assert await streamer.next("open")
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "error"),
+    [
+        ("/1.0/sessions", "", "macaroon root="),
+        ("/1.0/sessions", "AgEUYW5ib3g", "malformed"),
+        ("/1.0/sessions", "!!!", "malformed"),
+        ("/1.0/nonsense", "", "macaroon root="),
+    ],
+)
+async def test_who_has_no_token_is_told_so(here: Street, path: str, token: str, error: str) -> None:
+    status, answer = await here.api("GET", path, token)
+    assert status == 401
+    assert (answer["type"], answer["status"], answer["status_code"]) == ("error", "failed", 401)
+    assert error in answer["error"]
+    assert "metadata" not in answer
+
+
+async def test_tokens_in_every_spelling(here: Street) -> None:
+    token = await here.token("tool")
+    for header in (f"macaroon root={token}", f"Macaroon root={token}", f"MACAROON  root={token}"):
+        assert (await here.api("GET", "/1.0/sessions", headers={"Authorization": header}))[0] == 200
+    assert (await here.api("GET", f"/1.0/sessions?api_token={token}"))[0] == 200
+    await here.gateway.delete_account("tool")
+    assert (await here.api("GET", "/1.0/sessions", token))[0] == 401
+
+
+async def test_an_expired_token_is_refused(here: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await here.gateway.create_account("brief", -1)
+    status, answer = await here.api("GET", "/1.0/sessions", token)
+    assert status == 401
+    assert "expired" in answer["error"]
+
+
+async def test_status_tells_strangers_less(here: Street) -> None:
+    token = await here.token()
+    assert (await here.api("GET", "/1.0/status"))[1]["metadata"] == {"status": "healthy"}
+    assert (await here.api("GET", "/1.0/status", token))[1]["metadata"] == {
+        "status": "healthy",
+        "agents": 0,
+        "database_nodes": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ("{", 400, "not JSON"),
+        pytest.param("[" * 100_000, 413, "", id="oversized"),
+        pytest.param("[" * 60_000, 400, "not JSON", id="deep"),
+        ("[]", 400, "body"),
+        ("{}", 400, "app"),
+        ('{"app": ""}', 400, "app"),
+        ('{"app": "demo", "screen": {"width": 0}}', 400, "screen.width"),
+        ('{"app": "demo", "screen": {"width": 4000}}', 400, "screen.width"),
+        ('{"app": "demo", "screen": {"density": 71}}', 400, "screen.density"),
+        ('{"app": "nothing"}', 404, NO_AGENT),
+        ('{"app": "demo", "region": "moon"}', 404, NO_AGENT),
+    ],
+)
+async def test_bad_wishes_are_answered_clearly(here: Street, body: str, status: int, error: str) -> None:
+    token = await here.token()
+    async with serving(FakeAgent(here.bus)):
+        await known(here, token)
+        got, answer = await here.api("POST", "/1.0/sessions", token, data=body)
+    assert got == status
+    assert error in answer["error"]
+    assert (await here.api("GET", "/1.0/sessions", token))[1]["metadata"] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    "session", ["c25k8fh3pn6a8q46taug", "a:b", "*", "%2E%2E", pytest.param("x" * 300, id="long")]
+)
+async def test_unknown_sessions_do_not_exist(here: Street, method: str, session: str) -> None:
+    token = await here.token()
+    status, answer = await here.api(method, f"/1.0/sessions/{session}", token)
+    assert status == 404
+    assert answer["error"]
+
+
+async def test_the_next_agent_is_asked_when_the_first_is_full(here: Street) -> None:
+    token = await here.token()
+    full = FakeAgent(here.bus, id="full", slots=9, refuses=NoCapacityError("no slot"))
+    other = FakeAgent(here.bus, id="other", slots=1)
+    async with serving(full), serving(other):
+        await until(lambda: _agents(here, token, 2))
+        status, answer = await here.api("POST", "/1.0/sessions", token, json={"app": "demo"})
+        assert status == 201
+        assert len(full.launched) == 1
+        assert other.launched[0].session == answer["metadata"]["id"]
+        other.refuses = NoCapacityError("no slot")
+        status, answer = await here.api("POST", "/1.0/sessions", token, json={"app": "demo"})
+        assert (status, answer["error"]) == (404, NO_AGENT)
+        assert len((await here.api("GET", "/1.0/sessions", token))[1]["metadata"]) == 1
+
+
+async def _agents(here: Street, token: str, number: int) -> bool:
+    return bool((await here.api("GET", "/1.0/status", token))[1]["metadata"]["agents"] == number)
+
+
+async def test_lists_are_cut_sorted_and_filtered(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        ids = [await agent.ask_for_session(application=name) for name in ("c", "a", "b")]
+        await agent.report(ids[0], SessionStatus.ACTIVE)
+        await until(lambda: _is(here, token, ids[0], "active"))
+
+        async def listed(query: str) -> Any:
+            return (await here.api("GET", f"/1.0/sessions?{query}", token))[1]
+
+        assert (await listed(""))["metadata"] == ids
+        assert (await listed("limit=1&offset=1")) == {
+            "type": "sync",
+            "status": "success",
+            "status_code": 200,
+            "metadata": ids[1:2],
+            "total_size": 3,
+        }
+        apps = (await listed("recursion=true&sort_by=app&sort_order=desc"))["metadata"]
+        assert [each["app"] for each in apps] == ["c", "b", "a"]
+        assert (await listed("status=active"))["metadata"] == ids[:1]
+        for bad in ("limit=-1", "limit=x", "offset=1e9", "status=odd", "sort_by=odd", "recursion=maybe"):
+            assert (await here.api("GET", f"/1.0/sessions?{bad}", token))[0] == 400
+
+
+async def test_batches_name_what_could_not_be_deleted(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        first, second = await agent.ask_for_session(), await agent.ask_for_session()
+        status, answer = await here.api(
+            "DELETE", "/1.0/sessions?sync=true", token, json={"ids": [first, "nobody"]}
+        )
+        assert status == 207
+        assert answer["metadata"]["deleted_sessions"] == [first]
+        assert answer["metadata"]["errors"][0]["session_id"] == "nobody"
+        assert answer["metadata"]["errors"][0]["status_code"] == 404
+        status, answer = await here.api("DELETE", "/1.0/sessions", token, json={"ids": [second]})
+        assert (status, answer["type"]) == (202, "async")
+        await until(lambda: _is(here, token, second, "terminated"))
+        assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": ["nobody"]}))[0] == 404
+        assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": []}))[0] == 400
+        status, answer = await here.api("POST", f"/1.0/sessions/{first}/join", token)
+        assert status == 400
+        assert "terminated" in answer["error"]
+
+
+async def test_a_session_whose_box_is_gone_can_be_deleted_by_force(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    session = await agent.ask_for_session()
+    await agent.announce(leaving=True)
+    await until(lambda: _agents(here, token, 0))
+    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 503
+    assert (await here.api("DELETE", f"/1.0/sessions/{session}?force=true", token))[0] == 200
+    assert await status_of(here, token, session) == "terminated"
+    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 200
+    assert (await here.api("GET", f"/1.0/sessions/{session}", token))[0] == 404
+
+
+async def test_sessions_end_when_their_instance_is_gone_and_heal_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.2)
+    async with street(tmp_path, lost_s=3.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            vanished = await agent.ask_for_session()
+            kept = agent.instances.pop(vanished)
+            await until(lambda: _is(here, token, vanished, "error"))
+            assert await status_of(here, token, session) == "created"
+            agent.instances[vanished] = kept
+            await until(lambda: _is(here, token, vanished, "active"))
+
+
+async def test_sessions_end_when_their_box_falls_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.2)
+    monkeypatch.setattr("appliance.gateway.registry.FRESH_SECONDS", 1.0)
+    async with street(tmp_path, lost_s=3.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        session = await agent.ask_for_session()
+        await until(lambda: _is(here, token, session, "error"))
+        _, answer = await here.api("GET", f"/1.0/sessions/{session}", token)
+        assert "box does not answer" in answer["metadata"]["status_message"]
+        assert await agent.ask_for_session(session) == session
+        assert await status_of(here, token, session) in ("created", "active")
+
+
+async def test_an_outage_of_the_bus_counts_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    monkeypatch.setattr("appliance.bus.server._RESTART_SECONDS", (4,))
+    async with street(tmp_path, lost_s=3.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            os.kill(here.server.pid or 0, signal.SIGKILL)
+            await asyncio.wait_for(here.bus.reconnected(1), 15)
+            await agent.announce()
+            await known(here, token)
+            assert await status_of(here, token, session) == "created"
+            assert await agent.ask_for_session(session) == session
+
+
+async def test_sessions_survive_a_killed_bus(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        os.kill(here.server.pid or 0, signal.SIGKILL)
+        await asyncio.wait_for(here.bus.reconnected(1), 10)
+        assert await status_of(here, token, session) == "created"
+        await known(here, token)
+        assert (await here.api("POST", "/1.0/sessions", token, json={"app": "demo"}))[0] == 201
+        assert await agent.ask_for_session(session) == session
+
+
+async def test_another_page_may_use_the_api_with_its_own_token(here: Street) -> None:
+    token = await here.token()
+    page = {"Origin": "https://elsewhere.example"}
+    asked = page | {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    async with here.http.options(here.base + "/1.0/sessions/", headers=asked) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    for given, status in ((token, 200), ("", 401)):
+        headers = page | {"Authorization": f"Macaroon root={given}"}
+        async with here.http.get(here.base + "/1.0/sessions", headers=headers) as answer:
+            assert answer.status == status
+            assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+
+
+async def test_shares_lead_one_more_client_in_until_they_are_revoked(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        path = f"/1.0/sessions/{session}/share"
+        status, answer = await here.api("POST", path, token, json={"type": "view", "description": "aunt"})
+        assert status == 200
+        share = answer["metadata"]
+        assert set(share) == {"id", "type", "url", "expiry_at", "expiry_min"}
+        assert share["expiry_min"] == 720
+        connect = share["url"].removeprefix(here.base)
+        assert connect.startswith(f"/1.0/session/{session}/connect?type=view&token=")
+        status, answer = await here.api("GET", connect)
+        assert status == 200
+        streamer = FakeStreamer(here.bus, session)
+        async with serving(streamer), here.http.ws_connect(answer["metadata"]["url"]) as ws:
+            opening = await streamer.next("open")
+            assert (opening.role, opening.exclusive, opening.label) == ("view", False, "aunt")
+            _, listed = await here.api("GET", f"/1.0/shares?recursion=1&session_id={session}", token)
+            assert listed["total_size"] == 1
+            assert "url" not in listed["metadata"][0]
+            patch = {"description": "uncle", "expiry_at": share["expiry_at"] + 60}
+            _, changed = await here.api("PATCH", f"/1.0/shares/{share['id']}", token, json=patch)
+            assert changed["metadata"]["description"] == "uncle"
+            assert (await here.api("DELETE", f"/1.0/shares/{share['id']}", token))[0] == 202
+            assert (await streamer.next("kick")).peer == opening.peer
+            assert "revoked" in (await ws.receive_json(timeout=5))["message"]
+        assert (await here.api("GET", connect))[0] == 401
+        assert (await here.api("GET", f"/1.0/shares/{share['id']}", token))[0] == 404
+
+
+async def test_shares_have_limits(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        path = f"/1.0/sessions/{session}/share"
+        for bad in ({"expiry_at": 5}, {"expiry_min": 60 * 24 * 31}, {"type": "odd"}, {"expiry_min": 0}):
+            assert (await here.api("POST", path, token, json=bad))[0] == 400
+        for _ in range(5):
+            assert (await here.api("POST", path, token, json={"type": "adb"}))[0] == 200
+        status, answer = await here.api("POST", path, token, json={"type": "adb"})
+        assert status == 403
+        assert "share limit exceeded" in answer["error"]
+        assert (await here.api("POST", "/1.0/sessions/nobody/share", token, json={}))[0] == 404
+
+
+async def test_what_is_not_there_says_so(here: Street) -> None:
+    token = await here.token()
+    agent = FakeAgent(here.bus)
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        assert (await here.api("GET", f"/1.0/sessions/{session}/sockets/master?token=x"))[0] == 501
+        assert (await here.api("PATCH", "/1.0/config", token, json={}))[0] == 501
+        assert (await here.api("GET", "/1.0/config", token))[0] == 200
+        assert (await here.api("PUT", "/1.0/sessions", token))[0] == 405
+        _, made = await here.api("POST", f"/1.0/sessions/{session}/share", token, json={"type": "adb"})
+        _, answer = await here.api("GET", made["metadata"]["url"].removeprefix(here.base))
+        adb = answer["metadata"]["url"].replace("ws://", "http://").removeprefix(here.base)
+        assert "/sockets/adb?token=" in adb
+        assert (await here.api("GET", adb))[0] == 501

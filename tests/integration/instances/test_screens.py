@@ -1,0 +1,58 @@
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+import xcffib
+import xcffib.xproto
+
+from appliance.errors import UnavailableError
+from appliance.instances.screens import virtual_screen
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_virtual_screen_has_the_size_and_lets_only_us_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with virtual_screen(
+        width=802, height=600, programs=[], env={}, directory=tmp_path, essential=False
+    ) as screen:
+        monkeypatch.setenv("XAUTHORITY", screen.xauthority)
+        connection = xcffib.connect(screen.display)
+        root = connection.get_setup().roots[0]
+        assert (root.width_in_pixels, root.height_in_pixels) == (802, 600)
+        connection.disconnect()
+        monkeypatch.setenv("XAUTHORITY", str(tmp_path / "none"))
+        with pytest.raises(xcffib.ConnectionException):
+            xcffib.connect(screen.display)
+    assert not Path(f"/tmp/.X11-unix/X{screen.display[1:]}").exists()
+
+
+async def test_the_end_of_an_essential_program_is_the_end_of_the_screen(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), virtual_screen(
+        width=640, height=480, programs=[["sh", "-c", "echo enough >&2; exit 4"]], env={},
+        directory=tmp_path, essential=True,
+    ) as screen:  # fmt: skip
+        assert "ended with 4: enough" in await screen.gone
+
+
+async def test_a_killed_server_says_so(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(20),
+        virtual_screen(
+            width=640, height=480, programs=[], env={}, directory=tmp_path, essential=False
+        ) as screen,
+    ):
+        assert screen.pid
+        os.kill(screen.pid, 9)
+        assert "Xvfb ended" in await screen.gone
+        Path(f"/tmp/.X11-unix/X{screen.display[1:]}").unlink(missing_ok=True)
+
+
+async def test_an_impossible_size_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="Xvfb ended: "):
+        async with virtual_screen(
+            width=0, height=0, programs=[], env={}, directory=tmp_path, essential=False
+        ):
+            pass

@@ -1,0 +1,219 @@
+"""Sound from a real PulseAudio, heard by decoding the Opus."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import statistics
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from appliance.streamer.audio import AudioSource, EncodedAudio
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class Server:
+    """A PulseAudio with two outputs and a microphone that hums at 1000 Hz."""
+
+    directory: Path
+    process: asyncio.subprocess.Process | None = None
+    players: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.directory / 'native'}"
+
+    async def start(self) -> None:
+        modules = [
+            f"module-native-protocol-unix socket={self.directory / 'native'} auth-anonymous=0",
+            "module-null-sink sink_name=speakers",
+            "module-null-sink sink_name=headphones",
+            "module-sine-source source_name=microphone frequency=1000",
+        ]
+        self.process = await asyncio.create_subprocess_exec(
+            "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+            *(part for module in modules for part in ("-L", module)),
+            env=os.environ | {"HOME": str(self.directory), "XDG_RUNTIME_DIR": str(self.directory)},
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        async with asyncio.timeout(10):
+            while await self.run("pactl", "info"):  # noqa: ASYNC110 - it does not say when it is ready
+                await asyncio.sleep(0.05)
+        await self.run("pactl", "set-default-sink", "speakers")
+        await self.run("pactl", "set-default-source", "microphone")
+
+    async def run(self, *command: str) -> int:
+        null = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *command, env=os.environ | {"PULSE_SERVER": self.address}, stdout=null, stderr=null
+        )
+        return await process.wait()
+
+    async def play(self, frequency: int, sink: str) -> None:
+        """Play a tone until the end of the test."""
+        samples = 12000 * np.sin(2 * np.pi * frequency * np.arange(48000 * 8) / 48000)
+        tone = self.directory / f"{frequency}"
+        tone.write_bytes(np.repeat(samples.astype("<i2"), 2).tobytes())
+        command = ("paplay", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")
+        self.players.append(
+            await asyncio.create_subprocess_exec(
+                *command, str(tone), env=os.environ | {"PULSE_SERVER": self.address}
+            )
+        )
+
+    async def stop(self) -> None:
+        for process in (*self.players, self.process):
+            if process and process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+                await process.wait()
+        self.players.clear()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setenv("PULSE_SERVER", "")
+    server = Server(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def listening(audio: AudioSource) -> AsyncIterator[asyncio.Queue[EncodedAudio]]:
+    packets: asyncio.Queue[EncodedAudio] = asyncio.Queue()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(audio.run(packets.put_nowait))
+        try:
+            yield packets
+        finally:
+            task.cancel()
+
+
+async def until_described(audio: AudioSource, text: str) -> None:
+    async with asyncio.timeout(10):
+        while text not in audio.description:  # noqa: ASYNC110 - there is no event for words
+            await asyncio.sleep(0.01)
+
+
+async def hear(
+    packets: asyncio.Queue[EncodedAudio], seconds: float = 0.5
+) -> tuple[float, list[EncodedAudio]]:
+    """Dominant frequency of what comes next."""
+    async with asyncio.timeout(20):
+        got = [await packets.get() for _ in range(int(seconds * 100))]
+    strength = spectrum(got)
+    return float(np.argmax(strength) / 2 / len(strength) * 48000), got
+
+
+def spectrum(packets: list[EncodedAudio]) -> np.ndarray:
+    """Strength of each frequency up to 24 kHz, in equal steps."""
+    decoder = av.CodecContext.create("opus", "r")
+    decoder.sample_rate, decoder.layout = 48000, "stereo"
+    frames = [frame for packet in packets for frame in decoder.decode(av.Packet(packet.data))]
+    left = np.concatenate([frame.to_ndarray()[0] for frame in frames])  # planar
+    return np.abs(np.fft.rfft(left * np.hanning(len(left))))[:-1]
+
+
+async def test_a_tone_arrives_as_the_tone(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    async with listening(audio) as packets:
+        await until_described(audio, "opus 48 kHz from speakers.monitor")
+        await server.play(440, "speakers")
+        frequency, got = await hear(packets)
+    assert frequency == pytest.approx(440, abs=5)
+    steps = [after.timestamp - before.timestamp for before, after in itertools.pairwise(got)]
+    assert statistics.mode(steps) == 480
+    assert all(step > 0 and step % 480 == 0 for step in steps)  # a busy machine's player leaves gaps
+
+
+async def test_silence_is_not_sent_and_the_microphone_never(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    async with listening(audio) as packets:
+        await until_described(audio, "speakers.monitor")
+        await asyncio.sleep(0.3)  # the microphone hums all the while
+        assert packets.empty()
+
+
+async def test_another_default_output_is_followed(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    await server.play(440, "speakers")
+    await server.play(880, "headphones")
+    async with listening(audio) as packets:
+        assert (await hear(packets))[0] == pytest.approx(440, abs=5)
+        server.players[0].terminate()  # the server may move what it plays to the new output
+        await server.players[0].wait()
+        await server.run("pactl", "set-default-sink", "headphones")
+        await until_described(audio, "headphones.monitor")
+        before = packets.qsize()
+        last = [packets.get_nowait() for _ in range(before)][-1]
+        frequency, got = await hear(packets)
+    assert frequency == pytest.approx(880, abs=5)
+    assert got[0].timestamp > last.timestamp
+
+
+def loudness_of_the_microphone(packets: list[EncodedAudio]) -> float:
+    """Against all that is heard."""
+    strength = spectrum(packets)
+    hum = round(1000 / 24000 * len(strength))
+    return float(strength[hum - 5 : hum + 6].max() / strength.max())
+
+
+async def test_a_recording_that_is_moved_to_the_microphone_does_not_stay_there(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    await server.play(440, "speakers")
+    async with listening(audio) as packets:
+        _, before = await hear(packets, 0.3)
+        await server.run(
+            "sh", "-c", "pactl move-source-output $(pactl list short source-outputs | cut -f1) microphone"
+        )
+        _, after = await hear(packets, 1)
+    assert loudness_of_the_microphone(before + after) < 0.02
+
+
+async def test_an_output_that_goes_away_does_not_give_way_to_the_microphone(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    await server.play(440, "speakers")
+    async with listening(audio) as packets:
+        _, before = await hear(packets, 0.3)
+        await server.run("pactl", "unload-module", "module-null-sink")
+        await until_described(audio, "the sound server has no output")
+        await asyncio.sleep(0.3)
+        after = [packets.get_nowait() for _ in range(packets.qsize())]
+    assert loudness_of_the_microphone(before + after) < 0.02
+
+
+async def test_a_named_source_is_captured_as_asked(server: Server) -> None:
+    audio = AudioSource("microphone", server.address)
+    async with listening(audio) as packets:
+        frequency, _ = await hear(packets)
+    assert frequency == pytest.approx(1000, abs=5)
+    assert audio.description == "opus 48 kHz from microphone"
+
+
+async def test_a_named_source_that_is_not_there_is_told(server: Server) -> None:
+    audio = AudioSource("nowhere", server.address)
+    async with listening(audio):
+        await until_described(audio, "the sound server has no source nowhere")
+
+
+async def test_a_missing_server_is_told_and_found_once_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_SERVER", "")
+    server = Server(tmp_path)
+    audio = AudioSource(pulse_server=server.address)
+    async with listening(audio) as packets:
+        await until_described(audio, f"no sound server at {server.address}")
+        await server.start()
+        await server.play(440, "speakers")
+        assert (await hear(packets))[0] == pytest.approx(440, abs=5)
+        await server.stop()
+        await until_described(audio, "no sound server at")

@@ -1,0 +1,138 @@
+"""The real encoders: one picture in, one access unit out."""
+
+import av
+import numpy as np
+import pytest
+from av.video.codeccontext import VideoCodecContext
+
+from appliance.streamer.capture.counter import draw_counter, read_counter
+from appliance.streamer.capture.encoder import BURST_S, open_encoder
+from appliance.streamer.capture.pattern import Pattern
+from appliance.streamer.frames import Codec, EncodedFrame
+
+pytestmark = pytest.mark.integration
+
+FPS = 30
+DECODERS = {Codec.H264: "h264", Codec.VP8: "vp8"}
+
+
+class Viewer:
+    """Decodes what it is given, one picture out for each frame in."""
+
+    def __init__(self, codec: Codec) -> None:
+        context = av.CodecContext.create(DECODERS[codec], "r")
+        assert isinstance(context, VideoCodecContext)
+        context.thread_count = 1
+        self.context = context
+
+    def see(self, frame: EncodedFrame) -> np.ndarray:
+        (picture,) = self.context.decode(av.Packet(frame.data))
+        return picture.to_ndarray()[: picture.height]
+
+
+def noisy(seed: int, width: int = 640, height: int = 480) -> av.VideoFrame:
+    """Something that costs bits."""
+    picture = av.VideoFrame(width, height, "yuv420p")
+    random = np.random.default_rng(seed)
+    for plane in picture.planes:
+        small = random.integers(16, 235, (plane.height // 4 + 1, plane.line_size // 4 + 1), np.uint8)
+        large = small.repeat(4, 0).repeat(4, 1)[: plane.buffer_size // plane.line_size, : plane.line_size]
+        plane.update(np.ascontiguousarray(large).tobytes())
+    return picture
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_every_frame_decodes_to_the_counter_that_was_drawn(codec: Codec) -> None:
+    encoder, viewer = open_encoder(codec, fps=FPS, kbps=2000), Viewer(codec)
+    pattern = Pattern(640, 360)
+    stamps = []
+    for number in range(40):
+        pattern.draw(number)
+        frame = encoder.encode(pattern.picture, number * 33_333_333, keyframe=number == 20)
+        assert read_counter(viewer.see(frame)) == number
+        assert frame.keyframe == (number in (0, 20))
+        assert frame.encode_start_ns <= frame.encoded_ns
+        stamps.append(frame.timestamp)
+    assert stamps == sorted(set(stamps))
+    assert stamps[-1] - stamps[0] == pytest.approx(39 / 30 * 90_000, abs=2)
+
+
+def test_h264_is_constrained_baseline_annex_b_with_its_colours_named() -> None:
+    encoder, viewer = open_encoder(Codec.H264, fps=60, kbps=2000), Viewer(Codec.H264)
+    frame = encoder.encode(noisy(1, 1280, 720), 0, keyframe=True)
+    viewer.see(frame)
+    assert frame.data.startswith(b"\0\0\0\1\x67\x42\xc0")
+    assert frame.data[7] == 32, "level 3.2 carries 720p60"
+    context = viewer.context
+    assert (context.color_primaries, context.color_trc, context.colorspace, context.color_range) == (
+        1,
+        13,
+        6,
+        1,
+    )
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_new_size_opens_anew_with_a_keyframe_and_a_later_timestamp(codec: Codec) -> None:
+    encoder = open_encoder(codec, fps=FPS, kbps=2000)
+    first = encoder.encode(noisy(1, 640, 480), 5, keyframe=False)
+    second = encoder.encode(noisy(1, 320, 240), 6, keyframe=False)
+    assert second.keyframe
+    assert second.timestamp > first.timestamp
+    assert Viewer(codec).see(second).shape == (240, 320)
+
+
+def rate_kbps(frames: list[EncodedFrame]) -> float:
+    return sum(len(frame.data) for frame in frames) * 8 * FPS / len(frames) / 1000
+
+
+def test_x264_follows_the_bitrate_without_a_keyframe() -> None:
+    encoder = open_encoder(Codec.H264, fps=FPS, kbps=4000)
+    pictures = [noisy(seed) for seed in range(5)]
+    now = 0
+    for kbps in (4000, 1000, 6000, 1500):
+        encoder.set_bitrate(kbps)
+        frames = []
+        for number in range(45):
+            now += 33_333_333
+            frames.append(encoder.encode(pictures[number % 5], now, keyframe=False))
+        assert rate_kbps(frames[15:]) == pytest.approx(kbps, rel=0.2)
+        assert [frame.keyframe for frame in frames].count(True) == (kbps == 4000)
+
+
+def test_vp8_follows_a_large_change_of_the_bitrate_by_a_keyframe() -> None:
+    encoder = open_encoder(Codec.VP8, fps=FPS, kbps=4000)
+    picture = noisy(1)
+    encoder.encode(picture, 1, keyframe=False)
+    encoder.set_bitrate(3900)
+    assert not encoder.encode(picture, 33_333_333, keyframe=False).keyframe
+    encoder.set_bitrate(1000)
+    assert encoder.encode(picture, 66_666_666, keyframe=False).keyframe
+
+
+def test_no_frame_outweighs_the_burst_allowance() -> None:
+    encoder = open_encoder(Codec.H264, fps=60, kbps=3000)
+    frames = [encoder.encode(noisy(seed), seed * 3_000_000_000, keyframe=False) for seed in range(5)]
+    allowance = 3_000_000 / 8 * BURST_S
+    assert max(len(frame.data) for frame in frames) < 1.2 * allowance
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_still_picture_sharpens_in_a_few_frames_and_then_costs_nothing(codec: Codec) -> None:
+    encoder, viewer = open_encoder(codec, fps=60, kbps=4000), Viewer(codec)
+    picture = noisy(7, 1280, 720)
+    draw_counter(
+        np.frombuffer(memoryview(picture.planes[0]), np.uint8).reshape(-1, picture.planes[0].line_size), 1
+    )
+    truth = picture.to_ndarray()[:720].astype(float)
+    now, quality = 0, []
+    for gap_ms in (0, 100, 200, 300, 400):
+        now += gap_ms * 1_000_000
+        seen = viewer.see(encoder.encode(picture, now, keyframe=False))
+        quality.append(10 * np.log10(255**2 / ((seen - truth) ** 2).mean()))
+    assert quality == sorted(quality)
+    assert quality[-1] > quality[0] + 6
+    for _ in range(20):
+        now += 2_000_000_000
+        last = encoder.encode(picture, now, keyframe=False)
+    assert len(last.data) * 8 / 2 < 20_000, "bits a second at a heartbeat every 2 s"

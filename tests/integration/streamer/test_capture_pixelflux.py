@@ -1,0 +1,192 @@
+"""pixelflux's own compositor in software, with a real Wayland client; and X11 through pixelflux."""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from av.video.codeccontext import VideoCodecContext
+
+from appliance.bus.messages import Screen
+from appliance.bus.spec import EncoderChoice, StreamerSpec
+from appliance.errors import UnavailableError
+from appliance.streamer.capture.compositor import run_program
+from appliance.streamer.capture.counter import read_counter
+from appliance.streamer.capture.pixelflux import PixelfluxSource, is_keyframe
+from appliance.streamer.capture.select import open_source
+from appliance.streamer.frames import Codec, EncodedFrame, VideoSource
+
+pytestmark = pytest.mark.integration
+
+NO_SUCH_GPU = EncoderChoice(
+    name="vaapi", codec="H264", backend="pixelflux", hardware=True, render_node="/dev/dri/renderD199"
+)
+SOFTWARE = (
+    EncoderChoice(name="x264", codec="H264", backend="pyav"),
+    EncoderChoice(name="libvpx", codec="VP8", backend="pyav"),
+)
+CLIENT = Path(__file__).parents[2] / "support" / "wayland_client.py"
+
+
+def spec(**fields: Any) -> StreamerSpec:
+    defaults: dict[str, Any] = {
+        "instance": "i", "session": None, "application": "a", "kind": "command",
+        "screen": Screen(width=640, height=480, fps=60), "encoders": list(SOFTWARE), "bitrate_kbps": 4000,
+    }  # fmt: skip
+    return StreamerSpec(**(defaults | fields))
+
+
+@asynccontextmanager
+async def frames_of(source: VideoSource) -> AsyncIterator[asyncio.Queue[EncodedFrame]]:
+    frames: asyncio.Queue[EncodedFrame] = asyncio.Queue()
+    started = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(source.run(frames.put_nowait, started))
+        async with asyncio.timeout(20):
+            await started.wait()
+            yield frames
+        task.cancel()
+
+
+def decoder(codec: Codec) -> VideoCodecContext:
+    context = av.CodecContext.create(codec.lower(), "r")
+    assert isinstance(context, VideoCodecContext)
+    context.thread_count = 1
+    return context
+
+
+@pytest.fixture(autouse=True, scope="module")
+def environment() -> Iterator[None]:
+    """The compositor lives as long as the process, so these tests share it and its directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_RUNTIME_DIR", "DISPLAY", "XAUTHORITY"):
+            patch.setenv(name, "")
+        yield
+
+
+@asynccontextmanager
+async def program(what: StreamerSpec) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run_program(what))
+        yield
+        task.cancel()
+
+
+@pytest.mark.parametrize("codec", Codec)
+async def test_a_program_on_the_compositor_is_streamed(codec: Codec) -> None:
+    what = spec(command=[sys.executable, str(CLIENT)])
+    source, viewer = open_source(what, codec), decoder(codec)
+    async with program(what), frames_of(source) as frames:
+        first = await frames.get()
+        assert first.keyframe
+        numbers: list[int] = []
+        latencies = []
+        stamps = []
+        frame = first
+        while len(numbers) < 60:
+            (picture,) = viewer.decode(av.Packet(frame.data))
+            number = read_counter(picture.to_ndarray()[: picture.height])
+            numbers += [] if number is None else [number]
+            stamps.append(frame.timestamp)
+            latencies.append((frame.encoded_ns - frame.captured_ns) / 1e6)
+            assert frame.captured_ns <= frame.encode_start_ns <= frame.encoded_ns
+            frame = await frames.get()
+        assert numbers == sorted(numbers)
+        assert numbers[-1] - numbers[0] > 50
+        assert stamps == sorted(set(stamps))
+        print(f"\nWayland {codec}: captured to encoded {statistics.median(latencies):.1f} ms median")
+        assert source.info.source == "Wayland 640x480 (readback)"
+        assert source.info.encoder == {"H264": "x264", "VP8": "libvpx"}[codec]
+        source.request_keyframe()
+        while not frame.keyframe:
+            frame = await frames.get()
+        source.set_bitrate(1000)
+
+
+async def test_both_codecs_at_once() -> None:
+    what = spec(command=[sys.executable, str(CLIENT)])
+    one, other = open_source(what, Codec.H264), open_source(what, Codec.VP8)
+    async with program(what), frames_of(one) as h264, frames_of(other) as vp8:
+        assert (await h264.get()).keyframe
+        assert (await vp8.get()).keyframe
+        for _ in range(20):
+            await h264.get()
+            await vp8.get()
+
+
+async def test_a_hardware_encoder_that_is_not_there_falls_to_software_and_says_why() -> None:
+    source = open_source(spec(encoders=[NO_SUCH_GPU, *SOFTWARE]), Codec.H264)
+    async with frames_of(source) as frames:
+        assert (await frames.get()).keyframe
+        assert source.info.encoder == "x264"
+        assert source.info.software_fallback
+        assert source.info.reason.startswith("vaapi: ")
+
+
+async def test_a_program_that_ends_says_so() -> None:
+    with pytest.raises(UnavailableError, match="sh ended with 3: no luck"):
+        await run_program(spec(command=["sh", "-c", "echo no luck >&2; exit 3"]))
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(UnavailableError, match="no program 'fanlight-no-such-thing'"):
+        await run_program(spec(command=["fanlight-no-such-thing"]))
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"],
+        pass_fds=(writing,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    with os.fdopen(reading) as number:
+        yield f":{number.readline().strip()}"
+    server.terminate()
+    server.wait(10)
+
+
+def x11_source(display: str) -> PixelfluxSource:
+    step = EncoderChoice(name="x264", codec="H264", backend="pixelflux")
+    return PixelfluxSource(spec(kind="x11", display=display), step)
+
+
+async def test_an_x11_display_through_pixelflux(display: str) -> None:
+    source = x11_source(display)
+    async with frames_of(source) as frames:
+        frame = await frames.get()
+        assert frame.keyframe
+        (picture,) = decoder(Codec.H264).decode(av.Packet(frame.data))
+        assert (picture.width, picture.height) == (640, 480)
+        assert source.info.source == f"X11 {display} 640x480 (XShm)"
+
+
+async def test_a_missing_x_server_is_named() -> None:
+    with pytest.raises(UnavailableError, match="display :4711: no X server answers"):
+        await x11_source(":4711").run(lambda _: None, asyncio.Event())
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        (Codec.H264, b"\0\0\0\1\x67\x42", True),
+        (Codec.H264, b"\0\0\0\1\x09\x10\0\0\0\1\x67\x42", True),
+        (Codec.H264, b"\0\0\1\x06\x05\0\0\1\x65\x88", True),
+        (Codec.H264, b"\0\0\0\1\x41\x9a", False),
+        (Codec.H264, b"", False),
+        (Codec.VP8, b"\x90\x29\x01\x9d", True),
+        (Codec.VP8, b"\x91\x48\x00", False),
+        (Codec.VP8, b"", False),
+    ],
+)
+def test_keyframes_are_told_by_their_bits(codec: Codec, data: bytes, expected: bool) -> None:
+    assert is_keyframe(codec, data) is expected

@@ -1,0 +1,449 @@
+"""A real streamer process, a real nats-server, and a viewer written from the wire protocol."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from appliance.bus import subjects
+from appliance.bus.connection import Bus, BusAddress, connect
+from appliance.bus.messages import (
+    Done,
+    InstanceStats,
+    PeerEvent,
+    PeerReply,
+    Role,
+    Screen,
+    SessionState,
+    SessionStatus,
+    StreamerHello,
+)
+from appliance.bus.server import EmbeddedServer
+from appliance.bus.spec import EncoderChoice, StreamerSpec
+from appliance.errors import LimitExceededError
+
+pytestmark = pytest.mark.integration
+
+SESSION = "s1"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    server, started = EmbeddedServer(tmp_path), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(started))
+        await started.wait()
+        yield server
+        serving.cancel()
+
+
+@pytest.fixture
+async def bus(server: EmbeddedServer) -> AsyncIterator[Bus]:
+    async with connect(server.address, name="test gateway") as bus:
+        yield bus
+
+
+def specification(address: BusAddress, **changes: Any) -> StreamerSpec:
+    fields: dict[str, Any] = {
+        "instance": "i1",
+        "session": SESSION,
+        "application": "test-pattern",
+        "kind": "test-pattern",
+        "screen": Screen(width=320, height=240, fps=15),
+        "bitrate_kbps": 1000,
+        "encoders": [
+            EncoderChoice(name="x264", codec="H264", backend="pyav"),
+            EncoderChoice(name="libvpx", codec="VP8", backend="pyav"),
+        ],
+        "audio": False,
+        "bus_url": address.url,
+        "bus_user": address.user,
+        "bus_password": address.password,
+        "viewers_max": 3,
+    }
+    return StreamerSpec(**fields | changes)
+
+
+@contextlib.asynccontextmanager
+async def process(spec: StreamerSpec, stderr: int | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "appliance.streamer", stdin=asyncio.subprocess.PIPE, stderr=stderr
+    )
+    assert child.stdin
+    child.stdin.write(spec.model_dump_json().encode() + b"\n")
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        child.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await child.stdin.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def streamer(bus: Bus, spec: StreamerSpec) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A streamer that has said that it is active."""
+    async with (
+        bus.subscribe(subjects.hello(SESSION), StreamerHello) as hellos,
+        bus.subscribe(subjects.state(SESSION), SessionState) as states,
+        process(spec) as child,
+    ):
+        assert (await anext(hellos))[1] == StreamerHello(instance="i1", resumed=spec.resumed)
+        state = (await anext(states))[1]
+        assert (state.status, state.instance) == (SessionStatus.ACTIVE, "i1")
+        yield child
+
+
+class Viewer:
+    """A browser behind a gateway."""
+
+    def __init__(self, bus: Bus, replies: AsyncIterator[tuple[str, PeerReply]], peer: str) -> None:
+        self.bus = bus
+        self.peer = peer
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.control = self.pc.createDataChannel("control")
+        self.messages: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self.control.on("message", self._message)
+        self.opened = asyncio.Event()
+        self.control.on("open", self.opened.set)
+        self.closed = asyncio.Event()
+        self.pc.on("connectionstatechange", lambda: self.pc.connectionState == "closed" and self.closed.set())
+        self.offer = ""
+        self._replies = replies
+
+    def _message(self, text: str) -> None:
+        message = json.loads(text)
+        self.messages.put_nowait((message["type"], json.loads(message["data"])))
+
+    async def open(self, **fields: Any) -> None:
+        event = PeerEvent(kind="open", peer=self.peer, **{"role": Role.CONTROL} | fields)
+        await self.bus.request(subjects.up(SESSION), event, Done)
+
+    async def publish(self, kind: str, text: str = "") -> None:
+        await self.bus.publish(subjects.up(SESSION), PeerEvent(kind=kind, peer=self.peer, text=text))
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.publish("message", json.dumps({"type": kind, **fields}))
+
+    async def expect(self, kind: str) -> dict[str, Any]:
+        """The next signaling message, which is of this type."""
+        reply = (await anext(self._replies))[1]
+        assert reply.kind == "message", reply
+        message = json.loads(reply.text)
+        assert message["type"] == kind, message
+        return dict(message)
+
+    async def expect_close(self) -> None:
+        assert (await anext(self._replies))[1].kind == "close"
+
+    async def told(self, kind: str) -> Any:
+        """The data of the next control message of this type."""
+        while True:
+            got, data = await self.messages.get()
+            if got == kind:
+                return data
+
+    async def negotiate(self, codecs: tuple[str, ...] = (), **settings: Any) -> None:
+        await self.send("discover")
+        assert (await self.expect("resp:discover"))["max_api_version"] == 2
+        await self.send("settings", api_version=2, video={"preferred_decoder_codecs": codecs}, **settings)
+        self.offer = base64.b64decode((await self.expect("offer"))["sdp"]).decode()
+        await self.pc.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        await self.send("answer", sdp=b64(self.pc.localDescription.sdp))
+
+    async def watch(self, **settings: Any) -> Any:
+        """Connect; returns the first control message, which tells the role."""
+        await self.negotiate(**settings)
+        kind, role = await self.messages.get()
+        assert kind == "fanlight::role"
+        return role
+
+    async def frames(self, count: int) -> list[Any]:
+        track = next(each.receiver.track for each in self.pc.getTransceivers() if each.kind == "video")
+        return [await track.recv() for _ in range(count)]
+
+    def say(self, kind: str, data: dict[str, Any]) -> None:
+        self.control.send(json.dumps({"type": kind, "data": data}))
+
+
+@pytest.fixture
+async def visit(bus: Bus) -> AsyncIterator[Callable[[], Awaitable[Viewer]]]:
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def visit() -> Viewer:
+            peer = uuid.uuid4().hex
+            replies = await stack.enter_async_context(bus.subscribe(subjects.down(SESSION, peer), PeerReply))
+            viewer = Viewer(bus, replies, peer)
+            stack.push_async_callback(viewer.pc.close)
+            return viewer
+
+        yield visit
+
+
+Visit = Callable[[], Awaitable[Viewer]]
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def media(sdp: str) -> list[str]:
+    return [line.split()[0].removeprefix("m=") for line in sdp.splitlines() if line.startswith("m=")]
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_viewer_sees_the_picture_and_the_codec_that_it_prefers(
+    server: EmbeddedServer, bus: Bus, visit: Visit, codec: str
+) -> None:
+    async with (
+        streamer(bus, specification(server.address)),
+        bus.subscribe(subjects.stats("i1"), InstanceStats) as stats,
+    ):
+        viewer = await visit()
+        await viewer.open(label="tablet", address="192.0.2.9")
+        role = await viewer.watch(codecs=(codec,))
+        assert role == {"peer": viewer.peer, "role": "control", "width": 320, "height": 240}
+        assert {(frame.width, frame.height) for frame in await viewer.frames(5)} == {(320, 240)}
+        assert media(viewer.offer) == ["video", "audio", "application"]
+        assert "playout-delay" in viewer.offer
+        viewer.say("fanlight::ping", {"t": 12.5})
+        assert await viewer.told("fanlight::pong") == {"t": 12.5}
+        assert (await viewer.told("fanlight::stats"))["codec"] == codec
+        async for _, said in stats:
+            if said.viewers and said.viewers[0].bitrate_kbps and said.viewers[0].frames_sent >= 5:
+                break
+        (seen,) = said.viewers
+        assert (seen.id, seen.label, seen.codec, seen.state) == (viewer.peer, "tablet", codec, "connected")
+        assert seen.pair in ("host", "prflx")
+        assert (said.session, said.encoder != "", said.frames_encoded > 0) == (SESSION, True, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"enable_speaker": False}, ["video", "application"]),
+        ({"enable_video": False}, ["audio", "application"]),
+        ({"enable_video": False, "enable_speaker": False}, ["application"]),
+    ],
+)
+async def test_media_that_the_client_switches_off_is_not_offered(
+    server: EmbeddedServer, bus: Bus, visit: Visit, settings: dict[str, bool], expected: list[str]
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        viewer = await visit()
+        await viewer.open()
+        await viewer.watch(**settings)
+        assert media(viewer.offer) == expected
+
+
+async def test_a_new_client_of_the_anbox_dialect_takes_over_and_watchers_stay(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        watcher, first, second = await visit(), await visit(), await visit()
+        await watcher.open(role=Role.VIEW)
+        await watcher.watch()
+        await first.open(exclusive=True)
+        await first.watch()
+        await second.open(exclusive=True)
+        await first.expect("error")
+        await first.expect_close()
+        await first.closed.wait()
+        await second.watch()
+        await second.frames(1)
+        assert watcher.pc.connectionState == "connected"
+
+
+async def test_a_kicked_viewer_is_told_and_its_picture_ends(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        viewer = await visit()
+        await viewer.open()
+        await viewer.watch()
+        await viewer.publish("kick", "enough")
+        assert (await viewer.expect("fanlight::end"))["reason"] == "enough"
+        await viewer.expect_close()
+        await viewer.closed.wait()
+
+
+async def test_a_viewer_of_an_earlier_streamer_is_asked_to_begin_anew(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address, resumed=True)):
+        viewer = await visit()
+        await viewer.open(resumed=True)
+        await viewer.expect("fanlight::restart")
+        await viewer.watch()
+
+
+async def test_the_picture_outlives_its_socket_and_another_socket_adopts_it(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        viewer, socket = await visit(), await visit()
+        await viewer.open()
+        await viewer.watch()
+        await viewer.publish("close")
+        await viewer.frames(2)
+        await socket.open(role=Role.VIEW)
+        await socket.send("fanlight::adopt", peer="somebody else")
+        await socket.expect("fanlight::restart")
+        await socket.send("fanlight::adopt", peer=viewer.peer)
+        await socket.expect("fanlight::adopted")
+        assert await viewer.told("fanlight::role") == {
+            "peer": socket.peer,
+            "role": "view",
+            "width": 320,
+            "height": 240,
+        }
+        await socket.publish("kick")
+        await socket.expect("fanlight::end")
+        await viewer.closed.wait()
+
+
+async def test_a_viewer_too_many_is_refused(server: EmbeddedServer, bus: Bus, visit: Visit) -> None:
+    async with streamer(bus, specification(server.address, viewers_max=1)):
+        viewer, other = await visit(), await visit()
+        await viewer.open()
+        with pytest.raises(LimitExceededError, match="has 1 viewers"):
+            await other.open()
+        await viewer.open()
+
+
+async def test_hostile_signaling_is_answered_and_touches_nobody_else(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        watcher, viewer = await visit(), await visit()
+        await watcher.open()
+        await watcher.watch()
+        await viewer.open()
+        for text in ("{", '{"type":"nonsense"}', "x" * 70_000, '{"type":"candidate","candidate":"eA=="}'):
+            await viewer.publish("message", text)
+            await viewer.expect("error")
+        for sdp in ("", "v=0\r\n", "v=0\r\nm=video x\r\n", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"):
+            await viewer.send("answer", sdp=b64(sdp))
+            assert "no offer" in (await viewer.expect("error"))["message"]
+            await viewer.send("settings", api_version=2)
+            await viewer.expect("offer")
+            await viewer.send("answer", sdp=b64(sdp))
+            await viewer.expect("error")
+        viewer.pc.createDataChannel("foo")
+        await viewer.watch()
+        for text in ("{", "[]", '{"type":"input::key","data":{"code":"x"}}', "\x00"):
+            viewer.control.send(text)
+        viewer.control.send(b"\xff\xfe")
+        viewer.say("fanlight::ping", {"t": 1.0})
+        assert await viewer.told("fanlight::pong") == {"t": 1.0}
+        await viewer.frames(2)
+        await watcher.frames(2)
+
+
+async def test_a_version_1_client_offers_itself(server: EmbeddedServer, bus: Bus, visit: Visit) -> None:
+    async with streamer(bus, specification(server.address)):
+        viewer = await visit()
+        await viewer.open(exclusive=True)
+        await viewer.send("settings", api_version=1)
+        viewer.pc.addTransceiver("video", direction="recvonly")
+        viewer.pc.addTransceiver("audio", direction="recvonly")
+        await viewer.pc.setLocalDescription(await viewer.pc.createOffer())
+        await viewer.send("offer", sdp=b64(viewer.pc.localDescription.sdp), dataChannels=[])
+        answer = base64.b64decode((await viewer.expect("answer"))["sdp"]).decode()
+        await viewer.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await viewer.frames(3)
+        await viewer.told("fanlight::role")
+
+
+async def test_a_viewer_who_disconnects_frees_its_place_at_once(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address, viewers_max=1)):
+        viewer, other = await visit(), await visit()
+        await viewer.open()
+        await viewer.watch()
+        viewer.say("stream::disconnect", {})
+        await viewer.expect("fanlight::end")
+        await other.open()
+
+
+async def test_an_outage_of_the_bus_stops_no_picture_and_is_followed_by_a_new_hello(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address)):
+        viewer = await visit()
+        await viewer.open()
+        await viewer.watch()
+        async with bus.subscribe(subjects.hello(SESSION), StreamerHello) as hellos:
+            await bus.client.flush()
+            assert server.pid
+            os.kill(server.pid, signal.SIGKILL)
+            await viewer.frames(10)
+            assert (await anext(hellos))[1] == StreamerHello(instance="i1")
+        await viewer.open(resumed=True)
+        await viewer.frames(2)
+        other = await visit()
+        await other.open()
+        await other.watch()
+        await other.frames(1)
+
+
+async def test_it_ends_with_its_parent_and_on_sigterm_within_two_seconds(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    loop = asyncio.get_running_loop()
+    for end in (lambda child: child.terminate(), lambda child: child.stdin.close()):
+        async with streamer(bus, specification(server.address)) as child:
+            viewer = await visit()
+            await viewer.open()
+            await viewer.watch()
+            began = loop.time()
+            end(child)
+            assert await child.wait() == 0
+            assert loop.time() - began < 2
+            await viewer.closed.wait()
+
+
+async def test_a_bad_specification_is_named() -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "appliance.streamer",
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await child.communicate(b'{"instance": "i1"}\n')
+    assert child.returncode == 2
+    assert said.decode().splitlines()[-1].startswith("specification: session: ")
+
+
+async def test_without_a_bus_it_says_so(tmp_path: Path) -> None:
+    spec = specification(BusAddress("nats://127.0.0.1:1"))
+    async with process(spec, stderr=asyncio.subprocess.PIPE) as child:
+        assert child.stderr
+        said = await child.stderr.read()
+        assert await child.wait() == 1
+        assert "bus: nats://127.0.0.1:1" in said.decode().splitlines()[-1]
+
+
+async def test_without_a_session_it_idles_until_told_to_end(server: EmbeddedServer) -> None:
+    async with process(specification(server.address, session=None), stderr=asyncio.subprocess.PIPE) as child:
+        assert child.stderr
+        while b"without a session" not in await child.stderr.readline():
+            continue
+        child.terminate()
+        assert await child.wait() == 0
+        assert await child.stderr.read() == b""

@@ -1,0 +1,118 @@
+"""`fanlight run` as a process: ready, control socket, signals, failures that name their cause."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.processes import family
+from tests.support.box import ROOT, box, settings
+
+pytestmark = pytest.mark.integration
+
+PATTERN = """
+[[application]]
+name = "pattern"
+kind = "test-pattern"
+autostart = true
+"""
+
+
+async def run(*arguments: str | Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "appliance", *map(str, arguments), cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+async def test_it_gets_ready_shows_itself_and_ends_without_orphans(tmp_path: Path) -> None:
+    async with box(tmp_path, settings() + PATTERN) as running:
+        snapshot = await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
+        assert snapshot["box"]["name"] == "test-box"
+        assert all(part["ok"] for part in snapshot["parts"]), snapshot["parts"]
+        assert any(each["works"] for each in snapshot["hardware"]["encoders"])
+        assert [each["status"] for each in snapshot["sessions"]] == ["active"]
+        members = family(running.pid)
+        assert "appliance.streamer" in members.values()
+        began = time.monotonic()
+        os.kill(running.pid, signal.SIGTERM)
+        assert await running.running.process.wait() == 0
+        assert time.monotonic() - began < 5
+    assert [name for pid, name in members.items() if alive(pid)] == []
+
+
+async def test_a_killed_daemon_leaves_nothing_behind_and_resumes_its_session(tmp_path: Path) -> None:
+    configuration = settings() + PATTERN
+    async with box(tmp_path, configuration) as running:
+        first = await running.until("s['sessions'] and s['sessions'][0]['status'] == 'active'")
+        members = family(running.pid)
+        os.kill(running.pid, signal.SIGKILL)
+        async with asyncio.timeout(5):
+            while any(alive(pid) for pid in members):  # noqa: ASYNC110 - a process that is not ours tells nobody
+                await asyncio.sleep(0.02)
+    async with box(tmp_path, configuration) as running:
+        second = await running.until("s['sessions'] and s['sessions'][0]['status'] == 'active'")
+    assert second["instances"][0]["session"] == first["instances"][0]["session"]
+
+
+async def test_hangup_reloads_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
+    async with box(tmp_path, settings()) as running:
+        file = tmp_path / "fanlight.toml"
+        good = file.read_text()
+        file.write_text(good + '[[application]]\nname = "more"\nkind = "test-pattern"\n')
+        os.kill(running.pid, signal.SIGHUP)
+        await running.until("[a['name'] for a in s['applications']] == ['more']")
+        file.write_text(good + "[video]\nfsp = 3\n")
+        os.kill(running.pid, signal.SIGHUP)
+        snapshot = await running.until("any('video.fsp' in p['what'] for p in s['problems'])")
+        assert [each["name"] for each in snapshot["applications"]] == ["more"]
+        file.write_text(good.replace("test-box", "renamed"))
+        os.kill(running.pid, signal.SIGHUP)
+        await running.until("any('restart: box' in p['what'] for p in s['problems'])")
+
+
+async def test_what_does_not_exist_is_an_error_with_its_exit_code(tmp_path: Path) -> None:
+    directories = ("--state-dir", tmp_path / "state", "--runtime-dir", tmp_path / "run")
+    assert (await run("status", *directories))[0] == 3
+    async with box(tmp_path, settings()):
+        code, text = await run("launch", "nothing", *directories)
+        assert code == 4
+        assert "'nothing' is not configured" in text
+        code, text = await run("kick", "nobody", *directories)
+        assert code == 4
+        code, text = await run("share", *directories)
+        assert code in (0, 4)
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file = tmp_path / "fanlight.toml"
+        file.write_text(settings(gateway=f'listen = "127.0.0.1:{port}"'))
+        directories = ("--state-dir", tmp_path / "state", "--runtime-dir", tmp_path / "run")
+        code, text = await run("run", "--config", file, *directories)
+    assert code == 1
+    assert f"port {port}" in text
+    assert "Traceback" not in text
+
+
+async def test_a_broken_file_is_exit_code_2_with_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "fanlight.toml"
+    file.write_text("[video]\nbitrate = 3\n")
+    code, text = await run("run", "--config", file, "--state-dir", tmp_path, "--runtime-dir", tmp_path)
+    assert code == 2
+    assert f"{file}:2: video.bitrate: unknown key" in text

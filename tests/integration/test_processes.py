@@ -1,0 +1,45 @@
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import UnavailableError
+from appliance.processes import child
+
+pytestmark = pytest.mark.integration
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+async def test_leaving_ends_the_child_and_its_children() -> None:
+    script = "trap '' TERM; sleep 60 & echo $! >&2; wait"
+    async with child(["sh", "-c", script], name="stubborn") as running:
+        assert running.process.stderr
+        grandchild = int(await running.process.stderr.readline())
+        assert _alive(grandchild)
+    assert running.process.returncode is not None
+    assert not _alive(running.pid)
+    async with asyncio.timeout(5):
+        while _alive(grandchild):  # a killed orphan stays a zombie until init reaps it
+            if " Z " in Path(f"/proc/{grandchild}/stat").read_text():
+                break
+            await asyncio.sleep(0)
+
+
+async def test_its_last_words_are_kept() -> None:
+    async with child(["sh", "-c", "echo one >&2; echo two >&2; exit 3"], name="sh") as running:
+        assert await running.wait() == 3
+    assert running.last_words == "two"
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(UnavailableError, match="'no-such-program'"):
+        async with child(["no-such-program"], name="x"):
+            pass

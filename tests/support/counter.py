@@ -1,0 +1,154 @@
+"""An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
+
+Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|still]`.
+The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
+The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
+"""
+
+import argparse
+import random
+import select
+import sys
+import time
+from typing import Any
+
+import xcffib
+import xcffib.xproto as x
+
+BLOCK = 24
+BITS = 16
+
+
+def gray(code: int) -> int:
+    """Neighbouring codes differ in one square, so a half-updated strip is off by one at most."""
+    return code ^ (code >> 1)
+
+
+class Counter:
+    """A full-screen window with the strip, and something that moves in mode `motion`."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self._x: Any = xcffib.connect()
+        screen = self._x.get_setup().roots[0]
+        self.width, self.height = screen.width_in_pixels, screen.height_in_pixels
+        self._core = self._x.core
+        self._window = self._x.generate_id()
+        events = (
+            x.EventMask.KeyPress
+            | x.EventMask.KeyRelease
+            | x.EventMask.ButtonPress
+            | x.EventMask.PointerMotion
+        )
+        self._core.CreateWindow(
+            screen.root_depth, self._window, screen.root, 0, 0, self.width, self.height, 0,
+            x.WindowClass.InputOutput, screen.root_visual,
+            x.CW.BackPixel | x.CW.OverrideRedirect | x.CW.EventMask, [0x203040, 1, events],
+        )  # fmt: skip
+        self._core.MapWindow(self._window)
+        self._core.SetInputFocus(x.InputFocus.PointerRoot, self._window, x.Time.CurrentTime)
+        font = self._x.generate_id()
+        self._core.OpenFont(font, 5, "fixed")
+        self._gc = self._x.generate_id()
+        self._core.CreateGC(
+            self._gc, self._window, x.GC.Foreground | x.GC.Background | x.GC.Font, [0xFFFFFF, 0x203040, font]
+        )
+        rng = random.Random(2)  # noqa: S311
+        letters = "abcdefghijklmnop qrstuvw xyz(){}="
+        self._lines = ["".join(rng.choice(letters) for _ in range(150)) for _ in range(80)]
+        for index in range(min(80, (self.height - 80) // 16)):
+            self._write(10, 70 + index * 16, self._lines[index])
+        self.sync()
+
+    def sync(self) -> None:
+        """Until the server has drawn everything."""
+        self._core.GetInputFocus().reply()
+
+    def draw(self, code: int) -> None:
+        """Frame `code`."""
+        if self.mode == "motion":
+            if code % 3 == 0:
+                self._core.CopyArea(
+                    self._window, self._window, self._gc, 0, 60, 0, 44, self.width, self.height - 76
+                )
+                self._write(10, self.height - 24, self._lines[code % 80])
+            self._color((code * 2654435761) & 0xFFFFFF)
+            left = self.width // 2 + code * 7 % (self.width // 3)
+            self._fill([(left, self.height // 3 + code * 5 % (self.height // 3), 120, 120)])
+        self._color(0)
+        self._fill([(0, 0, BLOCK * 20, BLOCK)])
+        self._color(0xFFFFFF)
+        bits = gray(code & 0xFFFF)
+        lit = [index for index in range(BITS) if bits >> index & 1] + [BITS, BITS + 2]
+        self._fill([(index * BLOCK, 0, BLOCK, BLOCK) for index in lit])
+        self.sync()
+
+    def flash(self) -> None:
+        """Show that input came: the square below the strip changes its colour."""
+        self._color(random.randint(0, 0xFFFFFF))  # noqa: S311
+        self._fill([(0, BLOCK * 2, BLOCK * 4, BLOCK * 2)])
+        self.sync()
+
+    def events(self, seconds: float) -> list[str]:
+        """Input that came within `seconds`: `key 38 down`, `button 1`, `motion 3,4`; waits for the first."""
+        found: list[str] = []
+        readable, _, _ = select.select([self._x.get_file_descriptor()], [], [], max(0.0, seconds))
+        while event := self._x.poll_for_event():
+            match event:
+                case x.KeyPressEvent():
+                    found.append(f"key {event.detail} down")
+                case x.KeyReleaseEvent():
+                    found.append(f"key {event.detail} up")
+                case x.ButtonPressEvent():
+                    found.append(f"button {event.detail} {event.event_x},{event.event_y}")
+                case x.MotionNotifyEvent():
+                    found.append(f"motion {event.event_x},{event.event_y}")
+        if readable and not found:
+            self.sync()
+        return found
+
+    def _write(self, left: int, baseline: int, text: str) -> None:
+        self._color(0xFFFFFF)
+        self._core.ImageText8(len(text), self._window, self._gc, left, baseline, text)
+
+    def _color(self, color: int) -> None:
+        self._core.ChangeGC(self._gc, x.GC.Foreground, [color])
+
+    def _fill(self, boxes: list[tuple[int, int, int, int]]) -> None:
+        shapes = [x.RECTANGLE.synthetic(*box) for box in boxes]
+        self._core.PolyFillRectangle(self._window, self._gc, len(shapes), shapes)
+
+
+def main() -> None:
+    """Draw until `--seconds` are over or the X server ends; events go to standard output with their time."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fps", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--log", type=argparse.FileType("w"))
+    parser.add_argument("--mode", choices=("counter", "motion", "still"), default="counter")
+    parser.add_argument("--flash", action="store_true", help="change colour on input")
+    options = parser.parse_args()
+    counter = Counter(options.mode)
+    print("drawing", flush=True)
+    began = time.time()
+    code = 0
+    counter.draw(0)
+    while (now := time.time()) - began < options.seconds:
+        due = began + (code + 1) / options.fps if options.mode != "still" else now + 1
+        for event in counter.events(due - now):
+            if options.flash and not event.startswith("motion"):
+                counter.flash()
+            print(f"{event} {time.time() * 1000:.3f}", flush=True)
+        if options.mode != "still" and time.time() >= due:
+            code += 1
+            counter.draw(code)
+            if options.log:
+                options.log.write(f"{code & 0xFFFF} {time.time() * 1000:.3f}\n")
+                options.log.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (xcffib.ConnectionException, KeyboardInterrupt):
+        sys.exit(0)

@@ -1,0 +1,82 @@
+"""A headless viewer written from docs/protocol.md: a guest with a share link, media through aiortc."""
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urldefrag
+
+import aiohttp
+import aiortc.rtcrtpreceiver
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaBlackhole
+
+
+def stop_decoding() -> None:
+    """Make aiortc in this process take media in without decoding it, so that only the sender costs."""
+
+    def drain(_: object, input_q: Any, __: object) -> None:
+        while input_q.get() is not None:
+            pass
+
+    aiortc.rtcrtpreceiver.decoder_worker = drain
+
+
+@contextlib.asynccontextmanager
+async def viewer(link: str) -> AsyncIterator[RTCPeerConnection]:
+    """Connected once entered; its media goes nowhere."""
+    base, fragment = urldefrag(link)
+    token = fragment.removeprefix("share=")
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    sink = MediaBlackhole()
+    peer.on("track", sink.addTrack)
+    connected = asyncio.Event()
+    peer.on("connectionstatechange", lambda: peer.connectionState == "connected" and connected.set())
+    jar = aiohttp.CookieJar(unsafe=True)
+    try:
+        async with aiohttp.ClientSession(
+            base, cookie_jar=jar, connector=aiohttp.TCPConnector(ssl=False)
+        ) as http:
+            me = await _post(http, "/fanlight/guest", {"share": token})
+            joined = await _post(http, f"/fanlight/sessions/{me['session']}/watch", {})
+            async with http.ws_connect(joined["url"]) as socket:
+                peer.createDataChannel("control")
+                await _negotiate(socket, peer)
+                await sink.start()
+                async with asyncio.timeout(15):
+                    await connected.wait()
+                yield peer
+    finally:
+        await sink.stop()
+        await peer.close()
+
+
+async def _post(http: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> Any:
+    async with http.post(path, json=body) as answer:
+        assert answer.status == 200, f"{path}: {answer.status}: {await answer.text()}"
+        return await answer.json()
+
+
+async def _negotiate(socket: aiohttp.ClientWebSocketResponse, peer: RTCPeerConnection) -> None:
+    await socket.send_json({"type": "discover"})
+    async for message in socket:
+        data = json.loads(message.data)
+        match data["type"]:
+            case "resp:discover":
+                await socket.send_json(
+                    {
+                        "type": "settings", "api_version": 2, "data_channels": [], "enable_speaker": True,
+                        "enable_microphone": False, "enable_video": True, "enable_camera": False,
+                    }
+                )  # fmt: skip
+            case "offer":
+                sdp = base64.b64decode(data["sdp"]).decode()
+                await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+                await peer.setLocalDescription(await peer.createAnswer())
+                answer = base64.b64encode(peer.localDescription.sdp.encode()).decode()
+                await socket.send_json({"type": "answer", "sdp": answer})
+                return
+            case "error" | "fanlight::end":
+                raise AssertionError(f"refused: {data}")

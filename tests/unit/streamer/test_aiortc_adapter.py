@@ -1,0 +1,258 @@
+"""Contracts with the privates of aiortc 1.16 and aioice 0.13: these fail when the libraries move."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from types import CodeType
+from typing import Any
+
+import aioice.ice
+import aiortc.codecs.h264
+import aiortc.codecs.vpx
+import aiortc.rtcicetransport
+import aiortc.rtcrtpsender
+import aiortc.rtp
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtp import RtpPacket
+
+from appliance.bus.messages import IceServer
+from appliance.errors import InvalidInputError
+from appliance.signaling.anbox import Settings
+from appliance.streamer import aiortc_adapter as adapter
+from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
+from appliance.streamer.tracks import SoundFan
+
+pytestmark = pytest.mark.unit
+
+
+class EndlessRendition:
+    """Frames as fast as they are pulled; not decodable, which nobody here tries."""
+
+    info: SourceInfo | None = None
+    problem = ""
+    dropped = 0
+
+    def __init__(self) -> None:
+        self.keyframes_requested = asyncio.Event()
+        self._number = 0
+
+    @contextmanager
+    def subscribe(self) -> Iterator["EndlessRendition"]:
+        yield self
+
+    async def next(self) -> EncodedFrame:
+        await asyncio.sleep(0.01)
+        self._number += 1
+        data = b"\0\0\0\1\x65" + bytes(range(1, 256)) * 40
+        return EncodedFrame(data, True, self._number * 900, 0, 0, 0)
+
+    def request_keyframe(self) -> None:
+        self.keyframes_requested.set()
+
+
+class Loopback:
+    """Our connection, and a plain one of aiortc that receives from it."""
+
+    def __init__(self) -> None:
+        self.rendition = EndlessRendition()
+        self.states: asyncio.Queue[str] = asyncio.Queue()
+        self.ours = MediaConnection(
+            Sources({Codec.H264: self.rendition}, SoundFan()),
+            [],
+            changed=self.states.put_nowait,
+            channel=print,
+        )
+        self.theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
+        self.offer = ""
+
+    async def connect(self) -> None:
+        self.offer = await self.ours.offer(Settings(enable_camera=True, enable_microphone=True))
+        await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
+        receiver = self.theirs.getReceivers()[0]
+
+        async def spy(packet: RtpPacket, arrival_time_ms: int) -> None:
+            self.packets.put_nowait(packet)
+
+        vars(receiver)["_handle_rtp_packet"] = spy
+        await self.theirs.setLocalDescription(await self.theirs.createAnswer())
+        await self.ours.take_answer(self.theirs.localDescription.sdp)
+        while await self.states.get() != "connected":
+            continue
+
+
+@pytest.fixture
+async def loopback() -> AsyncIterator[Loopback]:
+    loopback = Loopback()
+    await loopback.connect()
+    yield loopback
+    await loopback.ours.close()
+    await loopback.theirs.close()
+
+
+def names_in(function: Any) -> set[str]:
+    """Globals and attributes that a function uses, nested functions included."""
+
+    def walk(code: CodeType) -> set[str]:
+        nested = (walk(const) for const in code.co_consts if isinstance(const, CodeType))
+        return set(code.co_names).union(*nested)
+
+    return walk(getattr(function, "__func__", function).__code__)
+
+
+@pytest.mark.parametrize(
+    ("user", "module", "name", "value"),
+    [
+        (aiortc.rtcrtpsender.RTCRtpSender._retransmit, aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", 1024),
+        (aiortc.rtcrtpsender.RTCRtpSender._run_rtp, aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", 1024),
+        (aiortc.codecs.h264.H264Encoder._packetize_fu_a, aiortc.codecs.h264, "PACKET_MAX", 1188),
+        (aiortc.codecs.h264.H264Encoder._packetize_stap_a, aiortc.codecs.h264, "PACKET_MAX", 1188),
+        (aiortc.codecs.h264.H264Encoder._packetize, aiortc.codecs.h264, "PACKET_MAX", 1188),
+        (aiortc.codecs.vpx.Vp8Encoder._packetize, aiortc.codecs.vpx, "PACKET_MAX", 1188),
+        (aioice.ice.Connection.query_consent, aioice.ice, "CONSENT_INTERVAL", 2.5),
+        (aioice.ice.Connection.query_consent, aioice.ice, "CONSENT_FAILURES", 4),
+    ],
+)
+def test_the_constants_that_are_changed_are_those_in_use(
+    user: Any, module: Any, name: str, value: float
+) -> None:
+    adapter.install()
+    assert name in names_in(user)
+    assert vars(module)[name] == value
+
+
+def test_a_machine_without_a_network_still_has_an_address() -> None:
+    adapter.install()
+    assert "get_host_addresses" in names_in(aioice.ice.Connection.gather_candidates)
+    assert adapter._host_addresses(True, True, lambda *_, **__: []) == ["127.0.0.1"]
+    assert aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
+async def test_only_configured_ice_servers_are_asked() -> None:
+    configured = IceServer(urls=["stun:192.0.2.1:3478", "turn:192.0.2.1:3478"], username="u", password="p")
+    for servers, stun, turn in (([], None, None), ([configured], ("192.0.2.1", 3478), ("192.0.2.1", 3478))):
+        connection = adapter.new_connection(servers)
+        connection.createDataChannel("x")
+        ice = connection.sctp.transport.transport._connection
+        assert isinstance(ice, adapter._Connection)
+        assert (ice.stun_server, ice.turn_server) == (stun, turn)
+        await connection.close()
+
+
+async def test_a_dead_stun_server_holds_the_offer_up_for_two_seconds_at_most() -> None:
+    connection = adapter.new_connection([IceServer(urls=["stun:192.0.2.1:9"])])
+    connection.createDataChannel("x")
+    async with asyncio.timeout(3):
+        await connection.setLocalDescription(await connection.createOffer())
+    await connection.close()
+
+
+async def test_every_packet_says_that_it_wants_no_playout_delay(loopback: Loopback) -> None:
+    assert adapter.PLAYOUT_DELAY in loopback.offer
+    sender = loopback.ours._video.sender  # type: ignore[union-attr]
+    extensions = sender._RTCRtpSender__rtp_header_extensions_map  # type: ignore[attr-defined]
+    assert isinstance(extensions, adapter._LowDelayExtensions)
+    packet = await loopback.packets.get()
+    profile, value = extensions.set(packet.extensions)
+    assert (5, b"\0\0\0") in aiortc.rtp.unpack_header_extensions(profile, value)
+    assert any(id_ != 5 for id_, _ in aiortc.rtp.unpack_header_extensions(profile, value))
+
+
+def test_a_hostile_extension_id_switches_the_delay_extension_off() -> None:
+    adapter.install()
+    extensions = adapter._LowDelayExtensions()
+    extensions.configure(
+        RTCRtpParameters(headerExtensions=[RTCRtpHeaderExtensionParameters(300, adapter.PLAYOUT_DELAY)])
+    )
+    assert extensions.set(aiortc.rtp.HeaderExtensions()) == (0, b"")
+
+
+async def test_packets_pass_a_tunnel_of_1280_bytes(loopback: Loopback) -> None:
+    sizes = [len((await loopback.packets.get()).payload) for _ in range(20)]
+    assert max(sizes) <= 1188
+    assert max(sizes) > 1100
+
+
+def test_sound_and_picture_are_in_streams_of_their_own() -> None:
+    async def streams() -> list[str]:
+        loopback = Loopback()
+        offer = await loopback.ours.offer(Settings())
+        await loopback.ours.close()
+        await loopback.theirs.close()
+        return [line.split()[0] for line in offer.splitlines() if line.startswith("a=msid:")]
+
+    found = asyncio.run(streams())
+    assert len(found) == len(set(found)) == 2
+
+
+async def test_feedback_is_counted_and_asks_for_a_keyframe(loopback: Loopback) -> None:
+    packet = await loopback.packets.get()
+    receiver = loopback.theirs.getReceivers()[0]
+    loopback.rendition.keyframes_requested.clear()
+    await receiver._send_rtcp_nack(packet.ssrc, [packet.sequence_number])
+    await receiver._send_rtcp_pli(packet.ssrc)
+    await loopback.rendition.keyframes_requested.wait()
+    counters = loopback.ours.feedback
+    assert (counters.nacks, counters.plis, counters.remb_bps) == (1, 1, None)
+    for fci in (b"REMB\x03", aiortc.rtp.pack_remb_fci(2_000_000, [packet.ssrc])):
+        packet_ = aiortc.rtp.RtcpPsfbPacket(
+            fmt=aiortc.rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=packet.ssrc, fci=fci
+        )
+        sender = loopback.ours._video.sender  # type: ignore[union-attr]
+        await sender._handle_rtcp_packet(packet_)
+    assert counters.remb_bps == 2_000_000
+
+
+async def test_what_the_viewer_sends_is_never_decoded(loopback: Loopback) -> None:
+    receivers = loopback.ours._pc.getReceivers()
+    assert len(receivers) == 2
+    assert not any(receiver._enabled for receiver in receivers)
+    assert "_enabled" in names_in(aiortc.RTCRtpReceiver._handle_rtp_packet)
+
+
+async def test_the_pair_in_use_is_known(loopback: Loopback) -> None:
+    assert adapter.pair_type(loopback.ours._pc) in ("host", "prflx")
+
+
+async def test_the_send_buffer_is_large(loopback: Loopback) -> None:
+    (pair,) = loopback.ours._pc.getTransceivers()[
+        0
+    ].sender.transport.transport._connection._nominated.values()
+    found = pair.protocol.transport.get_extra_info("socket")
+    assert found.getsockopt(1, 7) > 200_000
+
+
+async def test_codecs_of_an_answer_are_restricted_with_their_retransmission() -> None:
+    theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    theirs.addTransceiver("video", direction="recvonly")
+    await theirs.setLocalDescription(await theirs.createOffer())
+    ours = adapter.new_connection([])
+    await ours.setRemoteDescription(theirs.localDescription)
+    (transceiver,) = ours.getTransceivers()
+    adapter.restrict_codecs(transceiver, ["H264"])
+    assert {codec.name for codec in transceiver._codecs} == {"H264", "rtx"}
+    assert adapter.negotiated_codec(transceiver) == "H264"
+    with pytest.raises(InvalidInputError, match="none of AV1"):
+        adapter.restrict_codecs(transceiver, ["AV1"])
+    await ours.close()
+    await theirs.close()
+
+
+def test_capabilities_come_in_the_order_asked_for() -> None:
+    names = [each.name for each in adapter.capabilities("video", ["H264", "VP8"])]
+    assert names == ["H264", "H264", "VP8", "rtx"]
+    first = adapter.capabilities("video", ["H264", "VP8"])[0]
+    assert first.parameters["profile-level-id"] == "42e01f"
+    assert first.parameters["packetization-mode"] == "1"
+    assert [each.name for each in adapter.capabilities("audio", ["opus"])] == ["opus"]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "candidate:", "candidate:1 1 udp x 10.0.0.1 1 typ host", "candidate:1 1"]
+)
+def test_a_malformed_candidate_is_named(line: str) -> None:
+    with pytest.raises(InvalidInputError, match="candidate: malformed"):
+        adapter.parse_candidate(line, "0", 0)

@@ -1,0 +1,142 @@
+import pytest
+
+from appliance.errors import InvalidInputError, LimitExceededError
+from appliance.signaling.anbox import Candidate, Settings
+from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.connection import MediaConnection, Sources, split_mdns
+from appliance.streamer.frames import Codec
+from appliance.streamer.tracks import SoundFan
+
+pytestmark = pytest.mark.unit
+
+
+def unused() -> None:
+    raise NotImplementedError
+
+
+def connection() -> MediaConnection:
+    renditions = {codec: Broadcast(unused) for codec in Codec}
+    return MediaConnection(Sources(renditions, SoundFan()), [], changed=print, channel=print)
+
+
+async def offered(**settings: object) -> str:
+    ours = connection()
+    try:
+        return await ours.offer(Settings(**settings))  # type: ignore[arg-type]
+    finally:
+        await ours.close()
+
+
+def sections(sdp: str) -> dict[str, list[str]]:
+    """Lines by kind of media."""
+    found: dict[str, list[str]] = {}
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            current = found.setdefault(line[2:].split()[0], [])
+        if found:
+            current.append(line)
+    return found
+
+
+def codecs(lines: list[str]) -> list[str]:
+    return [line.split()[1].split("/")[0] for line in lines if line.startswith("a=rtpmap")]
+
+
+async def test_the_offer_has_what_the_sdk_needs() -> None:
+    found = sections(await offered())
+    assert list(found) == ["video", "audio", "application"]
+    for kind in ("video", "audio"):
+        assert "a=sendonly" in found[kind]
+        assert any(line.startswith("a=msid:") for line in found[kind])
+        assert "a=setup:actpass" in found[kind]
+    assert codecs(found["video"]) == ["H264", "rtx", "H264", "rtx", "VP8", "rtx"]
+    assert codecs(found["audio"]) == ["opus"]
+    assert all("packetization-mode=1" in line for line in found["video"] if "profile-level-id" in line)
+    assert any(line.startswith("a=candidate:") for line in found["video"])
+
+
+async def test_the_codecs_are_in_the_order_that_the_client_prefers() -> None:
+    found = sections(await offered(preferred_codecs=("AV1", "VP8")))
+    assert codecs(found["video"])[0] == "VP8"
+
+
+async def test_microphone_and_camera_make_their_media_bidirectional() -> None:
+    found = sections(await offered(enable_microphone=True, enable_camera=True))
+    assert "a=sendrecv" in found["audio"]
+    assert "a=sendrecv" in found["video"]
+
+
+@pytest.mark.parametrize(
+    ("sdp", "reason"),
+    [
+        ("", "must have 1 to 8 media"),
+        ("v=x\r\n", "malformed"),
+        ("v=0\r\nm=video x\r\n", "malformed"),
+        ("v=0\r\n" + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" * 9, "must have 1 to 8 media"),
+        ("v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n", "no DTLS fingerprint"),
+        ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 97\r\na=fmtp:99 apt=1\r\n", "malformed"),
+        ("v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 97\r\na=mid:0\r\n", "not those of the offer"),
+    ],
+)
+async def test_a_bad_answer_is_refused_with_what_is_wrong(sdp: str, reason: str) -> None:
+    ours = connection()
+    await ours.offer(Settings())
+    with pytest.raises(InvalidInputError, match=reason):
+        await ours.take_answer(sdp)
+    await ours.close()
+
+
+async def test_an_answer_without_an_offer_is_refused() -> None:
+    ours = connection()
+    with pytest.raises(InvalidInputError, match="no offer"):
+        await ours.take_answer("v=0\r\n")
+    await ours.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("BUNDLE 0 1 2", "BUNDLE 1 0 2", "BUNDLE must have"),
+        ("BUNDLE 0 1 2", "BUNDLE 7", "BUNDLE must have"),
+        ("a=mid:1", "a=mid:0", "mid of its own"),
+        ("a=mid:1\r\n", "", "mid of its own"),
+    ],
+)
+async def test_an_answer_that_would_confuse_the_transports_is_refused(
+    old: str, new: str, reason: str
+) -> None:
+    ours = connection()
+    answer = (await ours.offer(Settings())).replace("actpass", "active")
+    with pytest.raises(InvalidInputError, match=reason):
+        await ours.take_answer(answer.replace(old, new))
+    await ours.close()
+
+
+async def test_an_answer_that_rejects_the_picture_says_so() -> None:
+    ours = connection()
+    offer = await ours.offer(Settings(enable_speaker=False))
+    answer = offer.replace("m=video " + offer.split("m=video ")[1].split()[0], "m=video 0")
+    with pytest.raises(InvalidInputError, match="rejects video"):
+        await ours.take_answer(answer.replace("actpass", "active").replace("BUNDLE 0 1", "BUNDLE 1"))
+    await ours.close()
+
+
+async def test_candidates_are_limited() -> None:
+    ours = connection()
+    await ours.offer(Settings())
+    candidate = Candidate("candidate:", "0", 0)
+    for _ in range(64):
+        await ours.add_candidate(candidate)
+    with pytest.raises(LimitExceededError):
+        await ours.add_candidate(candidate)
+    await ours.close()
+
+
+def test_mdns_candidates_are_split_off_with_their_media() -> None:
+    named = "a=candidate:1 1 udp 2113937151 4e2a.local 50000 typ host"
+    plain = "a=candidate:2 1 udp 2113937151 192.0.2.1 50000 typ host"
+    sdp = f"v=0\r\nm=audio 9 x 1\r\n{plain}\r\nm=video 9 x 1\r\n{named}\r\na=end-of-candidates\r\n"
+    kept, split = split_mdns(sdp)
+    assert split == [Candidate(named[2:], None, 1)]
+    assert kept == f"v=0\r\nm=audio 9 x 1\r\n{plain}\r\nm=video 9 x 1\r\n"
+    assert split_mdns(kept) == (kept, [])

@@ -1,0 +1,223 @@
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from appliance.bus.messages import PeerEvent, PeerReply, Role
+from appliance.bus.spec import StreamerSpec
+from appliance.signaling.control import ControlMessage, Key
+from appliance.streamer import peer as peer_module
+from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.connection import Sources
+from appliance.streamer.frames import Codec
+from appliance.streamer.peer import Peer, Stage
+from appliance.streamer.tracks import SoundFan
+
+pytestmark = pytest.mark.unit
+
+SPEC = StreamerSpec(instance="i", session="s", application="a", kind="test-pattern", message_bytes=32768)
+KEY = {"type": "fanlight::key", "data": {"code": "KeyA", "key": "a", "pressed": True}}
+
+
+class Input:
+    def __init__(self) -> None:
+        self.handled: asyncio.Queue[tuple[str, Role, ControlMessage]] = asyncio.Queue()
+        self.released: asyncio.Queue[str] = asyncio.Queue()
+
+    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
+        if isinstance(message, Key) and message.key == "!":
+            raise ZeroDivisionError
+        self.handled.put_nowait((viewer, role, message))
+
+    def release(self, viewer: str) -> None:
+        self.released.put_nowait(viewer)
+
+
+class House:
+    """One peer without a bus, and the browser behind it."""
+
+    def __init__(self) -> None:
+        self.input = Input()
+        self.size = (640, 480)
+        self.problem = ""
+        self.replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.control = self.pc.createDataChannel("control")
+        self.told: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self.control.on("message", self._told)
+        stage = Stage(
+            spec=SPEC,
+            sources=Sources({Codec.H264: Broadcast(Forbidden)}, SoundFan()),
+            input=self.input,
+            size=lambda: self.size,
+            problem=lambda: self.problem,
+        )
+        self.peer = Peer(
+            PeerEvent(kind="open", peer="p1", role=Role.CONTROL),
+            stage,
+            reply=lambda peer, reply: self.replies.put_nowait((peer, reply)),
+            adopt=lambda *_: False,
+        )
+
+    def _told(self, text: str) -> None:
+        message = json.loads(text)
+        self.told.put_nowait((message["type"], json.loads(message["data"])))
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.peer.receive(json.dumps({"type": kind, **fields}))
+
+    async def expect(self, kind: str) -> dict[str, Any]:
+        message = json.loads((await self.replies.get())[1].text)
+        assert message["type"] == kind, message
+        return dict(message)
+
+    async def connect(self) -> None:
+        self.send("settings")
+        offer = base64.b64decode((await self.expect("offer"))["sdp"]).decode()
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        self.send("answer", sdp=base64.b64encode(self.pc.localDescription.sdp.encode()).decode())
+        assert await self.told.get() == (
+            "fanlight::role",
+            {"peer": self.peer.id, "role": self.peer.role.value, "width": 640, "height": 480},
+        )
+        while not self.input.released.empty():
+            self.input.released.get_nowait()
+
+    def say(self, message: dict[str, Any]) -> None:
+        self.control.send(json.dumps(message))
+
+
+class Forbidden:
+    def __init__(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.peer.run())
+        yield house
+        house.peer.end("the test is over")
+    await house.pc.close()
+
+
+async def test_input_reaches_the_screen_with_the_role_of_the_viewer(house: House) -> None:
+    await house.connect()
+    house.say(KEY)
+    viewer, role, message = await house.input.handled.get()
+    assert (viewer, role) == ("p1", Role.CONTROL)
+    assert isinstance(message, Key)
+
+
+async def test_input_that_fails_is_the_trouble_of_that_message_alone(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.connect()
+    house.say({"type": "fanlight::key", "data": {"code": "Digit1", "key": "!", "pressed": True}})
+    house.say(KEY)
+    await house.input.handled.get()
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_all_keys_are_let_go_when_the_viewer_leaves(house: House) -> None:
+    await house.connect()
+    await house.pc.close()
+    assert await house.input.released.get() == "p1"
+    assert not house.peer.ended
+
+
+async def test_a_viewer_that_leaves_without_a_socket_is_gone(house: House) -> None:
+    await house.connect()
+    house.peer.closed()
+    house.peer.tick({})
+    assert not house.peer.ended
+    await house.pc.close()
+    await house.peer._ended.wait()
+
+
+async def test_role_and_size_are_told_again_when_they_change(house: House) -> None:
+    await house.connect()
+    house.peer.tick({})
+    assert await house.told.get() == ("fanlight::stats", {})
+    house.size = (800, 600)
+    house.peer.tick({"fps": 1.0})
+    assert (await house.told.get())[1]["width"] == 800
+    assert await house.told.get() == ("fanlight::stats", {"fps": 1.0})
+    house.peer.opened(PeerEvent(kind="open", peer="p1", role=Role.VIEW))
+    assert (await house.told.get())[1]["role"] == "view"
+    assert await house.input.released.get() == "p1"
+
+
+async def test_settings_again_begin_a_new_connection(house: House) -> None:
+    await house.connect()
+    old, house.pc = house.pc, RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    house.control = house.pc.createDataChannel("control")
+    house.control.on("message", house._told)
+    await house.connect()
+    house.say({"type": "fanlight::ping", "data": {"t": 3}})
+    assert await house.told.get() == ("fanlight::pong", {"t": 3.0})
+    await old.close()
+    assert not house.peer.ended
+
+
+async def test_a_problem_is_told_before_the_offer(house: House) -> None:
+    house.problem = "display :0 is gone"
+    house.send("settings")
+    assert (await house.expect("fanlight::wait"))["reason"] == "display :0 is gone"
+    await house.expect("offer")
+
+
+async def test_a_peer_whose_socket_closed_before_it_connected_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.peer.closed()
+    house.peer.tick({})
+    assert not house.peer.ended
+    monkeypatch.setattr(peer_module, "ORPHAN_SECONDS", -1)
+    house.peer.tick({})
+    assert house.peer.ended
+    assert house.replies.empty()
+
+
+async def test_a_connection_that_never_comes_about_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_module, "CONNECT_SECONDS", -1)
+    house.send("settings")
+    await house.expect("offer")
+    house.peer.tick({})
+    assert "no media could reach you" in (await house.expect("error"))["message"]
+    house.send("answer", sdp=base64.b64encode(b"v=0\r\n").decode())
+    assert "no offer" in (await house.expect("error"))["message"]
+
+
+async def test_sizes_and_numbers_of_messages_are_limited(house: House) -> None:
+    house.peer.receive("x" * 32769)
+    assert "larger than 32768 bytes" in (await house.expect("error"))["message"]
+    for _ in range(129):
+        house.send("discover")
+    assert "too many at once" in (await house.expect("error"))["message"]
+
+
+async def test_the_end_of_an_anbox_client_is_an_error_and_of_a_page_an_end() -> None:
+    for exclusive, kind in ((True, "error"), (False, "fanlight::end")):
+        house = House()
+        house.peer.opened(PeerEvent(kind="open", peer="p1", exclusive=exclusive))
+        house.peer.end("enough")
+        await house.expect(kind)
+        assert (await house.replies.get())[1] == PeerReply(kind="close", text="enough")
+        await house.pc.close()
+
+
+async def test_what_is_known_of_a_viewer(house: House) -> None:
+    assert (await house.peer.stats()).state == "waiting"
+    await house.connect()
+    stats = await house.peer.stats()
+    assert (stats.id, stats.role, stats.codec, stats.rtt_ms) == ("p1", Role.CONTROL, "H264", None)
+    assert stats.pair in ("host", "prflx")

@@ -1,0 +1,180 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from appliance.bus.messages import InstanceStats, PeerEvent, PeerReply, Role, SessionState, StreamerHello
+from appliance.bus.spec import StreamerSpec
+from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
+from appliance.signaling.control import ControlMessage
+from appliance.streamer import session as session_module
+from appliance.streamer.connection import Sources
+from appliance.streamer.peer import Stage
+from appliance.streamer.session import Session
+from appliance.streamer.tracks import SoundFan
+
+pytestmark = pytest.mark.unit
+
+SPEC = StreamerSpec(
+    instance="i", session="s", application="a", kind="test-pattern", viewers_max=2, resumed=True
+)
+
+
+class FakeBus:
+    """What a session needs of the bus, without one."""
+
+    connected = True
+    epoch = 1
+
+    def __init__(self) -> None:
+        self.published: asyncio.Queue[tuple[str, BaseModel]] = asyncio.Queue()
+        self.handler: Callable[[PeerEvent], Awaitable[Any]]
+        self.broken = False
+        self._again = asyncio.Event()
+
+    async def publish(self, subject: str, message: BaseModel) -> None:
+        if self.broken:
+            raise UnavailableError("bus: gone")
+        if not isinstance(message, InstanceStats):
+            self.published.put_nowait((subject, message))
+
+    async def serve(self, subject: str, model: type, handler: Any, *, started: asyncio.Event) -> None:
+        assert subject == "session.s.up"
+        self.handler = handler
+        started.set()
+        await asyncio.Event().wait()
+
+    async def reconnected(self, epoch: int) -> int:
+        await self._again.wait()
+        self._again.clear()
+        return epoch + 1
+
+    def come_back(self) -> None:
+        self._again.set()
+
+
+class NoInput:
+    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
+        raise NotImplementedError
+
+    def release(self, viewer: str) -> None:
+        return
+
+
+class House:
+    def __init__(self) -> None:
+        self.bus = FakeBus()
+        self.picture = asyncio.Event()
+        stage = Stage(
+            spec=SPEC,
+            sources=Sources({}, SoundFan()),
+            input=NoInput(),
+            size=lambda: (2, 2),
+            problem=lambda: "",
+        )
+        self.session = Session(
+            "s",
+            stage,
+            self.bus,  # type: ignore[arg-type]
+            ready=self._ready,
+            measure=lambda viewers: InstanceStats(instance="i", viewers=viewers),
+        )
+
+    async def _ready(self) -> None:
+        await self.picture.wait()
+
+    async def happens(self, kind: str, peer: str, **fields: Any) -> None:
+        await self.bus.handler(PeerEvent(kind=kind, peer=peer, **fields))
+
+    async def said(self) -> tuple[str, Any]:
+        """Subject, and the type of the text or the message itself."""
+        subject, message = await self.bus.published.get()
+        if isinstance(message, PeerReply):
+            return subject, json.loads(message.text)["type"] if message.kind == "message" else "close"
+        return subject, message
+
+
+@pytest.fixture
+async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(session_module, "_HELLO_PAUSES", (0.0,))
+    house = House()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(house.session.run())
+        assert await house.said() == ("session.s.hello", StreamerHello(instance="i", resumed=True))
+        yield house
+        running.cancel()
+
+
+async def test_the_session_is_active_once_there_is_a_picture(house: House) -> None:
+    assert house.bus.published.empty()
+    house.picture.set()
+    assert await house.said() == (
+        "session.s.state",
+        SessionState(session="s", status="active", instance="i"),
+    )
+
+
+async def test_after_an_outage_hello_is_said_again_but_nothing_was_resumed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "_HELLO_PAUSES", (0.0, 0.0))
+    house.picture.set()
+    await house.said()
+    house.bus.come_back()
+    for _ in range(2):
+        assert await house.said() == ("session.s.hello", StreamerHello(instance="i"))
+        assert (await house.said())[0] == "session.s.state"
+
+
+async def test_messages_are_answered_on_the_subject_of_their_peer(house: House) -> None:
+    await house.happens("open", "p1")
+    await house.happens("message", "p1", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.p1", "resp:discover")
+    await house.happens("message", "stranger", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.stranger", "error")
+
+
+async def test_other_dialects_and_a_viewer_too_many_are_refused(house: House) -> None:
+    with pytest.raises(InvalidInputError, match="whep is not spoken"):
+        await house.happens("open", "p1", dialect="whep")
+    await house.happens("open", "p1")
+    await house.happens("open", "p2")
+    with pytest.raises(LimitExceededError, match="has 2 viewers"):
+        await house.happens("open", "p3")
+    await house.happens("kick", "p2")
+    await house.happens("open", "p3")
+
+
+async def test_an_exclusive_client_takes_over_from_its_like_only(house: House) -> None:
+    await house.happens("open", "page")
+    await house.happens("open", "first", exclusive=True)
+    await house.happens("open", "second", exclusive=True)
+    assert [await house.said() for _ in range(2)] == [
+        ("session.s.down.first", "error"),
+        ("session.s.down.first", "close"),
+    ]
+    await house.happens("message", "page", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.page", "resp:discover")
+
+
+async def test_a_peer_that_is_known_is_not_restarted(house: House) -> None:
+    await house.happens("open", "p1", resumed=True)
+    assert await house.said() == ("session.s.down.p1", "fanlight::restart")
+    await house.happens("open", "p1", resumed=True)
+    await house.happens("message", "p1", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.p1", "resp:discover")
+
+
+async def test_a_lost_bus_ends_nothing(house: House) -> None:
+    await house.happens("open", "p1")
+    house.bus.broken = True
+    await house.happens("message", "p1", text='{"type":"discover"}')
+    await house.happens("message", "p1", text="{")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    house.bus.broken = False
+    await house.happens("message", "p1", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.p1", "resp:discover")

@@ -1,0 +1,203 @@
+"""What keys do: the right call, after the right question, and nothing else."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from appliance.control.client import ControlUnreachableError
+from appliance.control.schema import IdParams, LaunchParams, Role, ShareParams, Snapshot
+from appliance.errors import NotFoundError
+from tui.app import FanlightApp
+from tui.dialogs import Confirm, Launch
+from tui.screens.overview import Overview
+from tui.screens.viewers import Viewers
+from tui.widgets.table import LiveTable
+
+pytestmark = pytest.mark.unit
+
+AppOf = Callable[..., FanlightApp]
+Life = Callable[..., list[Snapshot]]
+
+
+async def _press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+
+
+async def _until(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    """Let the app work until `true`."""
+    async with asyncio.timeout(10):
+        while not true():
+            await pilot.pause()
+
+
+async def test_number_keys_show_the_areas(app_of: AppOf) -> None:
+    app = app_of()
+    async with app.run_test() as pilot:
+        for number, mode in enumerate(app.AREAS, 1):
+            await _press(pilot, str(number))
+            assert app.current_mode == mode
+
+
+async def test_kick_names_the_viewer_and_asks_first(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "3", "down", "x")
+        assert isinstance(app.screen, Confirm)
+        assert "Meeting room" in app.screen._question
+        await _press(pilot, "enter")
+        assert script.calls == []
+        await _press(pilot, "x", "y")
+        await _until(pilot, lambda: script.calls)
+    assert script.calls == [("kick", IdParams(id="v-2b"))]
+
+
+async def test_stop_asks_first(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "2", "x", "n", "x", "y")
+        await _until(pilot, lambda: script.calls)
+    assert script.calls == [("stop", IdParams(id="i-desk7f3a"))]
+
+
+async def test_launch_with_size_and_rate(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "l", "down", "tab", *"640x480", "tab", *"25", "enter")
+        await _until(pilot, lambda: script.calls)
+        assert app.watched_id == "i-new"
+    assert script.calls == [("launch", LaunchParams(application="glxgears", width=640, height=480, fps=25))]
+
+
+async def test_a_wrong_size_is_told_and_launches_nothing(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "l", "tab", *"wide", "enter")
+        assert isinstance(app.screen, Launch)
+    assert script.calls == []
+
+
+async def test_share_takes_the_choices_and_copies_the_link(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "4", "r", "e", "s")
+        await _until(pilot, lambda: script.calls)
+        await pilot.pause()
+        await _press(pilot, "c")
+        assert app.clipboard.startswith("https://192.168.1.20:8443/#share=")
+    wanted = ShareParams(instance="i-desk7f3a", role=Role.CONTROL, expires_s=7 * 86400)
+    assert script.calls == [("share", wanted)]
+
+
+async def test_unpair_asks_first(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "4")
+        await _until(pilot, lambda: app.screen.query_one(LiveTable).row_count)
+        await _press(pilot, "u", "y")
+        await _until(pilot, lambda: script.calls)
+    assert script.calls == [("unpair", IdParams(id="d-1"))]
+
+
+async def test_keyframe(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "2", "k")
+        await _until(pilot, lambda: script.calls)
+    assert script.calls == [("keyframe", IdParams(id="i-desk7f3a"))]
+
+
+async def test_read_only_calls_nothing(app_of: AppOf, script: Any) -> None:
+    app = app_of(script, read_only=True)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "l", "2", "l", "x", "y", "k", "3", "x", "y", "4", "s", "p", "u", "y")
+        assert not app.screen.is_modal
+        assert not [name for name, *_ in app.commands() if name.startswith(("Stop", "Launch", "Disconnect"))]
+    assert script.calls == []
+
+
+async def test_an_error_of_the_daemon_is_told(app_of: AppOf, script: Any) -> None:
+    script.failing = NotFoundError("no instance i-desk7f3a")
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "2", "k")
+        await _until(pilot, lambda: len(app._notifications))
+        assert [each.message for each in app._notifications] == ["no instance i-desk7f3a"]
+
+
+async def test_a_lost_daemon_is_told_and_found_again(app_of: AppOf, appliance_of: Any, snapshots: Life) -> None:
+    script = appliance_of(snapshots(2), then=ControlUnreachableError("the daemon hung up"))
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await _until(pilot, lambda: app.trouble)
+        assert app.screen.query_one("#banner").display
+        script.then = None
+        await _until(pilot, lambda: not app.trouble)
+        await pilot.pause()
+        assert not app.screen.query_one("#banner").display
+
+
+async def test_the_cursor_stays_with_its_viewer(app_of: AppOf, script: Any, snapshots: Life) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "3", "down", "down")
+        area = app.screen
+        assert isinstance(area, Viewers)
+        assert area.chosen
+        assert area.chosen.id == "v-3c"
+        fewer = snapshots(0)[0]
+        desktop = fewer.instances[0]
+        assert desktop.stats
+        left = desktop.stats.model_copy(update={"viewers": desktop.stats.viewers[1:]})
+        app.snapshot = fewer.model_copy(update={"instances": [desktop.model_copy(update={"stats": left})]})
+        area.draw()
+        await pilot.pause()
+        assert area.chosen
+        assert area.chosen.id == "v-3c"
+
+
+async def test_arrows_turn_the_stream(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "right")
+        assert isinstance(app.screen, Overview)
+        assert app.watched
+        assert app.watched.application == "glxgears"
+
+
+async def test_the_palette_knows_what_can_be_done(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test():
+        await script.played.wait()
+        names = [name for name, *_ in app.commands()]
+    assert {"Show Logs", "Launch glxgears", "Stop desktop", "Disconnect Pixel phone"} <= set(names)
+
+
+async def test_search_and_level_filter_the_log(app_of: AppOf, script: Any) -> None:
+    app = app_of(script)
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "6")
+        log = app.screen.query_one("#log")
+        await _until(pilot, lambda: len(log.lines) == 4)  # type: ignore[attr-defined]
+        await _press(pilot, "v")
+        assert len(log.lines) == 2  # type: ignore[attr-defined]
+        await _press(pilot, "slash", *"nvenc")
+        assert len(log.lines) == 1  # type: ignore[attr-defined]
+        await _press(pilot, "escape")
+        assert len(log.lines) == 2  # type: ignore[attr-defined]
