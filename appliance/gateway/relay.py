@@ -25,6 +25,7 @@ _HELD = 128
 _BURST = 4
 _OPEN_SECONDS = 3.0
 _RETRY_SECONDS = 1.0
+_FLUSH_SECONDS = 5.0
 STREAMER_PATIENCE_SECONDS = 30.0
 BUS_PATIENCE_SECONDS = 10.0
 
@@ -55,6 +56,7 @@ class Relay:
         self._rate = RateLimit(messages_per_second, messages_per_second * _BURST)
         self._held: deque[tuple[float, str]] = deque()
         self._wake = asyncio.Event()
+        self._passed = asyncio.Event()
         self._reopen = False
 
     async def run(self) -> None:
@@ -77,6 +79,7 @@ class Relay:
             ]
             try:
                 await self._read()
+                await self._flush()
             finally:
                 for task in tasks:
                     task.cancel()
@@ -117,6 +120,14 @@ class Relay:
             self._wake.set()
         return None
 
+    async def _flush(self) -> None:
+        """A client closes as soon as it is connected: its answer, said just before, must still arrive."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                while self._held:
+                    self._passed.clear()
+                    await self._passed.wait()
+
     async def _pass_down(self, replies: AsyncIterator[tuple[str, PeerReply]]) -> None:
         async for _, reply in replies:
             if reply.text:
@@ -149,6 +160,11 @@ class Relay:
         while await self._open(opening):
             opening = self._opening.model_copy(update={"resumed": True})
             await self._forward()
+        self._drop_held()
+
+    def _drop_held(self) -> None:
+        self._held.clear()
+        self._passed.set()
 
     async def _forward(self) -> None:
         """Publish what the client says until the streamer must be asked anew."""
@@ -162,6 +178,7 @@ class Relay:
                     logger.info("session %s: message of %s not relayed: %s", self.session, self.peer, exc)
                     await self._say(anbox.error("the message could not be relayed"))
                 self._held.popleft()
+                self._passed.set()
                 self._metrics.relayed.labels("up").inc()
             if self._reopen or (self._held and not self._bus.connected):
                 return
@@ -197,7 +214,7 @@ class Relay:
     async def _give_up_on_old(self) -> None:
         patience = STREAMER_PATIENCE_SECONDS if self._bus.connected else BUS_PATIENCE_SECONDS
         if self._held and time.monotonic() - self._held[0][0] > patience:
-            self._held.clear()
+            self._drop_held()
             await self._say(anbox.error(self._why()))
 
     async def _pause(self) -> None:

@@ -83,9 +83,12 @@ class FanlightRoutes:
     @public
     async def guest(self, request: web.Request) -> web.Response:
         """Come in by a share link; a paired browser stays what it is and is led to the session."""
-        self._guess(request)
         share = (await body(request, Guest)).share
-        guest = await self._context.shares.authenticate(share)
+        try:
+            guest = await self._context.shares.authenticate(share)
+        except UnauthorizedError:
+            self._guess(request)  # only a wrong one is a guess: a whole room may come from one address
+            raise
         response = plain(self._as_me(request.get(CALLER) or guest) | {"session": guest.session})
         _remember(request, response, GUEST_COOKIE, share)
         return response

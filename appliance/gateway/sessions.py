@@ -251,7 +251,7 @@ class Sessions:
 
         record = await self._bucket.update(session, step)
         if changed:
-            logger.info("session %s: %s %s", session, record.status, message)
+            logger.info("session %s: %s%s", session, record.status, message and f" ({message})")
         return changed
 
 

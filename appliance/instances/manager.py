@@ -170,6 +170,8 @@ class InstanceManager:
         except BaseException:
             self.admission.release(instance.id)
             raise
+        if instance.session is None:  # its streamer has nobody to tell
+            instance.state = InstanceState.RUNNING
         self.instances[instance.id] = instance
         instance.supervisor = self._supervisor(instance, plan, ladder)
         self._group.create_task(self._run(instance))

@@ -11,6 +11,7 @@ from appliance.bus.spec import StreamerSpec
 from appliance.streamer import stats
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.select import open_source
 from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, VideoSource
@@ -38,11 +39,16 @@ class Streamer:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
-        spec = self._spec
-        if spec.session is None:
-            logger.info("instance %s runs without a session", spec.instance)
-            await asyncio.Event().wait()
-            return
+        async with asyncio.TaskGroup() as group:
+            if self._spec.kind == "command":
+                group.create_task(run_program(self._spec))
+            if self._spec.session is None:
+                logger.info("instance %s runs without a session", self._spec.instance)
+                await asyncio.Event().wait()
+            else:
+                await self._serve(self._spec, self._spec.session)
+
+    async def _serve(self, spec: StreamerSpec, session_id: str) -> None:
         address = BusAddress(spec.bus_url, spec.bus_user, spec.bus_password, spec.bus_credentials)
         async with connect(address, name=f"streamer {spec.instance}") as bus, asyncio.TaskGroup() as group:
             stage = Stage(
@@ -52,7 +58,7 @@ class Streamer:
                 size=self._size,
                 problem=self._problem,
             )
-            session = Session(spec.session, stage, bus, ready=self._first_frame, measure=self._measure)
+            session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
             self._input.on_clipboard = session.tell_clipboard
             for rendition in self._renditions.values():
                 group.create_task(rendition.run())
@@ -62,7 +68,7 @@ class Streamer:
             group.create_task(session.run())
             gc.collect()
             gc.freeze()  # what is here now stays: no collection pause ever looks at it again
-            logger.info("instance %s serves session %s", spec.instance, spec.session)
+            logger.info("instance %s serves session %s", spec.instance, session_id)
 
     async def _first_frame(self) -> None:
         rendition = next(iter(self._renditions.values()))

@@ -24,6 +24,20 @@ export function decoders() {
   return ['H264', 'VP8', 'AV1', 'VP9'].filter((name) => names.has(name));
 }
 
+/** What this page wants, in the words of the Anbox dialect. */
+export function settings() {
+  return {
+    type: 'settings',
+    api_version: 2,
+    data_channels: [],
+    enable_speaker: true,
+    enable_microphone: false,
+    enable_video: true,
+    enable_camera: false,
+    video: { preferred_decoder_codecs: decoders() },
+  };
+}
+
 export class Peer {
   /** @type {RTCPeerConnection} */ #pc;
   /** @type {RTCDataChannel} */ #control;

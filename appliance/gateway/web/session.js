@@ -9,7 +9,7 @@
 
 import * as api from './api.js';
 import { Backoff, pause } from './backoff.js';
-import { decoders, Peer } from './peer.js';
+import { decoders, Peer, settings } from './peer.js';
 import { decode, encode, Signaling } from './signaling.js';
 import { StatsMeter } from './stats.js';
 import { Watchdog } from './watchdog.js';
@@ -285,17 +285,4 @@ export class Session extends EventTarget {
   #tell(/** @type {string} */ type, /** @type {unknown} */ detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-function settings() {
-  return {
-    type: 'settings',
-    api_version: 2,
-    data_channels: [],
-    enable_speaker: true,
-    enable_microphone: false,
-    enable_video: true,
-    enable_camera: false,
-    video: { preferred_decoder_codecs: decoders() },
-  };
 }

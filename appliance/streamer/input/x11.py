@@ -175,14 +175,18 @@ class _Link:
         while not self._stopping:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
+            self._pump(session)  # a key is to be understood by the layout there is now
             while self._commands:
                 try:
                     self._commands.popleft()(session)
                 except xcffib.ProtocolException as exc:
                     logger.debug("X error: %r", exc)
             # Waiting for replies queues events that poll(2) does not see any more: pump last.
-            for text in session.pump():
-                if self._on_clipboard:
-                    self._tell(self._on_clipboard, text)
+            self._pump(session)
             session.flush()
             poll.poll()
+
+    def _pump(self, session: X11Session) -> None:
+        for text in session.pump():
+            if self._on_clipboard:
+                self._tell(self._on_clipboard, text)

@@ -20,8 +20,8 @@ _MAP_EVENTS = xcffib.xkb.EventType.NewKeyboardNotify | xcffib.xkb.EventType.MapN
 _ALL = 0xFF
 _SHIFT, _LOCK, _CONTROL, _MOD1, _MOD4 = 1, 2, 4, 8, 64
 _SPARE_KEYS = 32
-_SETTLE_SECONDS = 0.1
-"""How long clients are given to look up what a spare key was bound to."""
+_SETTLE_SECONDS = 0.4
+"""How long programs are given to look up what a spare key is bound to before it changes again."""
 
 
 class X11Layout:
@@ -40,7 +40,7 @@ class X11Layout:
         self._group = 0
         self._level3_mask = self._num_mask = 0
         self._bound: dict[int, float] = {}
-        """Spare keycodes that we bound, least recently used first, and when that was."""
+        """Spare keycodes that we bound, least recently used first, and when they were used."""
         self._stale = False
         self._reload()
 
@@ -88,7 +88,7 @@ class X11Layout:
                 continue
             if (code := keycode - EVDEV_OFFSET) not in busy:
                 if keycode in self._bound:
-                    self._bound[keycode] = self._bound.pop(keycode)
+                    self._used(keycode)
                 return code
         return None
 
@@ -100,8 +100,7 @@ class X11Layout:
         keysym = keysyms.keysym_of(character)
         if not self._change(keycode, [keysym, keysym]):
             return None
-        self._bound.pop(keycode, None)
-        self._bound[keycode] = time.monotonic()
+        self._used(keycode)
         return keycode - EVDEV_OFFSET
 
     def send(self, code: int, pressed: bool) -> None:
@@ -137,16 +136,20 @@ class X11Layout:
         self._num_mask = self._mask(masks, {keysyms.NUM_LOCK})
 
     def _spare(self, busy: frozenset[int]) -> int | None:
-        """An unused keycode; once there are enough of ours, the one of them that was bound longest ago."""
+        """An unused keycode; once there are enough of ours, the one of them that was used longest ago."""
         if len(self._bound) < _SPARE_KEYS:
             for keycode in reversed(self._rows):
                 if not any(self._rows[keycode]):
                     return keycode
-        for keycode, bound_at in self._bound.items():
+        for keycode, used_at in self._bound.items():
             if keycode - EVDEV_OFFSET not in busy:
-                time.sleep(max(0.0, bound_at + _SETTLE_SECONDS - time.monotonic()))
+                time.sleep(max(0.0, used_at + _SETTLE_SECONDS - time.monotonic()))
                 return keycode
         return None
+
+    def _used(self, keycode: int) -> None:
+        self._bound.pop(keycode, None)
+        self._bound[keycode] = time.monotonic()
 
     def _change(self, keycode: int, row: list[int]) -> bool:
         try:

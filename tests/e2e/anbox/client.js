@@ -328,6 +328,7 @@ export class AnboxStream {
   }
 
   #ready() {
+    if (this.over) return;
     this.log.push(['ready', this.#now()]);
     this.play();
   }

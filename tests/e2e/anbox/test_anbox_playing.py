@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.anbox.conftest import Crowd, Gateway
+from tests.e2e.anbox.clients import Crowd, Gateway
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 

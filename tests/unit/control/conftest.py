@@ -24,7 +24,7 @@ from appliance.control.schema import (
     ShareParams,
     Snapshot,
 )
-from appliance.control.server import ControlServer, Controller
+from appliance.control.server import Controller, ControlServer
 from appliance.errors import NotFoundError
 
 

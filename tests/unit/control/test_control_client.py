@@ -17,7 +17,9 @@ pytestmark = pytest.mark.unit
 async def test_a_result_is_a_model(controller: Any, socket: Path, serving: Any) -> None:
     async with serving(controller, socket):
         params = LaunchParams(application="a", width=640, height=480)
-        assert await ControlClient(socket).call("launch", params, Launched) == Launched(instance="i1", session="s1")
+        assert await ControlClient(socket).call("launch", params, Launched) == Launched(
+            instance="i1", session="s1"
+        )
     assert controller.asked == [("launch", params)]
 
 

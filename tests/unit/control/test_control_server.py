@@ -66,7 +66,6 @@ def test_a_file_that_is_no_socket_is_left_alone(socket: Path) -> None:
     assert socket.read_text() == "precious"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="chown needs root") if False else pytest.mark.unit
 def test_a_folder_of_a_stranger_is_refused(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     socket.parent.mkdir()
     monkeypatch.setattr(access.os, "geteuid", lambda: os.getuid() + 1)
@@ -160,7 +159,9 @@ async def test_a_line_too_long_ends_the_connection(controller: Any, socket: Path
     assert answer["error"]["data"]["code"] == "invalid"
 
 
-async def test_http_is_refused_with_whatever_its_body_says(controller: Any, socket: Path, serving: Any) -> None:
+async def test_http_is_refused_with_whatever_its_body_says(
+    controller: Any, socket: Path, serving: Any
+) -> None:
     request = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + _call("stop", id="i1")
     async with serving(controller, socket):
         (answer,) = await _ask(socket, request)

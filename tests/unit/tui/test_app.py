@@ -138,7 +138,9 @@ async def test_an_error_of_the_daemon_is_told(app_of: AppOf, script: Any) -> Non
         assert [each.message for each in app._notifications] == ["no instance i-desk7f3a"]
 
 
-async def test_a_lost_daemon_is_told_and_found_again(app_of: AppOf, appliance_of: Any, snapshots: Life) -> None:
+async def test_a_lost_daemon_is_told_and_found_again(
+    app_of: AppOf, appliance_of: Any, snapshots: Life
+) -> None:
     script = appliance_of(snapshots(2), then=ControlUnreachableError("the daemon hung up"))
     app = app_of(script)
     async with app.run_test() as pilot:

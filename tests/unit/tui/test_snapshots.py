@@ -61,7 +61,9 @@ def test_screen_without_colour(
     assert snap_compare(app_of(), press=SCREENS[name], terminal_size=SMALL, run_before=_settle)
 
 
-def test_all_is_well(snap_compare: Any, app_of: AppOf, appliance_of: Any, snapshots: Callable[..., Any]) -> None:
+def test_all_is_well(
+    snap_compare: Any, app_of: AppOf, appliance_of: Any, snapshots: Callable[..., Any]
+) -> None:
     app = app_of(appliance_of(snapshots(health="idle", problems=False)))
     assert snap_compare(app, terminal_size=SMALL, run_before=_settle)
 

@@ -1,0 +1,288 @@
+"""The command line against a daemon's real control socket: exit codes, stdout, stderr."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import cli
+from appliance.control.schema import (
+    Account,
+    AccountParams,
+    Accounts,
+    AccountToken,
+    Application,
+    Box,
+    Devices,
+    Instance,
+    InstanceState,
+    InstanceStats,
+    Launched,
+    LaunchParams,
+    Logs,
+    Pin,
+    Problem,
+    Share,
+    ShareParams,
+    Snapshot,
+    ViewerStats,
+)
+from appliance.control.server import ControlServer
+from appliance.errors import NotFoundError, RefusedError
+
+pytestmark = pytest.mark.unit
+
+
+class House:
+    """A daemon's controller with one desktop and one viewer."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.asked: list[Any] = []
+
+    def snapshot(self) -> Snapshot:
+        stats = InstanceStats(
+            instance="i1",
+            encoder="x264",
+            encoder_reason="no GPU",
+            software_fallback=True,
+            viewers=[ViewerStats(id="v1", label="Pixel phone")],
+        )
+        return Snapshot(
+            box=Box(
+                id="b",
+                name="edge-7",
+                version="0.1.0",
+                health="degraded",
+                uptime_s=3700,
+                urls=["https://x:8443/"],
+            ),
+            problems=[Problem(severity="error", what="it burns", fix="pour water")],
+            applications=[Application(name="desktop", kind="desktop")],
+            instances=[Instance(id="i1", application="desktop", state=InstanceState.RUNNING, stats=stats)],
+        )
+
+    def logs(self, after: int) -> Logs:
+        return Logs(records=[])
+
+    async def launch(self, params: LaunchParams) -> Launched:
+        self.asked.append(params)
+        return Launched(instance="i2", session="s2")
+
+    async def stop(self, instance: str) -> None:
+        if instance != "i1":
+            raise NotFoundError(f"no instance {instance}")
+
+    async def kick(self, viewer: str) -> None:
+        raise RefusedError("not this one")
+
+    async def keyframe(self, instance: str) -> None:
+        return
+
+    async def share(self, params: ShareParams) -> Share:
+        self.asked.append(params)
+        return Share(id="sh", url="https://x:8443/#share=t", role=params.role, expires_at=2_000_000_000)
+
+    async def pair(self) -> Pin:
+        return Pin(pin="123456", expires_at=2_000_000_000, url="https://x:8443/")
+
+    async def devices(self) -> Devices:
+        return Devices(devices=[])
+
+    async def unpair(self, device: str) -> None:
+        return
+
+    async def account_create(self, params: AccountParams) -> AccountToken:
+        self.asked.append(params)
+        return AccountToken(name=params.name, token="tok-1")
+
+    async def account_list(self) -> Accounts:
+        return Accounts(accounts=[Account(name="ci", created_at=0)])
+
+    async def account_delete(self, name: str) -> None:
+        self.asked.append(name)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """A runtime dir where nobody listens."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def house(runtime: Path) -> Iterator[House]:
+    """A daemon in a thread of its own, as the CLI runs loops of its own."""
+    ready, box = threading.Event(), {}
+
+    async def serve() -> None:
+        box["house"], box["loop"], box["stop"] = House(), asyncio.get_running_loop(), asyncio.Event()
+        started = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(ControlServer(box["house"], runtime / "control.sock").serve(started))
+            await started.wait()
+            ready.set()
+            await box["stop"].wait()
+            task.cancel()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    yield box["house"]
+    box["loop"].call_soon_threadsafe(box["stop"].set)
+    thread.join(10)
+
+
+Fanlight = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fanlight(runtime: Path, capsys: pytest.CaptureFixture[str]) -> Fanlight:
+    """`fanlight(*args)` -> exit code, stdout, stderr."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main([*args, "--runtime-dir", str(runtime)])
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_no_daemon_is_3(fanlight: Fanlight) -> None:
+    code, out, err = fanlight("status")
+    assert (code, out) == (3, "")
+    assert "control.sock" in err
+
+
+def test_not_found_is_4(fanlight: Fanlight, house: House) -> None:
+    code, out, err = fanlight("stop", "i9")
+    assert (code, out, err) == (4, "", "fanlight: no instance i9\n")
+
+
+def test_refused_is_5(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("kick", "v1") == (5, "", "fanlight: not this one\n")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("fly",),
+        ("launch",),
+        ("launch", "a", "--size", "big"),
+        ("launch", "a", "--size", "9999x9999"),
+        ("launch", "a", "--fps", "0"),
+        ("share", "--role", "admin"),
+        ("share", "--expires", "soon"),
+        ("share", "--expires", "90d"),
+        ("account", "create", "no/slash"),
+        ("discover", "--timeout", "-1"),
+    ],
+)
+def test_wrong_usage_is_2(fanlight: Fanlight, house: House, args: tuple[str, ...]) -> None:
+    code, out, err = fanlight(*args)
+    assert (code, out) == (2, "")
+    assert err
+    assert house.asked == []
+
+
+def test_share_prints_the_link_alone(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("share", "i1", "--role", "control", "--expires", "1h30m")
+    assert (code, out) == (0, "https://x:8443/#share=t\n")
+    assert house.asked == [ShareParams(instance="i1", role="control", expires_s=5400)]  # type: ignore[arg-type]
+
+
+def test_account_create_prints_the_token_alone(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("account", "create", "ci")[:2] == (0, "tok-1\n")
+
+
+def test_account_list_and_delete(fanlight: Fanlight, house: House) -> None:
+    assert json.loads(fanlight("account", "list", "--json")[1])[0]["name"] == "ci"
+    assert fanlight("account", "delete", "ci")[0] == 0
+    assert house.asked == ["ci"]
+
+
+def test_launch_prints_the_instance(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("launch", "desktop", "--size", "640x480", "--fps", "30", "--no-streaming")
+    assert (code, out) == (0, "i2\n")
+    assert house.asked == [
+        LaunchParams(application="desktop", width=640, height=480, fps=30, streaming=False)
+    ]
+
+
+@pytest.mark.parametrize("args", [("--json", "status"), ("status", "--json")])
+def test_json_before_and_after_the_verb(fanlight: Fanlight, house: House, args: tuple[str, ...]) -> None:
+    code, out, err = fanlight(*args)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["box"]["name"] == "edge-7"
+
+
+def test_status_tells_problems_encoder_and_viewers(fanlight: Fanlight, house: House) -> None:
+    out = fanlight("status")[1]
+    for told in (
+        "▲ DEGRADED",
+        "up 1 h 1 min",
+        "it burns",
+        "fix: pour water",
+        "x264 (software): no GPU",
+        "Pixel phone",
+    ):
+        assert told in out
+
+
+@pytest.mark.parametrize("verb", ["apps", "instances", "sessions", "viewers", "devices"])
+def test_lists_are_arrays_in_json(fanlight: Fanlight, house: House, verb: str) -> None:
+    assert isinstance(json.loads(fanlight(verb, "--json")[1]), list)
+
+
+def test_pair_tells_pin_and_page(fanlight: Fanlight, house: House) -> None:
+    out = fanlight("pair")[1]
+    assert "123456" in out
+    assert "https://x:8443/" in out
+
+
+def test_check_config_names_the_fault(fanlight: Fanlight, tmp_path: Path) -> None:
+    file = tmp_path / "fanlight.toml"
+    file.write_text("[video]\nfsp = 30\n")
+    code, out, _ = fanlight("check-config", "--config", str(file))
+    assert code == 2
+    assert f"{file}:2: video.fsp: unknown key" in out
+    file.write_text("[video]\nfps = 30\n")
+    assert fanlight("--config", str(file), "check-config")[0] == 0
+
+
+def test_every_verb_has_its_function() -> None:
+    places = set()
+
+    def collect(parser: Any) -> None:
+        if where := parser.get_default("verb_at"):
+            places.add(where)
+        for action in parser._actions:
+            for child in (action.choices or {}).values() if isinstance(action.choices, dict) else ():
+                collect(child)
+
+    collect(cli.parser())
+    assert len(places) == 20
+    for where in places:
+        assert callable(cli.verb(where))
+
+
+def test_help_starts_fast_and_loads_nothing_heavy() -> None:
+    heavy = "textual aiohttp aiortc av pydantic nats zeroconf segno"
+    code = (
+        "import sys; import appliance.cli; appliance.cli.parser();"
+        f"print([name for name in {heavy.split()!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,45 @@
+"""Lines for the journal, and the last of them in memory."""
+
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.logs import JournalFormatter, RingBuffer, to_journal
+
+pytestmark = pytest.mark.unit
+
+
+def _record(level: int, text: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("appliance.x", level, __file__, 1, text, args, None)
+
+
+def test_every_line_of_a_traceback_has_its_level() -> None:
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        record = logging.LogRecord("appliance.x", logging.ERROR, __file__, 1, "it broke", (), sys.exc_info())
+    lines = JournalFormatter().format(record).splitlines()
+    assert lines[0] == "<3>appliance.x: it broke"
+    assert len(lines) > 2
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_the_buffer_keeps_the_newest_and_numbers_them() -> None:
+    ring = RingBuffer(kept=2)
+    for number in range(3):
+        ring.handle(_record(logging.INFO, "line %s", number))
+    assert [(each.seq, each.text) for each in ring.after(0).records] == [(2, "line 1"), (3, "line 2")]
+    assert [each.seq for each in ring.after(2).records] == [3]
+
+
+def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        assert to_journal(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        assert not to_journal(stream, {"JOURNAL_STREAM": "1:2"})
+        assert not to_journal(stream, {})
+    assert not to_journal(io.StringIO(), {"JOURNAL_STREAM": "1:2"})
