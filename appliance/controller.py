@@ -182,7 +182,7 @@ class BoxController:
         return instance.session
 
     async def pair(self) -> Pin:
-        """A new PIN; the one before it is void."""
+        """A new PIN."""
         pin, expires_at = await self._gateway.new_pin()
         return Pin(pin=pin, expires_at=expires_at, url=self._gateway.url)
 

@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +41,49 @@ class Peer:
         return cls(pid, uid, frozenset(groups))
 
 
-def admits(peer: Peer) -> bool:
-    """root, the daemon's own user, and members of the group fanlight."""
-    return peer.uid in (0, os.geteuid()) or group_id() in peer.groups
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listening socket at `path`, 0660 for the group whose members may come in."""
+
+    path: Path
+    listener: socket.socket
+    inode: int
+    group: int | None
+
+    @classmethod
+    def open(cls, path: Path) -> "Door":
+        """Listen at `path`. Blocks for a moment.
+
+        Raises ConflictError where a daemon listens already, ConfigError where the place is not usable.
+        """
+        group = group_id()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            _prepare(path.parent, group)
+            _remove_stale(path)
+            listener.setblocking(False)
+            listener.bind(str(path))
+            _give(path, group, 0o660)
+            # Nobody can connect before this line, so nobody meets the mode that bind(2) left.
+            listener.listen()
+            return cls(path, listener, path.stat().st_ino, group)
+        except OSError as exc:
+            listener.close()
+            raise ConfigError(f"control socket {path}: {exc.strerror or exc}") from exc
+        except BaseException:
+            listener.close()
+            raise
+
+    def close(self) -> None:
+        """Stop listening, and take the file away unless it is another daemon's by now."""
+        self.listener.close()
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_ino == self.inode:
+                self.path.unlink()
+
+    def admits(self, peer: Peer) -> bool:
+        """root, the daemon's own user, and members of the group fanlight."""
+        return peer.uid in (0, os.geteuid()) or self.group in peer.groups
 
 
 def group_id() -> int | None:
@@ -55,33 +94,7 @@ def group_id() -> int | None:
         return None
 
 
-@contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """A listening socket at `path`, 0660 for the group; the file goes when it closes.
-
-    Raises ConflictError where a daemon listens already, ConfigError where the place is not usable.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
-        try:
-            _prepare(path.parent)
-            _remove_stale(path)
-            listener.setblocking(False)
-            listener.bind(str(path))
-            _give_to_group(path, 0o660)
-            # Nobody can connect before this line, so nobody meets the mode that bind(2) left.
-            listener.listen()
-            born = path.stat().st_ino
-        except OSError as exc:
-            raise ConfigError(f"control socket {path}: {exc.strerror or exc}") from exc
-        try:
-            yield listener
-        finally:
-            with contextlib.suppress(OSError):
-                if path.stat().st_ino == born:
-                    path.unlink()
-
-
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path, group: int | None) -> None:
     """Make `folder`, and refuse one that a stranger could have put there."""
     try:
         folder.mkdir(mode=0o750, parents=True)
@@ -90,11 +103,10 @@ def _prepare(folder: Path) -> None:
         if owner not in (0, os.geteuid()):
             raise ConfigError(f"{folder} belongs to uid {owner}: remove it or name another one") from None
     else:
-        _give_to_group(folder, 0o750)
+        _give(folder, group, 0o750)
 
 
-def _give_to_group(path: Path, mode: int) -> None:
-    group = group_id()
+def _give(path: Path, group: int | None, mode: int) -> None:
     if group is not None:
         try:
             os.chown(path, -1, group)

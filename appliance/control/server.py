@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from appliance.control.access import Peer, admits, listening
+from appliance.control.access import Door, Peer
 from appliance.control.schema import (
     AccountParams,
     Accounts,
@@ -114,18 +114,21 @@ class ControlServer:
 
     async def serve(self, started: asyncio.Event) -> None:
         """Listen until cancelled. Raises ConflictError where another daemon listens already."""
-        with listening(self._path) as listener:
+        door = await asyncio.to_thread(Door.open, self._path)
+        try:
             async with asyncio.TaskGroup() as group:
 
                 def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                    group.create_task(self._converse(reader, writer), name="control connection")
+                    group.create_task(self._converse(door, reader, writer), name="control connection")
 
-                server = await asyncio.start_unix_server(accept, sock=listener, limit=LINE_BYTES)
+                server = await asyncio.start_unix_server(accept, sock=door.listener, limit=LINE_BYTES)
                 try:
                     started.set()
                     await self._publish()
                 finally:
                     server.close()
+        finally:
+            await asyncio.to_thread(door.close)
 
     async def _publish(self) -> None:
         """Push snapshots while somebody watches: at 2 Hz, and on change but never faster than 10 Hz."""
@@ -162,11 +165,11 @@ class ControlServer:
         if not self._watchers:
             self._watched.clear()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         try:
             peer = Peer.of(writer.get_extra_info("socket"))
-            if not admits(peer):
+            if not door.admits(peer):
                 logger.warning("control: refused uid %s (pid %s)", peer.uid, peer.pid)
                 raise RefusedError(f"uid {peer.uid} may not control this box: join the group fanlight")
             if self._connections > _CONNECTIONS:

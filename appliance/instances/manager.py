@@ -29,6 +29,7 @@ from appliance.instances.idle import IdlePolicy
 from appliance.instances.plan import FoundDisplay, Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
+from appliance.instances.standby import Standby
 from appliance.instances.supervisor import Supervisor
 from appliance.storage import remembered, write_atomic
 
@@ -102,6 +103,7 @@ class InstanceManager:
         self._group: asyncio.TaskGroup | None = None
         self.instances: dict[str, Instance] = {}
         self.listeners: list[Callable[[], None]] = []
+        self._standby = Standby()
         limits = config()
         self.admission = Admission(Slots(limits.limits.instances, limits.instances.encoder_slots))
 
@@ -110,6 +112,7 @@ class InstanceManager:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow_stats())
+            group.create_task(self._standby.run())
             for application in self._config().application:
                 if application.autostart:
                     group.create_task(self._keep_running(application.name))
@@ -226,6 +229,7 @@ class InstanceManager:
             directory=self._runtime_dir / "screens",
             specification=make,
             report=report,
+            standby=self._standby,
         )
 
     async def _run(self, instance: Instance) -> None:

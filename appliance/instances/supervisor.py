@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from appliance.bus.messages import InstanceState
 from appliance.errors import UnavailableError
 from appliance.instances.plan import Plan
 from appliance.instances.screens import ScreenHandle, virtual_screen
-from appliance.processes import child
+from appliance.instances.standby import Standby
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ class Supervisor:
         directory: Path,
         specification: Callable[[ScreenHandle, bool], str],
         report: Callable[[InstanceState, str], None],
+        standby: Standby,
     ) -> None:
         self.name = name
         self._plan = plan
@@ -39,6 +39,7 @@ class Supervisor:
         self._directory = directory
         self._specification = specification
         self._report = report
+        self._standby = standby
         self.restarts = 0
         self.streamer_pid: int | None = None
 
@@ -103,11 +104,8 @@ class Supervisor:
 
     async def _stream(self, specification: str) -> str:
         """One streamer, from birth to death; returns why it ended."""
-        arguments = (sys.executable, "-m", "appliance.streamer")
         try:
-            async with child(
-                arguments, name=self.name, stdin=asyncio.subprocess.PIPE, log_level=logging.INFO
-            ) as streamer:
+            async with self._standby.take(self.name) as streamer:
                 self.streamer_pid = streamer.pid
                 if streamer.process.stdin:
                     with contextlib.suppress(ConnectionError):

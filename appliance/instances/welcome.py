@@ -56,7 +56,7 @@ class Welcome:
     """The root-sized window at the back of the desktop."""
 
     def __init__(self) -> None:
-        self._x = cast(Any, xcffib.connect())
+        self._x = cast("Any", xcffib.connect())
         screen = self._x.get_setup().roots[0]
         self._layout = _Layout(screen.width_in_pixels, screen.height_in_pixels)
         self._core = self._x.core

@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import FanlightError
+
+if TYPE_CHECKING:
+    from appliance.streamer.process import Streamer
 
 logger = logging.getLogger("appliance.streamer")
 
@@ -26,14 +30,18 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for library in ("aioice", "aiortc", "nats"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    line = sys.stdin.buffer.readline()
+    sys.modules.setdefault("aiohttp", None)  # type: ignore[arg-type]  # 0.2 s that only NATS over WebSocket needs
+    from appliance.streamer.process import Streamer  # before the specification: it may be a while in coming
+
+    if not (line := sys.stdin.buffer.readline()):
+        return 0
     try:
         spec = StreamerSpec.model_validate_json(line)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         return _fail(2, f"specification: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}")
     try:
-        asyncio.run(_serve(spec, lifeline=line.endswith(b"\n")))
+        asyncio.run(_serve(Streamer(spec), lifeline=line.endswith(b"\n")))
     except Exception as exc:
         cause = _first(exc)
         if isinstance(cause, FanlightError):
@@ -43,7 +51,7 @@ def main() -> int:
     return 0
 
 
-async def _serve(spec: StreamerSpec, *, lifeline: bool) -> None:
+async def _serve(streamer: "Streamer", *, lifeline: bool) -> None:
     """Run until SIGTERM, SIGINT, or the end of standard input: then the parent is gone."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,11 +59,8 @@ async def _serve(spec: StreamerSpec, *, lifeline: bool) -> None:
     if lifeline:
         with contextlib.suppress(PermissionError):  # a regular file never ends
             loop.add_reader(sys.stdin.fileno(), _watch_parent, stop)
-    sys.modules.setdefault("aiohttp", None)  # type: ignore[arg-type]  # 0.2 s that only NATS over WebSocket needs
-    from appliance.streamer.process import Streamer
-
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(Streamer(spec).run())
+        running = group.create_task(streamer.run())
         stopping = group.create_task(stop.wait())
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():

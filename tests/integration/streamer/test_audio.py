@@ -58,7 +58,7 @@ class Server:
 
     async def play(self, frequency: int, sink: str) -> None:
         """Play a tone until the end of the test."""
-        samples = 12000 * np.sin(2 * np.pi * frequency * np.arange(48000 * 8) / 48000)
+        samples = 12000 * np.sin(2 * np.pi * frequency * np.arange(48000 * 40) / 48000)
         tone = self.directory / f"{frequency}"
         tone.write_bytes(np.repeat(samples.astype("<i2"), 2).tobytes())
         command = ("paplay", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.control import access
-from appliance.control.access import Peer, admits
+from appliance.control.access import Door, Peer
 from appliance.control.server import LINE_BYTES
 from appliance.errors import ConfigError, ConflictError
 
@@ -53,16 +53,16 @@ async def test_a_stale_socket_is_replaced(controller: Any, socket: Path, serving
 
 async def test_a_second_daemon_is_told_of_the_first(controller: Any, socket: Path, serving: Any) -> None:
     async with serving(controller, socket):
-        with pytest.raises(ConflictError, match="another daemon"), access.listening(socket):
-            pass
+        with pytest.raises(ConflictError, match="another daemon"):
+            await asyncio.to_thread(Door.open, socket)
         assert socket.exists()
 
 
 def test_a_file_that_is_no_socket_is_left_alone(socket: Path) -> None:
     socket.parent.mkdir()
     socket.write_text("precious")
-    with pytest.raises(ConflictError, match="not a socket"), access.listening(socket):
-        pass
+    with pytest.raises(ConflictError, match="not a socket"):
+        Door.open(socket)
     assert socket.read_text() == "precious"
 
 
@@ -71,22 +71,19 @@ def test_a_folder_of_a_stranger_is_refused(socket: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(access.os, "geteuid", lambda: os.getuid() + 1)
     if socket.parent.stat().st_uid == 0:
         os.chown(socket.parent, 12345, -1)
-    with pytest.raises(ConfigError, match="belongs to uid"), access.listening(socket):
-        pass
+    with pytest.raises(ConfigError, match="belongs to uid"):
+        Door.open(socket)
 
 
-def test_who_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "group_id", lambda: 990)
+def test_who_is_admitted(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access.os, "geteuid", lambda: 1000)
-    assert admits(Peer(1, 0, frozenset({0})))
-    assert admits(Peer(1, 1000, frozenset({1000})))
-    assert admits(Peer(1, 1001, frozenset({1001, 990})))
-    assert not admits(Peer(1, 1001, frozenset({1001})))
-
-
-def test_without_the_group_no_group_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "group_id", lambda: None)
-    assert not admits(Peer(1, os.geteuid() + 1, frozenset({990})))
+    with sockets.socket(sockets.AF_UNIX) as listener:
+        door, groupless = Door(socket, listener, 0, 990), Door(socket, listener, 0, None)
+    assert door.admits(Peer(1, 0, frozenset({0})))
+    assert door.admits(Peer(1, 1000, frozenset({1000})))
+    assert door.admits(Peer(1, 1001, frozenset({1001, 990})))
+    assert not door.admits(Peer(1, 1001, frozenset({1001})))
+    assert not groupless.admits(Peer(1, 1001, frozenset({1001, 990})))
 
 
 def test_the_kernel_vouches_for_the_peer() -> None:
@@ -100,7 +97,7 @@ def test_the_kernel_vouches_for_the_peer() -> None:
 async def test_a_stranger_is_refused(
     controller: Any, socket: Path, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.control.server.admits", lambda _: False)
+    monkeypatch.setattr(Door, "admits", lambda *_: False)
     async with serving(controller, socket):
         (answer,) = await _ask(socket)
         assert answer["error"]["data"]["code"] == "refused"

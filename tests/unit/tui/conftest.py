@@ -226,7 +226,7 @@ ANSWERS: dict[str, Model | Done] = {
 
 
 class ScriptedAppliance:
-    """Plays snapshots, then stays silent or fails; remembers every call."""
+    """Shows the last of `snapshots`, then stays silent or fails; remembers every call."""
 
     def __init__(self, snapshots: list[Snapshot], *, then: FanlightError | None = None) -> None:
         self.snapshots = snapshots
@@ -246,9 +246,9 @@ class ScriptedAppliance:
         return ANSWERS.get(method, Done())
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        """Play the script once."""
-        for each in self.snapshots:
-            yield each
+        """Show the present once, and again when the failure is over."""
+        if self.snapshots and not (self.then and self.played.is_set()):
+            yield self.snapshots[-1]
         self.played.set()
         if self.then:
             raise self.then
@@ -256,14 +256,30 @@ class ScriptedAppliance:
 
 
 def make_app(script: ScriptedAppliance | None = None, **kwargs: Any) -> FanlightApp:
-    """The app before a scripted daemon, with time standing still."""
-    return FanlightApp(script or ScriptedAppliance(life()), clock=lambda: float(NOW), **kwargs)
+    """The app before a scripted daemon, with a past to draw and time standing still."""
+    script = script or ScriptedAppliance(life())
+    app = FanlightApp(script, clock=lambda: float(NOW), **kwargs)
+    for each in script.snapshots[:-1]:
+        app.history.add(each)
+    return app
 
 
 @pytest.fixture
 def script() -> ScriptedAppliance:
     """A daemon in its ordinary life."""
     return ScriptedAppliance(life())
+
+
+@pytest.fixture
+def app(script: ScriptedAppliance) -> FanlightApp:
+    """The app before `script`; made here, outside any event loop, as `fanlight tui` does."""
+    return make_app(script)
+
+
+@pytest.fixture
+def read_only_app(script: ScriptedAppliance) -> FanlightApp:
+    """The same with `--read-only`."""
+    return make_app(script, read_only=True)
 
 
 @pytest.fixture

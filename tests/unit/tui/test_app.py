@@ -18,7 +18,6 @@ from tui.widgets.table import LiveTable
 
 pytestmark = pytest.mark.unit
 
-AppOf = Callable[..., FanlightApp]
 Life = Callable[..., list[Snapshot]]
 
 
@@ -35,16 +34,14 @@ async def _until(pilot: Pilot[None], true: Callable[[], object]) -> None:
             await pilot.pause()
 
 
-async def test_number_keys_show_the_areas(app_of: AppOf) -> None:
-    app = app_of()
+async def test_number_keys_show_the_areas(app: FanlightApp) -> None:
     async with app.run_test() as pilot:
         for number, mode in enumerate(app.AREAS, 1):
             await _press(pilot, str(number))
             assert app.current_mode == mode
 
 
-async def test_kick_names_the_viewer_and_asks_first(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_kick_names_the_viewer_and_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "3", "down", "x")
@@ -57,8 +54,7 @@ async def test_kick_names_the_viewer_and_asks_first(app_of: AppOf, script: Any) 
     assert script.calls == [("kick", IdParams(id="v-2b"))]
 
 
-async def test_stop_asks_first(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_stop_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "2", "x", "n", "x", "y")
@@ -66,8 +62,7 @@ async def test_stop_asks_first(app_of: AppOf, script: Any) -> None:
     assert script.calls == [("stop", IdParams(id="i-desk7f3a"))]
 
 
-async def test_launch_with_size_and_rate(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_launch_with_size_and_rate(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "l", "down", "tab", *"640x480", "tab", *"25", "enter")
@@ -76,8 +71,7 @@ async def test_launch_with_size_and_rate(app_of: AppOf, script: Any) -> None:
     assert script.calls == [("launch", LaunchParams(application="glxgears", width=640, height=480, fps=25))]
 
 
-async def test_a_wrong_size_is_told_and_launches_nothing(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_a_wrong_size_is_told_and_launches_nothing(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "l", "tab", *"wide", "enter")
@@ -85,8 +79,7 @@ async def test_a_wrong_size_is_told_and_launches_nothing(app_of: AppOf, script: 
     assert script.calls == []
 
 
-async def test_share_takes_the_choices_and_copies_the_link(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_share_takes_the_choices_and_copies_the_link(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "4", "r", "e", "s")
@@ -98,8 +91,7 @@ async def test_share_takes_the_choices_and_copies_the_link(app_of: AppOf, script
     assert script.calls == [("share", wanted)]
 
 
-async def test_unpair_asks_first(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_unpair_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "4")
@@ -109,8 +101,7 @@ async def test_unpair_asks_first(app_of: AppOf, script: Any) -> None:
     assert script.calls == [("unpair", IdParams(id="d-1"))]
 
 
-async def test_keyframe(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_keyframe(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "2", "k")
@@ -118,8 +109,8 @@ async def test_keyframe(app_of: AppOf, script: Any) -> None:
     assert script.calls == [("keyframe", IdParams(id="i-desk7f3a"))]
 
 
-async def test_read_only_calls_nothing(app_of: AppOf, script: Any) -> None:
-    app = app_of(script, read_only=True)
+async def test_read_only_calls_nothing(read_only_app: FanlightApp, script: Any) -> None:
+    app = read_only_app
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "l", "2", "l", "x", "y", "k", "3", "x", "y", "4", "s", "p", "u", "y")
@@ -128,9 +119,8 @@ async def test_read_only_calls_nothing(app_of: AppOf, script: Any) -> None:
     assert script.calls == []
 
 
-async def test_an_error_of_the_daemon_is_told(app_of: AppOf, script: Any) -> None:
+async def test_an_error_of_the_daemon_is_told(app: FanlightApp, script: Any) -> None:
     script.failing = NotFoundError("no instance i-desk7f3a")
-    app = app_of(script)
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "2", "k")
@@ -138,11 +128,8 @@ async def test_an_error_of_the_daemon_is_told(app_of: AppOf, script: Any) -> Non
         assert [each.message for each in app._notifications] == ["no instance i-desk7f3a"]
 
 
-async def test_a_lost_daemon_is_told_and_found_again(
-    app_of: AppOf, appliance_of: Any, snapshots: Life
-) -> None:
-    script = appliance_of(snapshots(2), then=ControlUnreachableError("the daemon hung up"))
-    app = app_of(script)
+async def test_a_lost_daemon_is_told_and_found_again(app: FanlightApp, script: Any) -> None:
+    script.then = ControlUnreachableError("the daemon hung up")
     async with app.run_test() as pilot:
         await _until(pilot, lambda: app.trouble)
         assert app.screen.query_one("#banner").display
@@ -152,8 +139,7 @@ async def test_a_lost_daemon_is_told_and_found_again(
         assert not app.screen.query_one("#banner").display
 
 
-async def test_the_cursor_stays_with_its_viewer(app_of: AppOf, script: Any, snapshots: Life) -> None:
-    app = app_of(script)
+async def test_the_cursor_stays_with_its_viewer(app: FanlightApp, script: Any, snapshots: Life) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "3", "down", "down")
@@ -172,8 +158,7 @@ async def test_the_cursor_stays_with_its_viewer(app_of: AppOf, script: Any, snap
         assert area.chosen.id == "v-3c"
 
 
-async def test_arrows_turn_the_stream(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_arrows_turn_the_stream(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "right")
@@ -182,16 +167,14 @@ async def test_arrows_turn_the_stream(app_of: AppOf, script: Any) -> None:
         assert app.watched.application == "glxgears"
 
 
-async def test_the_palette_knows_what_can_be_done(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_the_palette_knows_what_can_be_done(app: FanlightApp, script: Any) -> None:
     async with app.run_test():
         await script.played.wait()
         names = [name for name, *_ in app.commands()]
     assert {"Show Logs", "Launch glxgears", "Stop desktop", "Disconnect Pixel phone"} <= set(names)
 
 
-async def test_search_and_level_filter_the_log(app_of: AppOf, script: Any) -> None:
-    app = app_of(script)
+async def test_search_and_level_filter_the_log(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
         await _press(pilot, "6")

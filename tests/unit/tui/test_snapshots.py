@@ -1,4 +1,4 @@
-"""What the screens look like, at 80x24, 140x40 and without colour. The pictures were looked at by a person."""
+"""What the screens look like, at 80x24, 140x40 and without colour."""
 
 from collections.abc import Callable
 from typing import Any

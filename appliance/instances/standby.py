@@ -1,0 +1,62 @@
+"""One streamer process in reserve: started, imported, waiting for its specification."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator
+
+from appliance.errors import UnavailableError
+from appliance.processes import Child, child
+
+logger = logging.getLogger(__name__)
+
+_ARGUMENTS = (sys.executable, "-m", "appliance.streamer")
+_PAUSE_SECONDS = 3.0
+"""The streamer that was just taken has the processor first."""
+
+
+class Standby:
+    """Starting Python and its libraries takes a second that nobody should wait for after a crash."""
+
+    def __init__(self) -> None:
+        self._spare: tuple[contextlib.AsyncExitStack, Child] | None = None
+        self._taken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep one in reserve until cancelled."""
+        try:
+            while True:
+                stack = contextlib.AsyncExitStack()
+                try:
+                    self._spare = stack, await stack.enter_async_context(_streamer("streamer"))
+                except UnavailableError as exc:
+                    logger.warning("no streamer in reserve: %s", exc)
+                await self._taken.wait()
+                self._taken.clear()
+                await asyncio.sleep(_PAUSE_SECONDS)
+        finally:
+            if self._spare:
+                await self._spare[0].aclose()
+
+    @contextlib.asynccontextmanager
+    async def take(self, name: str) -> AsyncIterator[Child]:
+        """The one in reserve, or a new one where there is none. Raises UnavailableError."""
+        spare, self._spare = self._spare, None
+        self._taken.set()
+        if spare is None:
+            async with _streamer(name) as fresh:
+                yield fresh
+            return
+        stack, waiting = spare
+        async with stack:
+            if waiting.process.returncode is None:
+                waiting.name = name
+                yield waiting
+                return
+        async with _streamer(name) as fresh:
+            yield fresh
+
+
+def _streamer(name: str) -> contextlib.AbstractAsyncContextManager[Child]:
+    return child(_ARGUMENTS, name=name, stdin=asyncio.subprocess.PIPE, log_level=logging.INFO)
