@@ -17,7 +17,7 @@ SETTLE_SECONDS = 8
 RECEIVED = """
 (async () => {
   let bytes = 0;
-  for (const pc of fanlight.peers())
+  for (const pc of __probe.peers)
     (await pc.getStats()).forEach((each) => { if (each.type === 'transport') bytes += each.bytesReceived; });
   return bytes;
 })()

@@ -117,18 +117,30 @@ class ControlServer:
         door = await asyncio.to_thread(Door.open, self._path)
         try:
             async with asyncio.TaskGroup() as group:
-
-                def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                    group.create_task(self._converse(door, reader, writer), name="control connection")
-
-                server = await asyncio.start_unix_server(accept, sock=door.listener, limit=LINE_BYTES)
-                try:
-                    started.set()
-                    await self._publish()
-                finally:
-                    server.close()
+                await self._listen(door, group, started)
         finally:
             await asyncio.to_thread(door.close)
+
+    async def _listen(self, door: Door, group: asyncio.TaskGroup, started: asyncio.Event) -> None:
+        closing = False
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if closing:
+                writer.transport.abort()
+                return
+            # A task that is cancelled before its first step closes nothing by itself.
+            task = group.create_task(self._converse(door, reader, writer), name="control connection")
+            task.add_done_callback(
+                lambda done: writer.transport.abort() if done.cancelled() else writer.close()
+            )
+
+        server = await asyncio.start_unix_server(accept, sock=door.listener, limit=LINE_BYTES)
+        try:
+            started.set()
+            await self._publish()
+        finally:
+            closing = True
+            server.close()
 
     async def _publish(self) -> None:
         """Push snapshots while somebody watches: at 2 Hz, and on change but never faster than 10 Hz."""
@@ -186,7 +198,6 @@ class ControlServer:
         finally:
             self._connections -= 1
             self._forget(writer)
-            writer.close()
 
     async def _answer(self, line: bytes, peer: Peer, writer: asyncio.StreamWriter) -> None:
         """Answer one line; JSON-RPC 2.0 wants no answer to a request without id."""

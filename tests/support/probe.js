@@ -3,6 +3,14 @@
 (() => {
   const BLOCK = 24, BITS = 16;
   const probe = (window.__probe = { frames: [], firstFrame: 0, bad: 0, began: performance.timeOrigin });
+  const Peer = window.RTCPeerConnection;
+  probe.peers = [];
+  window.RTCPeerConnection = class extends Peer {
+    constructor(...options) {
+      super(...options);
+      probe.peers.push(this);
+    }
+  };
   const canvas = document.createElement('canvas');
   canvas.width = BLOCK * 19;
   canvas.height = BLOCK;

@@ -185,7 +185,7 @@ class Share(Area):
     def _moved(self) -> None:
         self.refresh_bindings()
 
-    @work(exclusive=True, group="devices")
+    @work(group="action")
     async def action_unpair(self) -> None:
         """Ask, then forget the chosen browser."""
         chosen = next((each for each in self._devices if each.id == self.query_one(LiveTable).selected), None)

@@ -82,7 +82,7 @@ export class AnboxStream {
       camera: false,
       dataChannels: [],
       codecs: null,
-      answerDelayMs: 0,
+      answerLate: false, // after the first candidate
       ...options,
     };
     this.messages = []; // what came through the control channel
@@ -189,6 +189,8 @@ export class AnboxStream {
       this.channels[name] = pc.createDataChannel(name);
     }
     this.early = [];
+    this.answered = this.options.apiVersion === 1;
+    this.trickled = new Promise((resolve) => (this.trickle = resolve));
     this.#say({ type: 'discover' });
   }
 
@@ -252,7 +254,7 @@ export class AnboxStream {
 
   async #answer(sdp) {
     this.offered = sdp;
-    const { audio, video, microphone, camera, answerDelayMs } = this.options;
+    const { audio, video, microphone, camera, answerLate } = this.options;
     await this.pc.setRemoteDescription({ type: 'offer', sdp });
     // Too late to be in the answer, which has only the media lines of the offer: so does the vendor's client.
     if (audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
@@ -261,8 +263,10 @@ export class AnboxStream {
     if (camera) this.#addPlaceholder(blackness());
     const answer = await this.pc.createAnswer();
     await this.pc.setLocalDescription(answer);
-    if (answerDelayMs) await new Promise((resolve) => setTimeout(resolve, answerDelayMs));
+    if (answerLate) await this.trickled;
     this.#say({ type: 'answer', sdp: btoa(answer.sdp) });
+    this.answered = true;
+    if (this.pc.iceConnectionState === 'connected') this.socket.close();
     return this.#flush();
   }
 
@@ -277,6 +281,7 @@ export class AnboxStream {
       sdpMid: candidate.sdpMid,
       sdpMLineIndex: candidate.sdpMLineIndex,
     });
+    this.trickle();
   }
 
   async #candidate({ candidate, sdpMid, sdpMLineIndex }) {
@@ -297,7 +302,7 @@ export class AnboxStream {
     clearTimeout(this.lost);
     if (state === 'connected') {
       clearTimeout(this.timeout);
-      this.socket.close();
+      if (this.answered) this.socket.close();
       if (!this.options.audio && !this.options.video) this.#ready();
     } else if (state === 'disconnected') {
       const lost = new StreamError(Code.LOST_CONNECTION, 'lost the connection');

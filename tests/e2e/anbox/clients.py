@@ -134,11 +134,11 @@ class Crowd:
 
     def __init__(self, browser: Browser, gateway: Gateway) -> None:
         self.gateway = gateway
-        self._browser = browser
+        self.browser = browser
         self._pages: list[Page] = []
 
     async def client(self) -> Client:
-        page = await self._browser.new_page(ignore_https_errors=True)
+        page = await self.browser.new_page(ignore_https_errors=True)
         self._pages.append(page)
         await page.goto(f"{self.gateway.page}/client.html")
         await page.wait_for_function("() => window.client")

@@ -1,5 +1,6 @@
 """One box and one browser for all tests of the Anbox dialect; the clients' page is of another origin."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -90,3 +91,10 @@ async def desktop(gateway: Gateway) -> str:
     found = [each for each in await gateway.get("/1.0/sessions?recursion=true") if each["app"] == "desktop"]
     assert len(found) == 1
     return str(found[0]["id"])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def idle(gateway: Gateway) -> tuple[str, float]:
+    """A session that nobody joins and that may be idle for a minute; made first, since its end takes so long."""
+    session = await gateway.session(idle_time_min=1)
+    return session, asyncio.get_running_loop().time()

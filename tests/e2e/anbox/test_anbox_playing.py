@@ -110,7 +110,7 @@ async def test_data_channels_open_besides_the_control_channel(crowd: Crowd, patt
 
 
 async def test_candidates_may_come_before_the_answer(crowd: Crowd, pattern: str) -> None:
-    client = await crowd.play(pattern, answerDelayMs=800)
+    client = await crowd.play(pattern, answerLate=True)
     await client.more_frames()
 
 

@@ -1,0 +1,81 @@
+"""Input of a client reaches an X client."""
+
+import pytest
+
+from tests.e2e.anbox.clients import Crowd, Gateway
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_keys_pointer_and_wheel_reach_the_screen(crowd: Crowd, gateway: Gateway, desktop: str) -> None:
+    client, line = await crowd.play(desktop), gateway.drawing.line
+    await client.until("s.control.readyState === 'open'")
+
+    await client.send("input::mouse-move", {"x": 147.84, "y": 300.2, "rx": 5, "ry": 5})
+    assert await line(r"^motion 14[78],300 ", 10)
+    await client.send("input::mouse-button", {"pressed": True, "button": 1})
+    await client.send("input::mouse-button", {"pressed": False, "button": 1})
+    assert await line(r"^button 1 14[78],300 ", 10)
+    await client.send("input::mouse-button", {"pressed": True, "button": 3})
+    await client.send("input::mouse-button", {"pressed": False, "button": 3})
+    assert await line(r"^button 3 ", 10)
+    await client.send("input::mouse-wheel", {"x": 0, "y": -1})
+    assert await line(r"^button 5 ", 10), "down"
+    await client.send("input::mouse-wheel", {"x": 0, "y": 1})
+    assert await line(r"^button 4 ", 10), "up"
+
+    for code, keycode in ((4, 38), (84, 50), (50, 48)):  # KeyA, Shift, Quote: evdev codes plus 8
+        await client.send("input::key", {"code": code, "pressed": True})
+        assert await line(rf"^key {keycode} down", 10)
+        await client.send("input::key", {"code": code, "pressed": False})
+        assert await line(rf"^key {keycode} up", 10)
+
+
+async def test_a_pointer_outside_the_picture_is_kept_inside(
+    crowd: Crowd, gateway: Gateway, desktop: str
+) -> None:
+    client = await crowd.play(desktop)
+    await client.until("s.control.readyState === 'open'")
+    await client.send("input::mouse-move", {"x": 100, "y": 100, "rx": 0, "ry": 0})
+    assert await gateway.drawing.line(r"^motion 100,100 ", 10)
+    await client.send("input::mouse-move", {"x": 99999, "y": 5000.5, "rx": 0, "ry": 0})
+    assert await gateway.drawing.line(r"^motion 1279,719 ", 10)
+
+
+async def test_keys_that_a_client_held_are_let_go_when_it_is_taken_over(
+    crowd: Crowd, gateway: Gateway, desktop: str
+) -> None:
+    client = await crowd.play(desktop)
+    await client.until("s.control.readyState === 'open'")
+    await client.send("input::key", {"code": 84, "pressed": True})
+    assert await gateway.drawing.line(r"^key 50 down", 10)
+    await crowd.play(desktop)
+    assert await gateway.drawing.line(r"^key 50 up", 10)
+
+
+async def test_what_a_plain_client_does_not_know_never_reaches_it_as_ime(
+    crowd: Crowd, desktop: str
+) -> None:
+    client = await crowd.play(desktop)
+    await client.until("s.messages.length > 0")
+    kinds = await client.page.evaluate("stream.messages.map((each) => each.type)")
+    assert all(kind.startswith("fanlight::") for kind in kinds), "the rest would be acted on"
+    assert await client.page.evaluate("stream.messages.every((each) => typeof each.data === 'string')")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["not JSON", "[]", '{"type": 5}', '{"type":"input::key","data":{"code":"x","pressed":1}}',
+     '{"type":"input::mouse-move","data":{"x":1e999,"y":0}}', '{"type":"vhal::get-all-prop-configs"}',
+     '{"type":"sensor:event","data":{"sensor":"acceleration","x":1,"y":2,"z":3}}'],
+)  # fmt: skip
+async def test_a_control_message_of_no_use_changes_nothing(
+    crowd: Crowd, gateway: Gateway, desktop: str, text: str
+) -> None:
+    client = await crowd.play(desktop)
+    await client.until("s.control.readyState === 'open'")
+    await client.page.evaluate("(text) => stream.control.send(text)", text)
+    await client.send("input::key", {"code": 5, "pressed": True})
+    await client.send("input::key", {"code": 5, "pressed": False})
+    assert await gateway.drawing.line(r"^key 56 up", 10)
+    await client.more_frames(3)
