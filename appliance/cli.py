@@ -178,8 +178,8 @@ def _duration(text: str) -> int:
         seconds = parse_duration(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
-    if seconds < 60:
-        raise argparse.ArgumentTypeError(f"{text!r} is less than a minute")
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is over already")
     return seconds
 
 

@@ -113,6 +113,12 @@ class VideoSection(Section):
 
     _check_size = field_validator("max_size")(_size)
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """`max_size` in pixels."""
+        width, height = (int(part) for part in self.max_size.split("x"))
+        return width, height
+
 
 class AudioSection(Section):
     """[audio]: the sound. `auto` is the monitor of the default output, never a microphone."""

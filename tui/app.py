@@ -141,14 +141,18 @@ class FanlightApp(App[None]):
 
     # What is done.
 
-    async def perform(self, method: str, params: Model | None, reply: type[M], said: str) -> M | None:
-        """Call the daemon and tell how it went; None where it did not."""
+    async def perform(self, method: str, params: Model | None, reply: type[M], said: str = "") -> M | None:
+        """Call the daemon and tell how it went; None where it did not.
+
+        Success is told in the words `said`: none where the screen shows it, as a toast would cover that.
+        """
         try:
             done = await self.appliance.call(method, params, reply)
         except FanlightError as exc:
             self.notify(str(exc), title="✗ Not done", severity="error", markup=False)
             return None
-        self.notify(said, title="✓ Done", markup=False)
+        if said:
+            self.notify(said, title="✓ Done", markup=False)
         return done
 
     @work(group="action")

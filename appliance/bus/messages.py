@@ -212,7 +212,10 @@ class ViewerStats(Message):
 
 
 class InstanceStats(Message):
-    """What a streamer says of itself once a second; rates over the last second, latency over the last ten."""
+    """What a streamer says of itself once a second and when a viewer leaves.
+
+    Rates are over the last second, latency over the last ten.
+    """
 
     instance: str
     session: str | None = None
@@ -243,3 +246,7 @@ class InstanceStats(Message):
     """What input goes to, or why it goes nowhere."""
     problem: str = ""
     viewers: list[ViewerStats] = []
+    visits: int = 0
+    """Viewers that were connected and left, however short they stayed."""
+    farewells: int = 0
+    """Clients of the Anbox dialect that said so when they left."""

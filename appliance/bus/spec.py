@@ -40,6 +40,8 @@ class StreamerSpec(BaseModel):
     env: dict[str, str] = {}
     file: str = ""
     screen: Screen = Screen()
+    largest: tuple[int, int] | None = None
+    """What the picture may become when a client asks for another size; None: it cannot change."""
     encoders: list[EncoderChoice] = []
     bitrate_kbps: int = Field(8000, ge=100)
     audio: bool = True

@@ -45,5 +45,5 @@ def state(session: str) -> str:
 
 
 def stats(instance: str) -> str:
-    """InstanceStats, 1 Hz."""
+    """InstanceStats, 1 Hz and when a viewer leaves."""
     return f"instance.{instance}.stats"

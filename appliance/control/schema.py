@@ -181,7 +181,7 @@ class ShareParams(Model):
 
     instance: str | None = None
     role: Role = Role.VIEW
-    expires_s: int = Field(12 * 3600, ge=60, le=30 * 86400)
+    expires_s: int = Field(12 * 3600, ge=1, le=30 * 86400)
 
 
 class Share(Model):
@@ -221,7 +221,7 @@ class AccountParams(Model):
     """`account.create`: None never expires."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    expires_s: int | None = Field(None, ge=60)
+    expires_s: int | None = Field(None, ge=1)
 
 
 class AccountToken(Model):

@@ -41,6 +41,7 @@ _PERIOD_SECONDS = 0.5
 _COALESCE_SECONDS = 0.1
 _BACKLOG_BYTES = 256 * 1024
 _DRAIN_SECONDS = 10
+_HEARING_SECONDS = 2
 _HTTP = re.compile(rb"^[A-Z]+ \S+ HTTP/\d")
 
 # JSON-RPC 2.0, section 5.1; -32000 is the first of the codes left to the server.
@@ -183,6 +184,9 @@ class ControlServer:
             peer = Peer.of(writer.get_extra_info("socket"))
             if not door.admits(peer):
                 logger.warning("control: refused uid %s (pid %s)", peer.uid, peer.pid)
+                # Who is hung up on while writing does not get to read why.
+                async with asyncio.timeout(_HEARING_SECONDS):
+                    await _line(reader)
                 raise RefusedError(f"uid {peer.uid} may not control this box: join the group fanlight")
             if self._connections > _CONNECTIONS:
                 raise LimitExceededError(f"control: more than {_CONNECTIONS} connections")

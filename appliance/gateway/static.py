@@ -37,6 +37,8 @@ class StaticFiles:
             for path in sorted(root.rglob("*"))
             if path.is_file() and not path.name.startswith(".")
         }
+        modules = [name for name in self._files if name.endswith(".js")]
+        self._preload = ", ".join(f"</{name}>; rel=modulepreload" for name in modules)
 
     def routes(self) -> list[web.RouteDef]:
         """The page and everything it loads; to be added last."""
@@ -44,8 +46,10 @@ class StaticFiles:
 
     @public
     async def index(self, request: web.Request) -> web.Response:
-        """The viewer page."""
-        return self._answer(request, _INDEX)
+        """The viewer page, with word of all its modules: found one by one, they take a round trip a level."""
+        response = self._answer(request, _INDEX)
+        response.headers[hdrs.LINK] = self._preload
+        return response
 
     @public
     async def file(self, request: web.Request) -> web.Response:

@@ -17,15 +17,19 @@ class IdlePolicy:
     minutes: int = 0
     ephemeral: bool = False
     _viewers: int = 0
+    _visits: int = 0
+    _farewells: int = 0
     _watched: bool = False
+    _farewell: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def watched_by(self, viewers: int) -> None:
-        """Note how many are watching now."""
-        if viewers == self._viewers:
+    def watched_by(self, viewers: int, *, visits: int = 0, farewells: int = 0) -> None:
+        """Note how many are watching now, and how many came and took their leave so far."""
+        if (viewers, visits, farewells) == (self._viewers, self._visits, self._farewells):
             return
-        self._viewers = viewers
-        self._watched = self._watched or viewers > 0
+        self._watched = self._watched or viewers > 0 or visits > 0
+        self._farewell = not viewers and (self._farewell or farewells > self._farewells)
+        self._viewers, self._visits, self._farewells = viewers, visits, farewells
         self._changed.set()
 
     @property
@@ -33,6 +37,8 @@ class IdlePolicy:
         """Seconds until the end if nobody comes; None: no end."""
         if self._viewers:
             return None
+        if self.ephemeral and self._farewell:
+            return 0.0
         if self.ephemeral:
             return _LEFT_SECONDS if self._watched else _JOIN_MINUTES * 60
         return self.minutes * 60 or None

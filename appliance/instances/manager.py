@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -168,7 +168,10 @@ class InstanceManager:
                 instance.session = await self._sessions.grant(
                     name, size, resume=resume, idle_time_min=application.idle_minutes
                 )
-            plan = make_plan(application, size, self._machine.displays(), wayland=True)
+            plan = replace(
+                make_plan(application, size, self._machine.displays(), wayland=True),
+                largest=self._config().video.largest,
+            )
             ladder = self._machine.encoders(application.gpu, hardware=hardware)
         except BaseException:
             self.admission.release(instance.id)
@@ -293,7 +296,7 @@ class InstanceManager:
                 if not instance:
                     continue
                 instance.stats = stats
-                instance.idle.watched_by(len(stats.viewers))
+                instance.idle.watched_by(len(stats.viewers), visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:
                     instance.state, instance.detail = InstanceState.RUNNING, ""
                     self._changed()

@@ -43,6 +43,13 @@ class Plan:
     essential: bool = False
     """The program is the application: its end is the instance's end."""
     why: str = ""
+    largest: tuple[int, int] = (0, 0)
+    """What the screen may become, where its size can change."""
+
+    @property
+    def resizable(self) -> bool:
+        """Whether a client may ask for another size."""
+        return self.source in ("virtual", "test-pattern")
 
 
 def find_application(config: Config, name: str) -> ApplicationSection:
@@ -56,7 +63,7 @@ def find_application(config: Config, name: str) -> ApplicationSection:
 def screen_for(application: ApplicationSection, config: Config, asked: Screen | None) -> Screen:
     """The asked size, or the application's, within `video.max_size`, even, at a rate we may have."""
     width, height = (asked.width, asked.height) if asked else application.width_height
-    largest_width, largest_height = (int(part) for part in config.video.max_size.split("x"))
+    largest_width, largest_height = config.video.largest
     fps = asked.fps if asked else (application.fps or config.video.fps)
     return Screen(
         width=min(width + width % 2, largest_width),

@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.errors import UnavailableError
 from appliance.processes import Child, child
 from appliance.storage import write_atomic
+from hw.randr import set_size
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +43,20 @@ async def virtual_screen(
     env: Mapping[str, str],
     directory: Path,
     essential: bool,
+    largest: tuple[int, int] = (0, 0),
 ) -> AsyncIterator[ScreenHandle]:
-    """An Xvfb of `width` x `height` pixels with `programs` on it.
+    """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
 
     `essential`: the end of a program is the end of the screen. Raises UnavailableError.
     """
+    room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
-    cookie = secrets.token_bytes(16)
+    # xcffib takes a cookie as part of a text that it splits at colons.
+    cookie = secrets.token_bytes(16).replace(b":", b";")
     await asyncio.to_thread(_write_authority, authority, cookie, "")
     reading, writing = os.pipe()
     arguments = (
-        "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp",
+        "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{room[0]}x{room[1]}x24", "-nolisten", "tcp",
         "-auth", str(authority), "-dpi", "96", "-noreset", "+extension", "RANDR",
     )  # fmt: skip
     try:
@@ -61,6 +65,8 @@ async def virtual_screen(
             writing = -1
             display = f":{await _display_number(server, reading)}"
             await asyncio.to_thread(_write_authority, authority, cookie, display[1:])
+            if room != (width, height):
+                await _shrink(display, width, height, authority)
             screen = ScreenHandle("x11", display, str(authority), server.pid)
             surroundings = {**os.environ, **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
             surroundings.pop("WAYLAND_DISPLAY", None)
@@ -106,6 +112,13 @@ async def _display_number(server: Child, reading: int) -> int:
         await server.wait()
         raise UnavailableError(f"Xvfb ended: {server.last_words}")
     return int(number)
+
+
+async def _shrink(display: str, width: int, height: int, authority: Path) -> None:
+    try:
+        await asyncio.to_thread(set_size, display, width, height, str(authority))
+    except OSError as exc:
+        raise UnavailableError(f"Xvfb: {exc}") from exc
 
 
 async def _watch(server: Child, screen: ScreenHandle) -> None:

@@ -34,6 +34,7 @@ def specification(
         env=application.env,
         file=application.file,
         screen=plan.screen,
+        largest=plan.largest if plan.resizable else None,
         encoders=encoders,
         bitrate_kbps=config.video.bitrate_kbps,
         audio=config.audio.enabled,

@@ -76,6 +76,7 @@ class Supervisor:
             env=self._env,
             directory=self._directory,
             essential=plan.essential,
+            largest=plan.largest,
         ) as screen:
             yield screen
 

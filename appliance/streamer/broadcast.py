@@ -150,6 +150,10 @@ class Broadcast:
         if self._source is not None:
             self._source.set_bitrate(kbps)
 
+    def reopen(self) -> None:
+        """End the source that runs; who watches goes on with a new one, from a keyframe."""
+        self._stop_at(asyncio.get_running_loop().time())
+
     async def run(self) -> None:
         """Serve until cancelled."""
         retry_s = _FIRST_RETRY_S
@@ -188,7 +192,9 @@ class Broadcast:
             if self._deadline is None or not self._deadline.expired():
                 raise
             logger.info(
-                "nobody watches: %s stopped", source.info.source if self._started.is_set() else "source"
+                "%s: %s stopped",
+                "another is wanted" if self._subscriptions else "nobody watches",
+                source.info.source if self._started.is_set() else "source",
             )
         finally:
             self._source = self._deadline = None

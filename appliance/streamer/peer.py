@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox
@@ -56,6 +56,8 @@ class Stage:
     input: InputSink
     size: Callable[[], tuple[int, int]]
     problem: Callable[[], str]
+    resize: Callable[[Screen], Awaitable[None]]
+    """Called with what a client that takes the controls would like to see."""
 
 
 class Peer:
@@ -75,6 +77,10 @@ class Peer:
     ) -> None:
         self.id = event.peer
         self.refused_messages = 0
+        self.took_leave = False
+        """Whether it said itself that it leaves."""
+        self.visited = False
+        """Whether it ever connected."""
         self._event = event
         self._holder = event.peer
         self._stage = stage
@@ -232,6 +238,8 @@ class Peer:
                 self.signal(anbox.resp_discover(fps=self._stage.spec.screen.fps))
             case anbox.Settings():
                 self._settings = message
+                if self.exclusive and self._event.screen:
+                    await self._stage.resize(self._event.screen)
                 if problem := self._stage.problem():
                     self.signal(anbox.wait(problem))
                 if message.api_version > 1:
@@ -250,6 +258,8 @@ class Peer:
             case anbox.Adopt(peer):
                 if not self._adopt(self, peer):
                     self.signal(anbox.restart("the stream has started anew"))
+            case anbox.Ignored(kind):
+                logger.debug("viewer %s: message %r is not known here", self.id, kind)
 
     async def _negotiate(self, negotiation: Awaitable[T]) -> T:
         """A connection whose negotiation failed is of no more use."""
@@ -284,6 +294,7 @@ class Peer:
 
         def changed(state: str) -> None:
             if state == "connected":
+                self.visited = True
                 logger.info("viewer %s connected as %s", self.id, self.role)
                 connection.request_keyframe()
             elif state in ("failed", "closed"):
@@ -333,6 +344,7 @@ class Peer:
                     if self._connection:
                         self._connection.request_keyframe()
                 case Disconnect():
+                    self.took_leave = True
                     self.end("left")
                 case Ignored():
                     pass

@@ -6,7 +6,7 @@ import gc
 import logging
 
 from appliance.bus.connection import BusAddress, connect
-from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.messages import InstanceStats, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
 from appliance.streamer import stats
 from appliance.streamer.audio import AudioSource
@@ -17,6 +17,7 @@ from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.peer import Stage
+from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
 from appliance.streamer.tracks import SoundFan
 
@@ -31,7 +32,7 @@ class Streamer:
     def __init__(self, spec: StreamerSpec) -> None:
         self._spec = spec
         self._renditions = {
-            codec: Broadcast(functools.partial(open_source, spec, codec)) for codec in _codecs(spec)
+            codec: Broadcast(functools.partial(self._open_source, codec)) for codec in _codecs(spec)
         }
         self._sound = SoundFan()
         self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
@@ -57,6 +58,7 @@ class Streamer:
                 input=self._input,
                 size=self._size,
                 problem=self._problem,
+                resize=self._resize,
             )
             session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
             self._input.on_clipboard = session.tell_clipboard
@@ -83,6 +85,16 @@ class Streamer:
             audio=self._audio.description if self._audio else _NO_SOUND,
             input_=self._input.description,
         )
+
+    def _open_source(self, codec: Codec) -> VideoSource:
+        return open_source(self._spec, codec)
+
+    async def _resize(self, wanted: Screen) -> None:
+        before, self._spec = self._spec.screen, await resized(self._spec, wanted)
+        if self._spec.screen != before:
+            logger.info("the picture becomes %dx%d", self._spec.screen.width, self._spec.screen.height)
+            for rendition in self._renditions.values():
+                rendition.reopen()
 
     def _source(self) -> VideoSource | None:
         """The source whose screen takes the input."""

@@ -1,6 +1,7 @@
 """The streamer's side of the bus: who comes, who goes, and what the others should know."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -53,6 +54,8 @@ class Session:
         self._ready = ready
         self._measure = measure
         self._peers: dict[str, Peer] = {}
+        self._visits = self._farewells = 0
+        self._left = asyncio.Event()
         self._replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
         self._active = False
@@ -125,6 +128,9 @@ class Session:
         finally:
             if self._peers.get(peer.id) is peer:
                 del self._peers[peer.id]
+            self._visits += peer.visited
+            self._farewells += peer.took_leave and peer.exclusive
+            self._left.set()
 
     def _adopt(self, newcomer: Peer, peer: str) -> bool:
         viewer = self._peers.get(peer)
@@ -170,13 +176,18 @@ class Session:
     async def _tick(self) -> None:
         while True:
             viewers = [await peer.stats() for peer in list(self._peers.values()) if not peer.ended]
-            stats = self._measure(viewers)
+            stats = self._measure(viewers).model_copy(
+                update={"visits": self._visits, "farewells": self._farewells}
+            )
             shown = stats.model_dump(mode="json", exclude={"viewers"})
             for peer in list(self._peers.values()):
                 peer.tick(shown)
             if self._bus.connected:
                 await self._publish(subjects.stats(stats.instance), stats)
-            await asyncio.sleep(_STATS_SECONDS)
+            self._left.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STATS_SECONDS):
+                    await self._left.wait()
 
     async def _publish(self, subject: str, message: BaseModel) -> None:
         try:

@@ -74,6 +74,8 @@ async def running(
             finally:
                 await end(process)
                 reading.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None  # of the test's body: the reader has none of its own
     finally:
         if log:
             log.close()

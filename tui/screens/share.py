@@ -149,14 +149,14 @@ class Share(Area):
             role=_ROLES[self._role],
             expires_s=_LASTING[self._lasting][1],
         )
-        if made := await self.fanlight.perform("share", params, Link, "link made; c copies it"):
+        if made := await self.fanlight.perform("share", params, Link):
             self._made = made
             self.draw()
 
     @work(exclusive=True, group="share")
     async def action_pin(self) -> None:
         """Make a PIN."""
-        if made := await self.fanlight.perform("pair", None, Pin, "PIN made: it pairs one browser"):
+        if made := await self.fanlight.perform("pair", None, Pin):
             self._made = made
             self.draw()
 

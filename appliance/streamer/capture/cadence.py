@@ -2,8 +2,12 @@
 
 SETTLE_S = 0.001
 """An application draws in several requests: this much later its frame is whole."""
-CLEANUP_S = (0.1, 0.2, 0.3, 0.4)
-"""After the last change: frames that only sharpen the picture."""
+CLEANUP_S = 0.1
+"""After the last change: frames that only sharpen the picture, this far apart."""
+CLEANUP_FRAMES = (2, 20)
+"""So many at least, since the last frame of a change may be lost, and at most."""
+SHARP_BYTES = 4096
+"""A frame of a still screen that weighs less had nothing left to sharpen."""
 HEARTBEAT_S = 2.0
 
 
@@ -14,6 +18,7 @@ class Cadence:
         self._interval = 1 / fps
         self._earliest = now
         self._still = 0
+        self._forced = False
         self.due = now
         """When to capture next."""
         self.changed = True
@@ -28,12 +33,15 @@ class Cadence:
             self.due = min(self.due, max(now + SETTLE_S, self._earliest - self._interval / 2))
 
     def forced(self, now: float) -> None:
-        """A frame is wanted now, whatever the screen does."""
+        """A keyframe is wanted now, whatever the screen does; it starts coarse and is sharpened again."""
+        self._forced = True
         self.due = min(self.due, now)
 
-    def captured(self, now: float) -> None:
-        """The frame that was due has been captured."""
+    def captured(self, now: float, size: int) -> None:
+        """The frame that was due has been captured and weighs `size` bytes."""
         self._earliest = max(self._earliest, now) + self._interval
-        self._still = 0 if self.changed else self._still + 1
-        self.changed = False
-        self.due = now + (CLEANUP_S[self._still] if self._still < len(CLEANUP_S) else HEARTBEAT_S)
+        self._still = 0 if self.changed or self._forced else self._still + 1
+        self.changed = self._forced = False
+        fewest, most = CLEANUP_FRAMES
+        sharpen = self._still < fewest or (size > SHARP_BYTES and self._still < most)
+        self.due = now + (CLEANUP_S if sharpen else HEARTBEAT_S)

@@ -173,7 +173,7 @@ class X264Encoder(_PyavEncoder):
             "profile": "baseline",
             "level": _h264_level(blocks, self._fps),
             "forced-idr": "1",
-            "qmin": "10",
+            "qmin": "18",
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0:keyint=infinite",
         }
 

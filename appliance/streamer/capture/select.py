@@ -9,6 +9,7 @@ from typing import Any
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import UnavailableError
 from appliance.streamer.capture.encoder import EncoderRefusedError
+from appliance.streamer.capture.x11 import X11Source
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo, VideoSource
 
 logger = logging.getLogger(__name__)
@@ -108,8 +109,6 @@ def _build(spec: StreamerSpec, choice: EncoderChoice) -> VideoSource:
         raise EncoderRefusedError(f"{choice.name}: not an encoder that PyAV offers us")
     match spec.kind:
         case "x11":
-            from appliance.streamer.capture.x11 import X11Source
-
             return X11Source(
                 spec.display,
                 xauthority=spec.xauthority,

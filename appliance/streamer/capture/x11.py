@@ -52,9 +52,10 @@ class X11Source(ThreadedSource):
                 captured_ns = time.monotonic_ns()
                 screen.capture()
                 self._describe((screen.canvas.width, screen.canvas.height))
-                emit(self._encoder.encode(screen.canvas.picture, captured_ns, keyframe=keyframe))
+                frame = self._encoder.encode(screen.canvas.picture, captured_ns, keyframe=keyframe)
+                emit(frame)
                 keyframe = False
-                cadence.captured(captured_ns / 1e9)
+                cadence.captured(captured_ns / 1e9, len(frame.data))
 
     def _describe(self, size: tuple[int, int]) -> None:
         if size == self._size:

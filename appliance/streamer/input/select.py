@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from appliance.bus.spec import StreamerSpec
 from appliance.streamer.frames import VideoSource
 from appliance.streamer.input.router import InputRouter
 from appliance.streamer.input.sink import InputSink, NullSink
-from appliance.streamer.spec import StreamerSpec
+from appliance.streamer.input.x11 import X11Sink
 
 
 def open_input(spec: StreamerSpec, source: Callable[[], VideoSource | None]) -> InputRouter:
@@ -16,11 +17,9 @@ def open_input(spec: StreamerSpec, source: Callable[[], VideoSource | None]) -> 
 def _sink(spec: StreamerSpec, source: Callable[[], VideoSource | None]) -> InputSink:
     if not spec.input:
         return NullSink("input is switched off in the configuration")
-    # Each sink is imported only where it is used: an instance pays for what it needs.
+    # pixelflux is imported only where it is used; X11 at once, since xcffib must know its extensions early.
     match spec.kind:
         case "x11":
-            from appliance.streamer.input.x11 import X11Sink
-
             return X11Sink(spec.display, spec.xauthority)
         case "wayland" | "command":
             from appliance.streamer.input.wayland import WaylandSink

@@ -1,7 +1,7 @@
 """What the tests of the Anbox dialect work with: its REST API, and clients in a browser."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ class Gateway:
     http: aiohttp.ClientSession
     page: str
     token: str
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -52,6 +53,14 @@ class Gateway:
         assert status == 201, answer
         return str(answer["metadata"]["id"])
 
+    async def link(self, session: str) -> str:
+        """The `connect` URL of the one share into `session` that tests watch by."""
+        if session not in self.links:
+            status, answer = await self.api("POST", f"/1.0/sessions/{session}/share", {"type": "view"})
+            assert status == 200, answer
+            self.links[session] = str(answer["metadata"]["url"])
+        return self.links[session]
+
     async def until(self, session: str, wanted: str, seconds: float = 30) -> Any:
         """The session once its status is `wanted`."""
         async with asyncio.timeout(seconds):
@@ -74,9 +83,22 @@ class Client:
         self.page = page
         self.gateway = gateway
 
-    async def start(
-        self, session: dict[str, Any], *, token: str | None = None, **options: Any
-    ) -> None:
+    async def watch(self, link: str) -> None:
+        """Play by the `connect` link of a share."""
+        await self.page.evaluate(
+            """async (link) => {
+                const connect = async () => {
+                    const { metadata } = await (await fetch(link)).json();
+                    return { url: metadata.url, servers: metadata.stun_servers };
+                };
+                window.stream = new client.AnboxStream({ connect }, document.getElementById('stage'));
+                stream.connect().catch(() => {});
+            }""",
+            link,
+        )
+        await self.until("r.frames >= 5")
+
+    async def start(self, session: dict[str, Any], *, token: str | None = None, **options: Any) -> None:
         """Begin to connect, with `session` as the connector takes it and the stream's `options`."""
         await self.page.evaluate(
             """async ([url, token, session, options]) => {

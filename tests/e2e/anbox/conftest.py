@@ -52,9 +52,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
         async with (
             x_server(1280, 720) as display,
             counter(display, fps="10") as drawing,
-            box(
-                tmp_path_factory.mktemp("anbox"), configuration + DESKTOP % (display, "1280x720")
-            ) as running,
+            box(tmp_path_factory.mktemp("anbox"), configuration + DESKTOP % (display, "1280x720")) as running,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http,
         ):
             await running.until("any(i['state'] == 'running' for i in s['instances'])", 60)

@@ -71,7 +71,12 @@ async def test_what_a_client_does_not_want_is_not_offered(
 
 @pytest.mark.parametrize(
     ("codecs", "codec"),
-    [(["H264"], "video/H264"), (["VP8", "H264"], "video/VP8"), (["AV1", "VP8"], "video/VP8"), (None, "video/H264")],
+    [
+        (["H264"], "video/H264"),
+        (["VP8", "H264"], "video/VP8"),
+        (["AV1", "VP8"], "video/VP8"),
+        (None, "video/H264"),
+    ],
     ids=["H264 only", "VP8 first", "one unknown", "no wish"],
 )
 async def test_the_codec_is_the_one_the_client_prefers(
@@ -105,7 +110,9 @@ async def test_data_channels_open_besides_the_control_channel(crowd: Crowd, patt
     client = await crowd.play(pattern, dataChannels=["foo", "bar"])
     report = await client.until("Object.values(r.channels).every((state) => state === 'open')")
     assert set(report["channels"]) == {"foo", "bar"}
-    ids = await client.page.evaluate("[stream.control.id, ...Object.values(stream.channels).map((c) => c.id)]")
+    ids = await client.page.evaluate(
+        "[stream.control.id, ...Object.values(stream.channels).map((c) => c.id)]"
+    )
     assert ids == [0, 2, 4], "the client is DTLS client"
 
 

@@ -69,6 +69,16 @@ async def test_messages_wait_for_the_streamer_and_keep_their_order(stage: Stage)
             assert [each.kind for each in streamer.seen] == ["open", *["message"] * 20]
 
 
+async def test_what_a_client_says_just_before_it_closes_still_arrives(stage: Stage) -> None:
+    async with stage.here.http.ws_connect(await stage.join()) as ws:
+        for number in range(20):
+            await ws.send_str(str(number))
+    streamer = FakeStreamer(stage.here.bus, stage.session)
+    async with serving(streamer):
+        await streamer.next("close")
+    assert [each.kind for each in streamer.seen] == ["open", *["message"] * 20, "close"]
+
+
 async def test_the_page_is_told_once_that_it_waits(stage: Stage) -> None:
     async with stage.here.http.ws_connect(await stage.watch()) as ws:
         assert (await ws.receive_json(timeout=10))["type"] == "fanlight::wait"

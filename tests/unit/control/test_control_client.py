@@ -35,14 +35,19 @@ async def test_no_daemon(socket: Path) -> None:
 
 
 async def test_a_daemon_that_says_nothing(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        ended.set()
 
     path = tmp_path / "mute.sock"
     async with await asyncio.start_unix_server(mute, str(path)):
         with pytest.raises(ControlUnreachableError, match="does not answer"):
             await ControlClient(path, timeout_s=0.05).call("snapshot", None, Snapshot)
+        await ended.wait()
 
 
 async def test_a_daemon_of_another_version(tmp_path: Path) -> None:

@@ -99,9 +99,10 @@ async def test_a_stranger_is_refused(
 ) -> None:
     monkeypatch.setattr(Door, "admits", lambda *_: False)
     async with serving(controller, socket):
-        (answer,) = await _ask(socket)
-        assert answer["error"]["data"]["code"] == "refused"
-        assert answer["id"] is None
+        (answer,) = await _ask(socket, _call("stop", id="i1"))
+    assert answer["error"]["data"]["code"] == "refused"
+    assert answer["id"] is None
+    assert controller.asked == []
 
 
 @pytest.mark.parametrize(

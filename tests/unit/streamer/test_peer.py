@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role
+from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage, Key
 from appliance.streamer import peer as peer_module
@@ -40,7 +40,7 @@ class Input:
 class House:
     """One peer without a bus, and the browser behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **opening: Any) -> None:
         self.input = Input()
         self.size = (640, 480)
         self.problem = ""
@@ -55,13 +55,17 @@ class House:
             input=self.input,
             size=lambda: self.size,
             problem=lambda: self.problem,
+            resize=self._resize,
         )
         self.peer = Peer(
-            PeerEvent(kind="open", peer="p1", role=Role.CONTROL),
+            PeerEvent(kind="open", peer="p1", role=Role.CONTROL, **opening),
             stage,
             reply=lambda peer, reply: self.replies.put_nowait((peer, reply)),
             adopt=lambda *_: False,
         )
+
+    async def _resize(self, wanted: Screen) -> None:
+        self.size = wanted.width, wanted.height
 
     def _told(self, text: str) -> None:
         message = json.loads(text)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from appliance.bus.messages import InstanceStats, PeerEvent, PeerReply, Role, SessionState, StreamerHello
+from appliance.bus.messages import InstanceStats, PeerEvent, PeerReply, Role, Screen, SessionState, StreamerHello
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling.control import ControlMessage
@@ -74,6 +74,7 @@ class House:
             input=NoInput(),
             size=lambda: (2, 2),
             problem=lambda: "",
+            resize=self._resize,
         )
         self.session = Session(
             "s",
@@ -82,6 +83,9 @@ class House:
             ready=self._ready,
             measure=lambda viewers: InstanceStats(instance="i", viewers=viewers),
         )
+
+    async def _resize(self, wanted: Screen) -> None:
+        raise AssertionError(f"nobody asked for {wanted}")
 
     async def _ready(self) -> None:
         await self.picture.wait()

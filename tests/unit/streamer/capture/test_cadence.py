@@ -2,16 +2,23 @@
 
 import pytest
 
-from appliance.streamer.capture.cadence import CLEANUP_S, HEARTBEAT_S, SETTLE_S, Cadence
+from appliance.streamer.capture.cadence import (
+    CLEANUP_FRAMES,
+    CLEANUP_S,
+    HEARTBEAT_S,
+    SETTLE_S,
+    SHARP_BYTES,
+    Cadence,
+)
 
 pytestmark = pytest.mark.unit
 
 
 def still_since(now: float) -> Cadence:
     cadence = Cadence(60, now - 100)
-    cadence.captured(now - 100)
+    cadence.captured(now - 100, 100)
     while cadence.due <= now:
-        cadence.captured(cadence.due)
+        cadence.captured(cadence.due, 100)
     return cadence
 
 
@@ -36,7 +43,7 @@ def test_constant_change_is_captured_at_the_frame_rate() -> None:
     now, frames = 0.0, 0
     cadence = Cadence(30, now)
     while now < 10:
-        cadence.captured(now)
+        cadence.captured(now, 100)
         frames += 1
         cadence.damaged(now)
         now = cadence.due
@@ -45,32 +52,42 @@ def test_constant_change_is_captured_at_the_frame_rate() -> None:
 
 def test_an_unsteady_application_at_the_frame_rate_is_captured_as_it_draws() -> None:
     cadence = Cadence(60, 0.0)
-    cadence.captured(0.0)
+    cadence.captured(0.0, 100)
     delays = []
     for frame in range(1, 200):
         drawn = frame / 60 + (0.004 if frame % 2 else 0)
         cadence.damaged(drawn)
         delays.append(cadence.due - drawn)
-        cadence.captured(cadence.due)
+        cadence.captured(cadence.due, 100)
     assert max(delays) == pytest.approx(SETTLE_S)
 
 
-def test_after_the_last_change_come_cleanups_then_heartbeats() -> None:
-    cadence = Cadence(60, 0.0)
+def gaps_of(cadence: Cadence, sizes: list[int]) -> list[float]:
     gaps = []
     now = 0.0
-    for _ in range(7):
-        cadence.captured(now)
+    for size in sizes:
+        cadence.captured(now, size)
         gaps.append(cadence.due - now)
         now = cadence.due
-    assert gaps == pytest.approx([*CLEANUP_S, HEARTBEAT_S, HEARTBEAT_S, HEARTBEAT_S])
-    assert len(CLEANUP_S) == 4
-    assert sum(CLEANUP_S) == pytest.approx(1)
+    return gaps
 
 
-def test_a_forced_frame_is_due_now_and_starts_no_cleanup() -> None:
+def test_a_still_picture_is_sharpened_until_there_is_nothing_left_to_sharpen() -> None:
+    large, small = SHARP_BYTES + 1, SHARP_BYTES
+    gaps = gaps_of(Cadence(60, 0.0), [large] * 6 + [small] * 3)
+    assert gaps == pytest.approx([CLEANUP_S] * 6 + [HEARTBEAT_S] * 3)
+
+
+def test_two_more_frames_follow_even_a_small_change_and_no_sharpening_is_endless() -> None:
+    fewest, most = CLEANUP_FRAMES
+    assert gaps_of(Cadence(60, 0.0), [10] * 4) == pytest.approx([CLEANUP_S] * fewest + [HEARTBEAT_S] * 2)
+    endless = gaps_of(Cadence(60, 0.0), [SHARP_BYTES * 9] * 30)
+    assert endless.count(pytest.approx(CLEANUP_S)) == most
+
+
+def test_a_forced_frame_is_due_now_and_is_sharpened() -> None:
     cadence = still_since(50)
     cadence.forced(50)
     assert cadence.due == 50
-    cadence.captured(50)
-    assert cadence.due == 50 + HEARTBEAT_S
+    cadence.captured(50, 100)
+    assert cadence.due == 50 + CLEANUP_S

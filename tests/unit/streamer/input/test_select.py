@@ -2,8 +2,8 @@
 
 import pytest
 
+from appliance.bus.spec import StreamerSpec
 from appliance.streamer.input.select import open_input
-from appliance.streamer.spec import StreamerSpec
 
 pytestmark = pytest.mark.unit
 
