@@ -48,10 +48,13 @@ async def main() -> None:
                 await asyncio.sleep(options.seconds)
                 elapsed = time.monotonic() - began
                 used = {pid: 100 * (cpu_seconds(pid) - before[pid]) / elapsed for pid in members}
+                connections = await page.evaluate("__probe.peers.length")
                 kbps = (await page.evaluate(RECEIVED) - bytes_before) * 8 / elapsed / 1000
     print(f"still {options.size}, one viewer, {elapsed:.0f} s: % of a core")
     for pid, percent in used.items():
         print(f"  {members[pid]:28}{percent:6.2f}")
+    if connections != 1:
+        print(f"  the page connected {connections} times: the network figure means nothing")
     print(f"  {'the box':28}{sum(used.values()):6.2f}\n  network {kbps:.1f} kb/s")
 
 

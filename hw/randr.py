@@ -10,6 +10,23 @@ from xcffib import xproto
 from hw.x11 import read_cookies
 
 _MM_PER_PIXEL = 25.4 / 96
+_COOKIE_NAME = b"MIT-MAGIC-COOKIE-1"
+
+
+class _Connection(xcffib.Connection):
+    """Comes in by a cookie, which xcffib's own way frees before libxcb reads it."""
+
+    core: Any
+
+    def __init__(self, display: str, cookie: bytes) -> None:
+        name, data = (xcffib.ffi.new("char[]", text) for text in (_COOKIE_NAME, cookie))
+        lengths = {"namelen": len(_COOKIE_NAME), "datalen": len(cookie)}
+        proof = xcffib.ffi.new("xcb_auth_info_t *", {"name": name, "data": data, **lengths})
+        preferred = xcffib.ffi.new("int *")
+        self._conn = xcffib.lib.xcb_connect_to_display_with_auth_info(display.encode(), proof, preferred)
+        self.pref_screen = preferred[0]
+        self.invalid()
+        self._init_x()
 
 
 def set_size(display: str, width: int, height: int, xauthority: str) -> None:
@@ -19,7 +36,7 @@ def set_size(display: str, width: int, height: int, xauthority: str) -> None:
     """
     cookies = read_cookies(Path(xauthority), display)
     try:
-        server: Any = xcffib.connect(display, auth=b"MIT-MAGIC-COOKIE-1:" + cookies[0].data)
+        server: Any = _Connection(display, cookies[0].data)
         try:
             _resize(server, width, height)
         finally:
@@ -51,9 +68,7 @@ def _show(randr: Any, crtc: int, mode: int, outputs: list[int]) -> None:
     randr.SetCrtcConfig(crtc, time, time, 0, 0, mode, rotation, len(outputs), outputs).reply()
 
 
-def _mode(
-    server: Any, randr: Any, root: int, resources: Any, output: int, width: int, height: int
-) -> int:
+def _mode(server: Any, randr: Any, root: int, resources: Any, output: int, width: int, height: int) -> int:
     """The mode of this size, made where there is none yet; known to `output`."""
     shown = randr.GetOutputInfo(output, resources.config_timestamp).reply().modes
     for each in resources.modes:

@@ -51,8 +51,7 @@ async def virtual_screen(
     """
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
-    # xcffib takes a cookie as part of a text that it splits at colons.
-    cookie = secrets.token_bytes(16).replace(b":", b";")
+    cookie = secrets.token_bytes(16)
     await asyncio.to_thread(_write_authority, authority, cookie, "")
     reading, writing = os.pipe()
     arguments = (

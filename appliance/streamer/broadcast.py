@@ -74,6 +74,7 @@ class Broadcast:
         self._source: VideoSource | None = None
         self._started = asyncio.Event()
         self._deadline: asyncio.Timeout | None = None
+        self._outdated = False
         self._kbps: int | None = None
         self._meter = Meter()
         self._asked_at = float("-inf")
@@ -153,6 +154,7 @@ class Broadcast:
     def reopen(self) -> None:
         """End the source that runs; who watches goes on with a new one, from a keyframe."""
         self._stop_at(asyncio.get_running_loop().time())
+        self._outdated = True
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -178,6 +180,7 @@ class Broadcast:
     async def _run_source(self) -> None:
         """One source, until nobody has watched for a while. Raises UnavailableError."""
         source = self._open_source()
+        self._outdated = False
         self._started.clear()
         if self._kbps is not None:
             source.set_bitrate(self._kbps)
@@ -202,7 +205,7 @@ class Broadcast:
             self._meter.forget_rates()
 
     def _stop_at(self, when: float | None) -> None:
-        if self._deadline is not None and not self._deadline.expired():
+        if self._deadline is not None and not self._deadline.expired() and not self._outdated:
             self._deadline.reschedule(when)
 
     def _deliver(self, frame: EncodedFrame) -> None:

@@ -150,7 +150,8 @@ async def test_reload_and_a_dropped_socket_recover(stage: Stage) -> None:
     async with visitor(stage.browser) as context:
         await context.add_init_script(
             "const Real = WebSocket; window.__sockets = [];"
-            "window.WebSocket = class extends Real { constructor(...a) { super(...a); __sockets.push(this) } }"
+            "window.WebSocket = class extends Real {"
+            " constructor(...a) { super(...a); __sockets.push(this) } }"
         )
         page = await watch(context, await stage.link())
         await page.reload()
@@ -173,7 +174,8 @@ async def test_a_killed_streamer_comes_back_to_the_same_page(stage: Stage) -> No
         os.kill(await _streamer_pid(before), signal.SIGKILL)
         killed = time.monotonic()
         await page.wait_for_function(
-            f"() => __probe.frames.length > {shown + 10} && __probe.frames.at(-1)[1] > {time.time() * 1000 + 300}",
+            f"() => __probe.frames.length > {shown + 10}"
+            f" && __probe.frames.at(-1)[1] > {time.time() * 1000 + 300}",
             timeout=20_000,
         )
         took = time.monotonic() - killed

@@ -80,7 +80,8 @@ async function redeem(share, signal) {
     const me = await api.guest(share);
     if (signal.aborted) return;
     window.history.replaceState(null, '', me.session ? sessionAddress(me.session) : '#');
-    enter();
+    if (me.session) await play(me.session, me);
+    else enter();
   } catch (error) {
     if (signal.aborted) return;
     showNotice(root, shareWords(error), [
@@ -93,15 +94,20 @@ async function redeem(share, signal) {
 /** @param {string} session @param {api.Me} me */
 async function play(session, me) {
   root.replaceChildren();
+  document.title = `${me.box} – Fanlight`;
   stage = new Stage(session, () => { window.location.hash = ''; });
-  const playing = stage.open(me.box);
+  // The picture comes first: what it is called can wait.
+  stage.session.addEventListener('video', () => caption(session, me), { once: true });
+  await stage.open(me.box);
+}
+
+/** @param {string} session @param {api.Me} me */
+async function caption(session, me) {
   const { instances } = await api.instances().catch(() => ({ instances: [] }));
   const instance = instances.find((one) => one.session === session);
-  if (instance && stage?.session.id === session) {
-    byId('caption').textContent = `${instance.application} · ${me.box}`;
-    document.title = `${instance.application} – ${me.box}`;
-  }
-  await playing;
+  if (!instance || stage?.session.id !== session) return;
+  byId('caption').textContent = `${instance.application} · ${me.box}`;
+  document.title = `${instance.application} – ${me.box}`;
 }
 
 async function forget() {

@@ -133,10 +133,17 @@ async def test_several_sessions_are_deleted_at_once(gateway: Gateway) -> None:
     ]
 
 
+@pytest.mark.parametrize("application", ["test-pattern", "command"])
 async def test_a_join_with_another_screen_resizes_what_can_be_resized(
-    crowd: Crowd, gateway: Gateway, pattern: str
+    crowd: Crowd, gateway: Gateway, application: str
 ) -> None:
-    client = await crowd.client()
-    await client.play({"id": pattern, "screen": {"width": 801, "height": 600, "fps": 15, "density": 240}})
-    await client.until("r.width === 802 && r.height === 600")
-    await crowd.play({"id": pattern, "screen": {"width": 640, "height": 360}})
+    session = await gateway.session(application)
+    first = await crowd.play(session)
+    before = await first.report()
+    second = await crowd.play({"id": session, "screen": {"width": 801, "height": 600}})
+    await second.until("r.width === 802 && r.height === 600")
+    third = await crowd.play(
+        {"id": session, "screen": {"width": before["width"], "height": before["height"]}}
+    )
+    await third.until(f"r.width === {before['width']} && r.height === {before['height']}")
+    await gateway.api("DELETE", f"/1.0/sessions/{session}")

@@ -8,6 +8,8 @@ import xcffib.xproto
 
 from appliance.errors import UnavailableError
 from appliance.instances.screens import virtual_screen
+from hw.randr import set_size
+from hw.x11 import handshake, read_cookies
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +29,19 @@ async def test_a_virtual_screen_has_the_size_and_lets_only_us_in(
         with pytest.raises(xcffib.ConnectionException):
             xcffib.connect(screen.display)
     assert not Path(f"/tmp/.X11-unix/X{screen.display[1:]}").exists()
+
+
+async def test_a_virtual_screen_may_grow_and_shrink_within_its_room(tmp_path: Path) -> None:
+    async with virtual_screen(
+        width=800, height=600, programs=[], env={}, directory=tmp_path, essential=False, largest=(1280, 720)
+    ) as screen:
+        (cookie,) = read_cookies(Path(screen.xauthority), screen.display)
+        assert await handshake(screen.display, cookie) == (800, 600)
+        for size in ((1280, 720), (640, 480), (1280, 720), (800, 600)):
+            await asyncio.to_thread(set_size, screen.display, *size, screen.xauthority)
+            assert await handshake(screen.display, cookie) == size
+        with pytest.raises(OSError, match="no size 1282x720"):
+            await asyncio.to_thread(set_size, screen.display, 1282, 720, screen.xauthority)
 
 
 async def test_the_end_of_an_essential_program_is_the_end_of_the_screen(tmp_path: Path) -> None:

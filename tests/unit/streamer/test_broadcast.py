@@ -66,6 +66,28 @@ async def running(broadcast: Broadcast) -> AsyncIterator[None]:
             await task
 
 
+async def test_a_source_that_is_opened_anew_keeps_its_viewers() -> None:
+    opened: list[FakeSource] = []
+
+    def open_source() -> FakeSource:
+        opened.append(FakeSource())
+        return opened[-1]
+
+    broadcast = Broadcast(open_source)
+    async with running(broadcast):
+        with broadcast.subscribe() as viewer:
+            await asyncio.sleep(0)
+            await opened[0].running.wait()
+            broadcast.reopen()
+            with broadcast.subscribe():
+                await opened[0].stopped.wait()
+            await asyncio.sleep(0)
+            await opened[1].running.wait()
+            frame = opened[1].deliver(key=True)
+            assert await viewer.next() is frame
+    assert len(opened) == 2
+
+
 async def test_every_viewer_sees_the_same_frames_of_one_source() -> None:
     opened: list[FakeSource] = []
 

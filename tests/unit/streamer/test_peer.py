@@ -225,3 +225,23 @@ async def test_what_is_known_of_a_viewer(house: House) -> None:
     stats = await house.peer.stats()
     assert (stats.id, stats.role, stats.codec, stats.rtt_ms) == ("p1", Role.CONTROL, "H264", None)
     assert stats.pair in ("host", "prflx")
+
+
+@pytest.mark.parametrize(("exclusive", "size"), [(True, (800, 600)), (False, (640, 480))])
+async def test_who_takes_the_controls_has_the_screen_it_asked_for_before_it_is_offered(
+    exclusive: bool, size: tuple[int, int]
+) -> None:
+    house = House(exclusive=exclusive, screen=Screen(width=800, height=600))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.peer.run())
+        house.send("settings")
+        await house.expect("offer")
+        assert house.size == size
+        house.peer.end("the test is over")
+    await house.pc.close()
+
+
+async def test_a_message_that_is_not_known_is_not_answered(house: House) -> None:
+    house.send("something::new", of="tomorrow")
+    house.send("discover")
+    await house.expect("resp:discover")
