@@ -10,12 +10,17 @@ help: ## this list
 run: ## set up what is missing, then the daemon in the foreground
 	./install.sh --run
 
-.PHONY: check
-check: ## format, lint, types, import contracts, unit tests
+.PHONY: check lint unit
+check: ## format, lint, types, import contracts, unit tests; under a minute
+	@$(MAKE) --no-print-directory -j2 -O lint unit
+
+lint:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
+
+unit:
 	$(BIN)/pytest -q -m unit
 
 .PHONY: test

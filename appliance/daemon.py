@@ -54,7 +54,7 @@ class Daemon:
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
-        self._advertiser = Advertiser(config.gateway.address[1], self._texts())
+        self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
             box_id=self.box_id,
             name=config.box.name,
@@ -86,7 +86,11 @@ class Daemon:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
-        self._instances.listeners += [self._agent.changed, self._controller.changed.set, self._readvertise]
+        self._instances.listeners += [
+            self._agent.changed,
+            self._controller.changed.set,
+            self._advertiser.changed,
+        ]
         with self._monitor.subscribe(self._hardware_changed):
             await lifecycle.run([*self.services(), _Ready(self._gateway)], stop=stop)
 
@@ -132,11 +136,8 @@ class Daemon:
             "path": "/",
         }
 
-    def _readvertise(self) -> None:
-        self._advertiser.update(**self._texts())
-
     def _hardware_changed(self, _: Inventory) -> None:
-        self._readvertise()
+        self._advertiser.changed()
         self._agent.changed()
         self._controller.changed.set()
 

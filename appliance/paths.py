@@ -33,6 +33,12 @@ def control_socket(runtime: Path) -> Path:
     return runtime / "control.sock"
 
 
+def client_socket(runtime: Path) -> Path:
+    """Where a client finds the daemon: in `runtime`, else where the service of this machine has it."""
+    own, service = control_socket(runtime), control_socket(Path("/run") / _NAME)
+    return service if not own.exists() and service.exists() else own
+
+
 def _first(listed: str | None) -> str:
     """systemd lists several directories with colons (systemd.exec(5))."""
     return (listed or "").split(":")[0]

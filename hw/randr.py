@@ -5,7 +5,7 @@ from typing import Any
 
 import xcffib
 import xcffib.randr
-from xcffib import xproto
+from xcffib import ffi, lib, xproto  # type: ignore[attr-defined]
 
 from hw.x11 import read_cookies
 
@@ -19,14 +19,14 @@ class _Connection(xcffib.Connection):
     core: Any
 
     def __init__(self, display: str, cookie: bytes) -> None:
-        name, data = (xcffib.ffi.new("char[]", text) for text in (_COOKIE_NAME, cookie))
+        name, data = (ffi.new("char[]", text) for text in (_COOKIE_NAME, cookie))
         lengths = {"namelen": len(_COOKIE_NAME), "datalen": len(cookie)}
-        proof = xcffib.ffi.new("xcb_auth_info_t *", {"name": name, "data": data, **lengths})
-        preferred = xcffib.ffi.new("int *")
-        self._conn = xcffib.lib.xcb_connect_to_display_with_auth_info(display.encode(), proof, preferred)
+        proof = ffi.new("xcb_auth_info_t *", {"name": name, "data": data, **lengths})
+        preferred = ffi.new("int *")
+        self._conn = lib.xcb_connect_to_display_with_auth_info(display.encode(), proof, preferred)
         self.pref_screen = preferred[0]
-        self.invalid()
-        self._init_x()
+        self.invalid()  # type: ignore[no-untyped-call]
+        self._init_x()  # type: ignore[no-untyped-call]
 
 
 def set_size(display: str, width: int, height: int, xauthority: str) -> None:

@@ -12,7 +12,7 @@ from tui.app import FanlightApp
 def main() -> int:
     """Run until the user quits."""
     parser = argparse.ArgumentParser(prog="python -m tui", description="The terminal UI of Fanlight.")
-    socket = paths.control_socket(paths.runtime_dir())
+    socket = paths.client_socket(paths.runtime_dir())
     parser.add_argument("--socket", type=Path, default=socket, help=f"control socket (default {socket})")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
     args = parser.parse_args()

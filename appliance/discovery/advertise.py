@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from zeroconf import Error, InterfaceChoice, IPVersion, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
@@ -23,22 +23,21 @@ _GOODBYE_SECONDS = 2.0
 class Advertiser:
     """Advertises the gateway's port while served, and takes it back at the end.
 
-    `problem` says why nobody can find the box, and is empty where all is well.
+    `texts` gives the TXT record as it should be now. `problem` says why nobody can find the box, and is empty
+    where all is well.
     """
 
-    def __init__(self, port: int, texts: Mapping[str, str]) -> None:
+    def __init__(self, port: int, texts: Callable[[], Mapping[str, str]]) -> None:
         self._port = port
-        self._texts = dict(texts)
+        self._texts = texts
         self._stale = asyncio.Event()
         self.problem = ""
         self.instance_name = ""
         """The name that was registered: another box of the same name makes it `name-2`."""
 
-    def update(self, **texts: str) -> None:
-        """Change values of the TXT record; told to the network where they differ."""
-        if any(self._texts.get(key) != value for key, value in texts.items()):
-            self._texts |= texts
-            self._stale.set()
+    def changed(self) -> None:
+        """The texts may have changed: tell the network where they did."""
+        self._stale.set()
 
     async def serve(self, started: asyncio.Event) -> None:
         """Advertise until cancelled. A machine without multicast is warned about once, and tried again."""
@@ -64,7 +63,7 @@ class Advertiser:
 
     async def _advertise(self, network: AsyncZeroconf, started: asyncio.Event) -> None:
         """Register on `network`, then keep the record true; returns where it must begin anew."""
-        info = await self._info(f"{_label(self._texts.get('name') or 'fanlight')}.{SERVICE_TYPE}")
+        info = await self._info(f"{_label(self._texts().get('name') or 'fanlight')}.{SERVICE_TYPE}")
         try:
             await network.async_register_service(info, allow_name_change=True)
         except (Error, OSError) as exc:
@@ -100,7 +99,7 @@ class Advertiser:
             SERVICE_TYPE,
             name,
             port=self._port,
-            properties={key: _cut(value, _VALUE_BYTES) for key, value in self._texts.items()},
+            properties={key: _cut(value, _VALUE_BYTES) for key, value in self._texts().items()},
             server=f"{socket.gethostname().split('.')[0] or 'fanlight'}.local.",
             parsed_addresses=list(await asyncio.to_thread(addresses.reachable_addresses)),
         )

@@ -29,7 +29,7 @@ class Context:
     @property
     def socket(self) -> Path:
         """The daemon's control socket."""
-        return paths.control_socket(self.runtime_dir)
+        return paths.client_socket(self.runtime_dir)
 
     @property
     def client(self) -> ControlClient:

@@ -1,5 +1,6 @@
 """Two machines on one wire: network namespaces, real multicast, nothing of this machine's own network."""
 
+import asyncio
 import json
 import os
 import queue
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.box import box, settings
 
 pytestmark = pytest.mark.e2e
 
@@ -176,3 +179,32 @@ def test_discover_lists_what_answers(wire: tuple[str, str], start: Callable[...,
         check=True,
     )
     assert names(json.loads(listed.stdout)) == ["desk"]
+
+
+async def test_the_daemon_itself_is_discovered_and_lost_on_stop(
+    wire: tuple[str, str], tmp_path: Path
+) -> None:
+    here, there = wire
+    namespace = ("ip", "netns", "exec", here)
+    configuration = settings(discovery="enabled = true") + PATTERN
+    async with box(tmp_path, configuration, prefix=namespace) as running_box:
+        found = await discover(there)
+        assert [each["name"] for each in found] == ["test-box"]
+        assert found[0]["url"] == running_box.url
+        assert found[0]["txt"]["enc"] == "x264"
+        snapshot = await running_box.snapshot()
+        assert found[0]["txt"]["fp"] == snapshot["box"]["fingerprint"]
+    assert await discover(there) == []
+
+
+PATTERN = '[[application]]\nname = "pattern"\nkind = "test-pattern"\n'
+
+
+async def discover(namespace: str) -> list[dict[str, Any]]:
+    command = ("ip", "netns", "exec", namespace, sys.executable, "-m", "appliance", "discover")
+    process = await asyncio.create_subprocess_exec(
+        *command, "--timeout", "4", "--json", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return list(json.loads(out))

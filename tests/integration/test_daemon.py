@@ -62,7 +62,7 @@ async def test_a_killed_daemon_leaves_nothing_behind_and_resumes_its_session(tmp
         members = family(running.pid)
         os.kill(running.pid, signal.SIGKILL)
         async with asyncio.timeout(5):
-            while any(alive(pid) for pid in members):  # noqa: ASYNC110 - a process that is not ours tells nobody
+            while any(alive(pid) for pid in members):
                 await asyncio.sleep(0.02)
     async with box(tmp_path, configuration) as running:
         second = await running.until("s['sessions'] and s['sessions'][0]['status'] == 'active'")

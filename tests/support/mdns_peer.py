@@ -17,10 +17,16 @@ from appliance.discovery.advertise import Advertiser
 
 async def advertise(name: str, port: int) -> None:
     texts = {"v": "1", "id": "b0b0", "name": name, "fp": "AA:BB", "state": "idle", "path": "/"}
-    advertiser = Advertiser(port, texts)
+    advertiser = Advertiser(port, lambda: texts)
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin, lambda: advertiser.update(**dict([sys.stdin.readline().split(maxsplit=1)])))
+
+    def take() -> None:
+        key, value = sys.stdin.readline().split(maxsplit=1)
+        texts[key] = value.strip()
+        advertiser.changed()
+
+    loop.add_reader(sys.stdin, take)
     serving = asyncio.current_task()
     assert serving
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)

@@ -1,6 +1,7 @@
 """What the tests of the Anbox dialect work with: its REST API, and clients in a browser."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,15 @@ from tests.support.box import Box, Running
 
 _PATIENCE_SECONDS = 40
 _ASK = "async () => { const s = stream, r = await s.report(); return (%s) ? r : null }"
+
+
+async def until(question: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    """The first answer that is true; there is no event to wait for at the other end of a wire."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if answer := await question():
+                return answer
+            await asyncio.sleep(0.1)
 
 
 @dataclass(slots=True)
@@ -63,10 +73,12 @@ class Gateway:
 
     async def until(self, session: str, wanted: str, seconds: float = 30) -> Any:
         """The session once its status is `wanted`."""
-        async with asyncio.timeout(seconds):
-            while (found := await self.get(f"/1.0/sessions/{session}"))["status"] != wanted:
-                await asyncio.sleep(0.1)
-        return found
+
+        async def reached() -> Any:
+            found = await self.get(f"/1.0/sessions/{session}")
+            return found if found["status"] == wanted else None
+
+        return await until(reached, seconds)
 
     async def viewers(self, session: str) -> list[Any]:
         """Who watches `session`, as the box tells it."""
@@ -74,6 +86,14 @@ class Gateway:
             if each["session"] == session and each["stats"]:
                 return list(each["stats"]["viewers"])
         return []
+
+    async def left_alone(self, session: str) -> None:
+        """Wait until nobody watches `session`."""
+
+        async def alone() -> bool:
+            return not await self.viewers(session)
+
+        await until(alone, 5)
 
 
 class Client:
@@ -122,12 +142,9 @@ class Client:
     async def until(self, question: str, seconds: float = _PATIENCE_SECONDS) -> Any:
         """The report once the expression over `r` (the report) and `s` (the stream) is true."""
         try:
-            async with asyncio.timeout(seconds):
-                while not (found := await self.page.evaluate(_ASK % question)):
-                    await asyncio.sleep(0.1)
+            return await until(lambda: self.page.evaluate(_ASK % question), seconds)
         except TimeoutError:
             raise AssertionError(f"not {question!r}: {await self.report()} {await self.log()}") from None
-        return found
 
     async def report(self) -> Any:
         """What the stream is like now."""

@@ -93,6 +93,6 @@ async def desktop(gateway: Gateway) -> str:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
 async def idle(gateway: Gateway) -> tuple[str, float]:
-    """A session that nobody joins and that may be idle for a minute; made first, since its end takes so long."""
+    """A session that nobody joins, which may be idle for a minute: made first, since that takes so long."""
     session = await gateway.session(idle_time_min=1)
     return session, asyncio.get_running_loop().time()

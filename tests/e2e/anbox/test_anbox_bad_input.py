@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 
 from tests.e2e.anbox.clients import Client, Crowd, Gateway
 
@@ -21,12 +22,14 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def watcher(crowd: Crowd, gateway: Gateway, pattern: str) -> Client:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def watcher(browser: Browser, gateway: Gateway, pattern: str) -> AsyncIterator[Client]:
     """Plays all the while, by a share, which takes over from nobody."""
+    crowd = Crowd(browser, gateway)
     client = await crowd.client()
     await client.watch(await gateway.link(pattern))
-    return client
+    yield client
+    await crowd.leave()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

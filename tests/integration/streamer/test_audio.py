@@ -44,7 +44,7 @@ class Server:
             stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         async with asyncio.timeout(10):
-            while await self.run("pactl", "info"):  # noqa: ASYNC110 - it does not say when it is ready
+            while await self.run("pactl", "info"):
                 await asyncio.sleep(0.05)
         await self.run("pactl", "set-default-sink", "speakers")
         await self.run("pactl", "set-default-source", "microphone")
@@ -99,7 +99,7 @@ async def listening(audio: AudioSource) -> AsyncIterator[asyncio.Queue[EncodedAu
 
 async def until_described(audio: AudioSource, text: str) -> None:
     async with asyncio.timeout(10):
-        while text not in audio.description:  # noqa: ASYNC110 - there is no event for words
+        while text not in audio.description:
             await asyncio.sleep(0.01)
 
 

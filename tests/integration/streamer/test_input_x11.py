@@ -109,7 +109,7 @@ async def running(router: InputRouter) -> AsyncIterator[InputRouter]:
 
 async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -332,7 +332,7 @@ async def test_hostile_signaling_is_answered_and_touches_nobody_else(
         await watcher.open()
         await watcher.watch()
         await viewer.open()
-        for text in ("{", '{"type":"nonsense"}', "x" * 70_000, '{"type":"candidate","candidate":"eA=="}'):
+        for text in ("{", '{"type":7}', "x" * 70_000, '{"type":"candidate","candidate":"eA=="}'):
             await viewer.publish("message", text)
             await viewer.expect("error")
         for sdp in ("", "v=0\r\n", "v=0\r\nm=video x\r\n", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"):

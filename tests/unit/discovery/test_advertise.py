@@ -34,7 +34,9 @@ def test_values_are_cut_between_characters() -> None:
 
 async def test_values_of_the_record_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advertise.addresses, "reachable_addresses", lambda: ("10.0.0.7",))
-    info = await Advertiser(8443, {"gpu": "G" * 300, "enc": "x264"})._info("desk._fanlight._tcp.local.")
+    info = await Advertiser(8443, lambda: {"gpu": "G" * 300, "enc": "x264"})._info(
+        "desk._fanlight._tcp.local."
+    )
     assert info.decoded_properties == {"gpu": "G" * 230, "enc": "x264"}
     assert info.port == 8443
 
@@ -46,7 +48,7 @@ async def test_without_multicast_it_serves_on_and_says_why(
         raise OSError("no such device")
 
     monkeypatch.setattr(advertise, "AsyncZeroconf", refuse)
-    advertiser, started = Advertiser(8443, {"name": "desk"}), asyncio.Event()
+    advertiser, started = Advertiser(8443, lambda: {"name": "desk"}), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(advertiser.serve(started))
         await asyncio.wait_for(started.wait(), 5)

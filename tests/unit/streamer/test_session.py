@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from appliance.bus.messages import InstanceStats, PeerEvent, PeerReply, Role, Screen, SessionState, StreamerHello
+from appliance.bus.messages import (
+    InstanceStats,
+    PeerEvent,
+    PeerReply,
+    Role,
+    Screen,
+    SessionState,
+    StreamerHello,
+)
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling.control import ControlMessage
