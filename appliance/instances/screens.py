@@ -157,19 +157,8 @@ def desktop_programs() -> list[list[str]]:
     if shutil.which("openbox"):
         programs.insert(0, ["openbox"])
     if shutil.which("xterm"):
-        programs.append(
-            [
-                "xterm",
-                "-geometry",
-                "58x11+24+24",
-                "-bg",
-                "#0b1020",
-                "-fg",
-                "#c7d0ea",
-                "-fa",
-                "DejaVu Sans Mono",
-                "-fs",
-                "11",
-            ]
-        )
+        # A service has no login shell and no home of its own to start in.
+        shell = ["sh", "-c", f"cd 2>/dev/null; exec {shutil.which('bash') or '/bin/sh'}"]
+        looks = ["-geometry", "58x11+24+24", "-bg", "#0b1020", "-fg", "#c7d0ea", "-fa", "DejaVu Sans Mono"]
+        programs.append(["xterm", *looks, "-fs", "11", "-e", *shell])
     return programs

@@ -138,6 +138,8 @@ async def connect(address: str) -> AsyncIterator[Pulse]:
             else:
                 host, _, port = where.rpartition(":")
                 streams = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise UnavailableError(f"no sound server at {address}") from None
     except (OSError, ValueError) as exc:
         raise UnavailableError(f"no sound server at {address}: {exc}") from exc
     try:
