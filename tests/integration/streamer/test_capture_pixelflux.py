@@ -63,12 +63,8 @@ def decoder(codec: Codec) -> VideoCodecContext:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def environment() -> Iterator[None]:
-    """The compositor lives as long as the process, so these tests share it and its directory."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("XDG_RUNTIME_DIR", "DISPLAY", "XAUTHORITY"):
-            patch.setenv(name, "")
-        yield
+def environment(compositor_environment: None) -> None:
+    """The compositor lives as long as the process."""
 
 
 @asynccontextmanager

@@ -23,8 +23,9 @@ PASTE = (ecodes.KEY_LEFTCTRL, ecodes.KEY_LEFTSHIFT)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+def source(compositor_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not os.environ["XDG_RUNTIME_DIR"]:
+        os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
     settings = pixelflux.CaptureSettings()
     settings.use_wayland = settings.use_cpu = True
     settings.capture_width, settings.capture_height, settings.target_fps = WIDTH, HEIGHT, 10.0
@@ -62,8 +63,15 @@ async def terminal(source: Any, tmp_path: Path) -> AsyncIterator[Path]:
         "foot", "--maximized", "sh", "-c", script, stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "WAYLAND_DISPLAY": pixelflux.get_wayland_display_name(), "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
-    async with asyncio.timeout(10):
-        await asyncio.to_thread(ready.read_bytes)
+    descriptor = os.open(ready, os.O_RDWR | os.O_NONBLOCK)
+    written = asyncio.Event()
+    asyncio.get_running_loop().add_reader(descriptor, written.set)
+    try:
+        async with asyncio.timeout(10):
+            await written.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
     await until(lambda: source.capture.list_windows())
     yield typed
     process.terminate()
