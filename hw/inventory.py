@@ -117,8 +117,9 @@ class HardwareMonitor:
     def _publish(self, inventory: Inventory) -> None:
         if inventory == self.inventory:
             return
+        if inventory.reason != self.inventory.reason:
+            logger.info("hardware: %s", inventory.reason)
         self.inventory = inventory
-        logger.info("hardware: %s", inventory.reason)
         for changed in tuple(self._listeners):
             changed(inventory)
 

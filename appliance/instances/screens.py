@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _READY_SECONDS = 15
 _RESTART_SECONDS = 2.0
+_FILL_SCREEN = ("openbox", "--config-file", str(Path(__file__).with_name("openbox.xml")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ async def virtual_screen(
 ) -> AsyncIterator[ScreenHandle]:
     """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
 
-    `essential`: the end of a program is the end of the screen. Raises UnavailableError.
+    `essential`: the programs have the screen to themselves, and the end of one is the end of the screen.
+    Raises UnavailableError.
     """
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
@@ -71,6 +73,8 @@ async def virtual_screen(
             surroundings.pop("WAYLAND_DISPLAY", None)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
+                if essential and shutil.which(_FILL_SCREEN[0]):
+                    tasks.append(group.create_task(_keep(_FILL_SCREEN, surroundings, None)))
                 tasks += [
                     group.create_task(_keep(program, surroundings, screen if essential else None))
                     for program in programs

@@ -41,6 +41,8 @@ class AudioSource:
         self.description = "not started"
         self._source = source
         self._pulse_server = pulse_server
+        # As it was at birth: the compositor moves XDG_RUNTIME_DIR, and we set PULSE_SERVER ourselves.
+        self._environ = dict(os.environ)
         self._began = 0.0
 
     async def run(self, deliver: Callable[[EncodedAudio], None]) -> None:
@@ -50,7 +52,7 @@ class AudioSource:
         while True:
             began = time.monotonic()
             try:
-                await self._follow(server_address(self._pulse_server), deliver)
+                await self._follow(server_address(self._pulse_server, self._environ), deliver)
             except UnavailableError as exc:
                 self._say(str(exc))
             delay = _FIRST_RETRY if time.monotonic() - began > _LAST_RETRY else min(2 * delay, _LAST_RETRY)

@@ -1,6 +1,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xcffib
@@ -71,3 +72,27 @@ async def test_an_impossible_size_is_an_error(tmp_path: Path) -> None:
             width=0, height=0, programs=[], env={}, directory=tmp_path, essential=False
         ):
             pass
+
+
+async def test_an_application_fills_its_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asyncio.timeout(20), virtual_screen(
+        width=640, height=480, programs=[["xterm", "-geometry", "20x4+50+50"]], env={}, directory=tmp_path,
+        essential=True,
+    ) as screen:  # fmt: skip
+        monkeypatch.setenv("XAUTHORITY", screen.xauthority)
+        server = xcffib.connect(screen.display)
+        root = server.get_setup().roots[0].root
+        sizes: set[tuple[int, int]] = set()
+        while (640, 480) not in sizes:
+            tops = server.core.QueryTree(root).reply().children
+            found = [server.core.GetGeometry(top) for top in tops]
+            sizes = {(each.width, each.height) for each in map(_size, found) if each}
+            await asyncio.sleep(0.05)
+        server.disconnect()
+
+
+def _size(cookie: xcffib.Cookie) -> Any:
+    try:
+        return cookie.reply()
+    except xcffib.xproto.DrawableError:  # a window that was there just now
+        return None
