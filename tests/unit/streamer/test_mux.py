@@ -252,3 +252,14 @@ async def test_the_end_of_the_port_is_the_end_of_all_on_it() -> None:
     await agent.lost.wait()
     with contextlib.closing(bound(LOOPBACK, mux.port)):
         pass
+
+
+async def test_it_is_the_same_with_ipv6(mux: Mux) -> None:
+    (agent,) = await mux.attach(["::1"], "oneoneon", Agent)
+    with contextlib.closing(bound("::1", 0)) as there:
+        address = there.getsockname()[:2]
+        agent.channel.learn(address)
+        there.sendto(RTP, ("::1", mux.port))
+        assert await agent.got.get() == (RTP, address)
+        agent.channel.sendto(RTP, address)
+        assert there.recvfrom(100)[1][:2] == ("::1", mux.port)
