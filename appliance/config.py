@@ -1,5 +1,6 @@
 """Configuration: TOML into frozen models, with errors that name file, line and key."""
 
+import ipaddress
 import os
 import re
 import socket
@@ -99,6 +100,14 @@ class IceSection(Section):
     turn_secret: str = Field("", repr=False)
     udp_port: int = Field(40000, ge=0, le=65535)
     external_address: str = ""
+
+    @field_validator("external_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.ip_address(value)) if value else ""
+        except ValueError:
+            raise ValueError("must be an IP address, like 203.0.113.7") from None
 
 
 class VideoSection(Section):

@@ -14,6 +14,7 @@ SYSTEM_FILES=(
   sysusers.d/fanlight.conf:/etc/sysusers.d/fanlight.conf
   tmpfiles.d/fanlight.conf:/etc/tmpfiles.d/fanlight.conf
   modules-load.d/fanlight.conf:/etc/modules-load.d/fanlight.conf
+  sysctl.d/10-fanlight.conf:/etc/sysctl.d/10-fanlight.conf
   udev/60-fanlight.rules:/etc/udev/rules.d/60-fanlight.rules
   Xsession.d/95fanlight:/etc/X11/Xsession.d/95fanlight
 )
@@ -171,6 +172,8 @@ apply_device_rules() {
     change udevadm control --reload
     change udevadm trigger --subsystem-match=misc --subsystem-match=drm
   fi
+  change /usr/lib/systemd/systemd-sysctl /etc/sysctl.d/10-fanlight.conf ||
+    say "    socket buffers stay small: keyframes to many viewers at once may lose packets"
   change modprobe --quiet uinput || say "    no uinput in this kernel: keyboards and gamepads below X11 will not work"
 }
 

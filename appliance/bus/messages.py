@@ -244,6 +244,8 @@ class InstanceStats(Message):
     """`opus 48 kHz from <source>`, or why there is none."""
     input: str = ""
     """What input goes to, or why it goes nowhere."""
+    udp_port: int = 0
+    """The one port of all media; 0: each viewer has ports of its own."""
     problem: str = ""
     viewers: list[ViewerStats] = []
     visits: int = 0

@@ -50,7 +50,10 @@ class StreamerSpec(BaseModel):
     input: bool = True
     clipboard: bool = True
     ice_servers: list[IceServer] = []
-    udp_port: int = 0
+    udp_port: int = Field(0, ge=0, le=65535)
+    """The first choice for the one port of all media; 0: each viewer gets ports of its own."""
+    udp_ports: int = Field(1, ge=1)
+    """So many ports, from `udp_port` on, may be tried: other streamers of the box have some of them."""
     external_address: str = ""
     viewers_max: int = 100
     message_bytes: int = 65536

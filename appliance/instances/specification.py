@@ -43,6 +43,7 @@ def specification(
         input=config.input.enabled,
         clipboard=config.input.clipboard,
         udp_port=config.ice.udp_port,
+        udp_ports=config.limits.instances,
         external_address=config.ice.external_address,
         viewers_max=config.limits.viewers_per_session,
         message_bytes=config.limits.message_bytes,

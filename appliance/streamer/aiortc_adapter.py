@@ -1,13 +1,12 @@
-"""The one module that touches privates of aiortc and aioice, each with a test that fails when it moves."""
+"""The one module that touches privates of aiortc, each with a test that fails when it moves."""
 
 import functools
 import logging
-import socket
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import aioice.ice
 import aiortc.codecs
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
@@ -34,6 +33,8 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
+from appliance.streamer import aioice_adapter
+from appliance.streamer.mux import Mux
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +42,6 @@ PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _PAYLOAD_BYTES = 1188  # with all headers it passes tunnels of 1280 bytes
-_CONSENT_SECONDS, _CONSENT_FAILURES = 2.5, 4  # a dead viewer is noticed in about 12 s instead of 30
-_GATHER_SECONDS = 2
-_SEND_BUFFER_BYTES = 1 << 20
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
 
 
@@ -67,25 +65,16 @@ class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
         return _ONE_BYTE, elements + self._element
 
 
-class _Connection(aioice.ice.Connection):
-    """Waits for dead STUN and TURN servers not as long, and sends through a larger socket buffer."""
+class _Servers(list[RTCIceServer]):
+    """ICE servers, and the port to gather on: all that aiortc hands through to aioice's connection."""
 
-    async def get_component_candidates(
-        self,
-        component: int,
-        addresses: list[str],
-        timeout: int = _GATHER_SECONDS,  # noqa: ASYNC109 - aioice names it
-    ) -> list[aioice.Candidate]:
-        candidates = await super().get_component_candidates(component, addresses, timeout)
-        for protocol in self._protocols:
-            if found := protocol.transport.get_extra_info("socket"):
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        return candidates
+    mux: Mux | None = None
 
 
-def _host_addresses(use_ipv4: bool, use_ipv6: bool, original: Callable[[bool, bool], list[str]]) -> list[str]:
-    """A machine without any network still serves its own browser."""
-    return original(use_ipv4, use_ipv6) or ["127.0.0.1"]
+def _connection_kwargs(
+    servers: list[RTCIceServer], *, original: Callable[[list[RTCIceServer]], dict[str, Any]]
+) -> dict[str, Any]:
+    return {**original(servers), "mux": servers.mux if isinstance(servers, _Servers) else None}
 
 
 @functools.cache
@@ -96,22 +85,23 @@ def install() -> None:
         if codec.name == "opus":
             codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
-    vars(aiortc.rtcicetransport)["Connection"] = _Connection
+    ice = vars(aiortc.rtcicetransport)
+    ice["Connection"] = aioice_adapter.Connection
+    ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
+    aioice_adapter.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
     vars(aiortc.codecs.h264)["PACKET_MAX"] = _PAYLOAD_BYTES
     vars(aiortc.codecs.vpx)["PACKET_MAX"] = _PAYLOAD_BYTES
-    ice = vars(aioice.ice)
-    ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
-    ice["get_host_addresses"] = functools.partial(_host_addresses, original=ice["get_host_addresses"])
 
 
-def new_connection(ice_servers: Iterable[IceServer]) -> RTCPeerConnection:
-    """A peer connection on one transport, with these ICE servers and no others."""
+def new_connection(ice_servers: Iterable[IceServer], mux: Mux | None = None) -> RTCPeerConnection:
+    """A peer connection on one transport, on the port of `mux` if any, with no ICE servers but these."""
     install()
-    servers = [
+    servers = _Servers(
         RTCIceServer(urls=server.urls, username=server.username or None, credential=server.password or None)
         for server in ice_servers
-    ]
+    )
+    servers.mux = mux
     return RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 

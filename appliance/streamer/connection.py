@@ -15,6 +15,7 @@ from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import aiortc_adapter
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
+from appliance.streamer.mux import Mux
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,10 @@ class Measured:
 
 
 class MediaConnection:
-    """`changed` is called with the connection's state, `channel` with every channel that the client made."""
+    """`changed` is called with the connection's state, `channel` with every channel that the client made.
+
+    Without a `mux` it opens ports of its own.
+    """
 
     def __init__(
         self,
@@ -55,9 +59,10 @@ class MediaConnection:
         *,
         changed: Callable[[str], None],
         channel: Callable[[RTCDataChannel], None],
+        mux: Mux | None = None,
     ) -> None:
         self._sources = sources
-        self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers)
+        self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None

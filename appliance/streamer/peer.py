@@ -24,6 +24,7 @@ from appliance.signaling.control import (
     parse_control,
 )
 from appliance.streamer.connection import Measured, MediaConnection, Sources
+from appliance.streamer.mux import Mux
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Stage:
     problem: Callable[[], str]
     resize: Callable[[Screen], Awaitable[None]]
     """Called with what a client that takes the controls would like to see."""
+    mux: Mux | None = None
+    """The port that all share; None: every viewer has ports of its own."""
 
 
 class Peer:
@@ -305,6 +308,7 @@ class Peer:
             [*event.ice_servers, *spec.ice_servers],
             changed=changed,
             channel=self._use_channel,
+            mux=self._stage.mux,
         )
         self._connection, self._negotiated = connection, time.monotonic()
         return connection

@@ -1,6 +1,7 @@
 """The composition of a streamer: everything that one instance is made of, in one task group."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -9,6 +10,7 @@ from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import InstanceStats, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
 from appliance.streamer import stats
+from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
@@ -16,6 +18,7 @@ from appliance.streamer.capture.select import open_source
 from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
+from appliance.streamer.mux import Mux, shared_port
 from appliance.streamer.peer import Stage
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
@@ -37,6 +40,7 @@ class Streamer:
         self._sound = SoundFan()
         self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
         self._input = open_input(spec, self._source)
+        self._mux: Mux | None = None
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -51,7 +55,12 @@ class Streamer:
 
     async def _serve(self, spec: StreamerSpec, session_id: str) -> None:
         address = BusAddress(spec.bus_url, spec.bus_user, spec.bus_password, spec.bus_credentials)
-        async with connect(address, name=f"streamer {spec.instance}") as bus, asyncio.TaskGroup() as group:
+        async with (
+            connect(address, name=f"streamer {spec.instance}") as bus,
+            _port(spec) as mux,
+            asyncio.TaskGroup() as group,
+        ):
+            self._mux = mux
             stage = Stage(
                 spec=spec,
                 sources=Sources(self._renditions, self._sound),
@@ -59,6 +68,7 @@ class Streamer:
                 size=self._size,
                 problem=self._problem,
                 resize=self._resize,
+                mux=mux,
             )
             session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
             self._input.on_clipboard = session.tell_clipboard
@@ -84,6 +94,7 @@ class Streamer:
             viewers,
             audio=self._audio.description if self._audio else _NO_SOUND,
             input_=self._input.description,
+            udp_port=self._mux.port if self._mux else 0,
         )
 
     def _open_source(self, codec: Codec) -> VideoSource:
@@ -108,6 +119,13 @@ class Streamer:
 
     def _problem(self) -> str:
         return stats.problem_of(self._renditions.values())
+
+
+def _port(spec: StreamerSpec) -> contextlib.AbstractAsyncContextManager[Mux | None]:
+    if not spec.udp_port:
+        return contextlib.nullcontext()
+    wanted = range(spec.udp_port, min(spec.udp_port + spec.udp_ports, 65536))
+    return shared_port(wanted, host_addresses(), spec.external_address)
 
 
 def _codecs(spec: StreamerSpec) -> list[Codec]:

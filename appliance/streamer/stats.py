@@ -71,6 +71,7 @@ def instance_stats(
     *,
     audio: str,
     input_: str,
+    udp_port: int = 0,
 ) -> InstanceStats:
     """Counters over all renditions, rates and words of the busiest one."""
     shown = busiest(renditions, viewers)
@@ -99,6 +100,7 @@ def instance_stats(
         keyframe_requests=sum(each.keyframe_requests for each in renditions),
         audio=audio,
         input=input_,
+        udp_port=udp_port,
         problem=problem_of(renditions),
         viewers=viewers,
     )

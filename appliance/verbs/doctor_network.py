@@ -130,17 +130,22 @@ async def bus(config: Config, snapshot: Snapshot | None) -> Check:
 
 
 def ice_port(config: Config, snapshot: Snapshot | None) -> Check:
-    """Open the UDP port of the media, as a streamer does. Blocks."""
-    port = config.ice.udp_port
+    """Open the UDP port of the media, as a streamer does, unless one of ours has it. Blocks."""
+    name, port = "ICE port", config.ice.udp_port
+    said = [each.stats for each in snapshot.instances] if snapshot else []
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         try:
             probe.bind(("", port))
         except OSError as exc:
-            if exc.errno == errno.EADDRINUSE and snapshot and snapshot.instances:
-                return Check("ICE port", True, f"UDP {port} is used by a running instance")
+            if exc.errno == errno.EADDRINUSE:
+                if ours := sorted({each.udp_port for each in said if each and each.udp_port}):
+                    other = "" if port in ours else f"; UDP {port} is somebody else's"
+                    return Check(name, True, f"instances use UDP {', '.join(map(str, ours))}{other}")
+                if None in said:
+                    return Check(name, None, f"UDP {port} is taken, maybe by an instance that starts")
             fix = f"sudo ss -ulpn 'sport = :{port}' shows who has it; or set [ice] udp_port"
-            return Check("ICE port", False, f"UDP {port}: {exc.strerror}", fix)
-        return Check("ICE port", True, f"UDP {probe.getsockname()[1]} can be opened")
+            return Check(name, False, f"UDP {port}: {exc.strerror}", fix)
+        return Check(name, True, f"UDP {probe.getsockname()[1]} can be opened")
 
 
 async def relays(config: Config) -> list[Check]:

@@ -195,11 +195,11 @@ def settings(**sections: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(executable: str | Path = "/usr/bin/chromium") -> AsyncIterator[Browser]:
     """Headless Chromium."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", headless=True, args=list(CHROMIUM)
+            executable_path=executable, headless=True, args=list(CHROMIUM)
         )
         try:
             yield browser

@@ -82,6 +82,7 @@ def test_every_example_is_sound(file: Path) -> None:
     ("text", "fault"),
     [
         ("[video]\nfps = 0\n", ":2: video.fps: Input should be greater than or equal to 1"),
+        ('[ice]\nexternal_address = "me.example"\n', ":2: ice.external_address: must be an IP address"),
         ("[video]\n\nfsp = 60\n", ":3: video.fsp: unknown key"),
         ("[vidoe]\nfps = 60\n", ":1: vidoe: unknown key"),
         ('[gateway]\nlisten = "8443"\n', ":2: gateway.listen: must be HOST:PORT, like 0.0.0.0:8443"),

@@ -31,6 +31,7 @@ from appliance.bus.messages import (
 from appliance.bus.server import EmbeddedServer
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import LimitExceededError
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +71,7 @@ def specification(address: BusAddress, **changes: Any) -> StreamerSpec:
         "bus_user": address.user,
         "bus_password": address.password,
         "viewers_max": 3,
+        "udp_port": free_ports(1).start,
     }
     return StreamerSpec(**fields | changes)
 
@@ -202,6 +204,11 @@ def b64(text: str) -> str:
 
 def media(sdp: str) -> list[str]:
     return [line.split()[0].removeprefix("m=") for line in sdp.splitlines() if line.startswith("m=")]
+
+
+def ports(sdp: str) -> set[int]:
+    """Of all candidates."""
+    return {int(line.split()[5]) for line in sdp.splitlines() if line.startswith("a=candidate:")}
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
@@ -447,3 +454,44 @@ async def test_without_a_session_it_idles_until_told_to_end(server: EmbeddedServ
         child.terminate()
         assert await child.wait() == 0
         assert await child.stderr.read() == b""
+
+
+async def test_streamers_side_by_side_take_a_port_each_and_a_killed_one_its_own_again(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    wanted = free_ports(2)
+    one = specification(server.address, udp_port=wanted.start, udp_ports=2)
+    two = one.model_copy(update={"instance": "i2", "session": "s2"})
+    async with bus.subscribe(subjects.stats("i1"), InstanceStats) as stats:
+        async with streamer(bus, one) as first:
+            async with process(two, stderr=asyncio.subprocess.PIPE) as second:
+                assert second.stderr
+                async for line in second.stderr:
+                    if b"media goes through" in line:
+                        break
+                assert f"UDP {wanted.start + 1}" in line.decode()
+            viewer = await visit()
+            await viewer.open()
+            await viewer.watch()
+            await viewer.frames(1)
+            assert ports(viewer.offer) == {wanted.start}
+            first.kill()
+            await first.wait()
+        async with streamer(bus, one):
+            viewer = await visit()
+            await viewer.open()
+            await viewer.watch()
+            await viewer.frames(1)
+            assert ports(viewer.offer) == {wanted.start}
+            assert {(await anext(stats))[1].udp_port for _ in range(2)} == {wanted.start}
+
+
+async def test_port_0_gives_every_viewer_ports_of_its_own(
+    server: EmbeddedServer, bus: Bus, visit: Visit
+) -> None:
+    async with streamer(bus, specification(server.address, udp_port=0)):
+        one, two = await visit(), await visit()
+        for viewer in (one, two):
+            await viewer.open()
+            await viewer.watch()
+        assert not ports(one.offer) & ports(two.offer)

@@ -17,8 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from appliance.bus.server import EmbeddedServer
 from appliance.config import BusSection, Config, IceSection
-from appliance.control.schema import Box, Part, Snapshot
+from appliance.control.schema import Box, Instance, InstanceStats, Part, Snapshot
+from appliance.streamer.ports import claim
 from appliance.verbs import doctor_network as network
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -73,6 +75,26 @@ def test_a_media_port_that_somebody_else_has() -> None:
         assert taken.ok is False
         assert str(port) in taken.fix
     assert network.ice_port(config, None).ok
+
+
+@pytest.mark.parametrize(
+    ("offset", "ok", "words"),
+    [
+        (0, True, "instances use UDP {port}"),
+        (1, True, "; UDP {port} is somebody else's"),
+        (None, None, "maybe by an instance that starts"),
+    ],
+)
+def test_a_media_port_that_our_own_streamer_has(offset: int | None, ok: bool | None, words: str) -> None:
+    config = Config(ice=IceSection(udp_port=free_ports(1).start))
+    port, opened = claim(range(config.ice.udp_port, config.ice.udp_port + 1), [])
+    stats = None if offset is None else InstanceStats(instance="i1", udp_port=port + offset)
+    ours = Instance(id="i1", application="desktop", state="running", stats=stats)
+    check = network.ice_port(config, RUNNING.model_copy(update={"instances": [ours]}))
+    for each in opened.values():
+        each.close()
+    assert check.ok is ok
+    assert words.format(port=port) in check.detail
 
 
 async def test_a_turn_server_that_is_not_there() -> None:

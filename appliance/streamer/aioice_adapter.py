@@ -1,0 +1,135 @@
+"""The one module that touches privates of aioice, each with a test that fails when it moves."""
+
+import asyncio
+import functools
+import ipaddress
+import logging
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aioice.ice
+from aioice import Candidate, stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.utils import random_string
+
+from appliance.streamer.mux import Channel, Mux
+from appliance.streamer.ports import LOOPBACK, tune
+
+logger = logging.getLogger(__name__)
+
+_CONSENT_SECONDS, _CONSENT_FAILURES = 2.5, 4  # a dead viewer is noticed in about 12 s instead of 30
+_GATHER_SECONDS = 2
+_UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might meet in it
+_SECOND_PREFERENCE = 65534  # next to aioice's 65535
+_MALFORMED = (struct.error, LookupError, AssertionError)
+
+
+class _SharedProtocol(aioice.ice.StunProtocol):
+    """An ICE agent's end of a shared socket; tells it where the agent's peer was proved to be."""
+
+    transport: Channel
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        try:
+            super().datagram_received(data, addr)
+        except _MALFORMED as exc:
+            logger.debug("malformed STUN from %s: %r", addr, exc)
+
+    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        if message.message_class == stun.Class.RESPONSE:  # only who knew our password gets one
+            self.transport.learn(addr)
+        super().send_stun(message, addr)
+
+    async def request(
+        self,
+        request: stun.Message,
+        addr: tuple[str, int],
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[stun.Message, tuple[str, int]]:
+        with self.transport.asking(request.transaction_id):
+            response, origin = await super().request(request, addr, integrity_key, retransmissions)
+        if integrity_key is not None:
+            self.transport.learn(origin)
+        return response, origin
+
+
+class Connection(aioice.ice.Connection):
+    """Gathers on the port of `mux`, or, without one, on ports of its own; waits less for dead servers."""
+
+    def __init__(self, mux: Mux | None = None, local_username: str | None = None, **options: Any) -> None:
+        super().__init__(local_username=local_username or random_string(_UFRAG_CHARACTERS), **options)
+        self._mux = mux
+
+    async def get_component_candidates(
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = _GATHER_SECONDS,  # noqa: ASYNC109 - aioice names it
+    ) -> list[Candidate]:
+        if self._mux is None or not addresses:
+            candidates = await super().get_component_candidates(component, addresses, timeout)
+            for protocol in self._protocols:
+                if found := protocol.transport.get_extra_info("socket"):
+                    tune(found)
+            return candidates
+        hosts = await self._mux.attach(addresses, self.local_username, lambda: _SharedProtocol(self))
+        self._protocols += hosts
+        for protocol in hosts:
+            host, port = protocol.transport.get_extra_info("sockname")[:2]
+            protocol.local_candidate = _host_candidate(component, host, port)
+        candidates = [protocol.local_candidate for protocol in hosts]
+        if any(_version(each.host) == _version(self._mux.external) for each in candidates):
+            candidates.append(
+                _host_candidate(component, self._mux.external, self._mux.port, _SECOND_PREFERENCE)
+            )
+        async with asyncio.TaskGroup() as group:
+            relayed = group.create_task(super().get_component_candidates(component, [], timeout))
+            mapped = [group.create_task(self._reflexive(each, timeout)) for each in hosts]
+        return [*candidates, *(found for task in mapped for found in task.result()), *relayed.result()]
+
+    async def _reflexive(self, protocol: _SharedProtocol, seconds: float) -> Iterable[Candidate]:
+        """What the STUN server sees of the shared port; aioice asks it for IPv4 only."""
+        if self.stun_server is None or _version(protocol.local_candidate.host) != 4:
+            return ()
+        try:
+            async with asyncio.timeout(seconds):
+                return (await aioice.ice.server_reflexive_candidate(protocol, self.stun_server))[:1]
+        except (stun.TransactionError, OSError, TimeoutError, LookupError) as exc:
+            logger.debug("%s: no answer of the STUN server: %r", protocol.local_candidate.host, exc)
+            return ()
+
+
+def install() -> None:
+    """Change what aioice does for the whole process; to be called once."""
+    ice = vars(aioice.ice)
+    ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
+    ice["get_host_addresses"] = functools.partial(_host_addresses, original=ice["get_host_addresses"])
+
+
+def host_addresses() -> list[str]:
+    """What aioice gathers candidates on."""
+    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
+def _host_addresses(use_ipv4: bool, use_ipv6: bool, original: Callable[[bool, bool], list[str]]) -> list[str]:
+    """A machine without any network still serves its own browser."""
+    return original(use_ipv4, use_ipv6) or [LOOPBACK]
+
+
+def _host_candidate(component: int, host: str, port: int, preference: int = 65535) -> Candidate:
+    return Candidate(
+        foundation=candidate_foundation("host", "udp", host),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, "host", preference),
+        host=host,
+        port=port,
+        type="host",
+    )
+
+
+def _version(address: str) -> int:
+    """4 or 6; 0 of no address."""
+    return ipaddress.ip_address(address).version if address else 0

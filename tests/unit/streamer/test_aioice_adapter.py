@@ -1,0 +1,241 @@
+"""Contracts with the privates of aioice 0.13: these fail when it moves."""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aioice.ice
+import pytest
+from aioice import Candidate, stun
+from aiortc import RTCPeerConnection
+
+from appliance.bus.messages import IceServer
+from appliance.streamer import aioice_adapter as adapter
+from appliance.streamer import aiortc_adapter
+from appliance.streamer.mux import Mux, shared_port
+from tests.support.ports import free_ports
+
+pytestmark = pytest.mark.unit
+
+FAR = ("192.0.2.7", 5000)
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    aiortc_adapter.install()
+
+
+@pytest.fixture
+async def mux() -> AsyncIterator[Mux]:
+    async with shared_port(free_ports(1), adapter.host_addresses(), "203.0.113.9") as mux:
+        yield mux
+
+
+@contextlib.asynccontextmanager
+async def agent(**options: Any) -> AsyncIterator[adapter.Connection]:
+    """An ICE agent that has gathered its candidates."""
+    made = adapter.Connection(**{"ice_controlling": False} | options)
+    await made.gather_candidates()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def pair(one: adapter.Connection, two: adapter.Connection) -> None:
+    """Connect two agents."""
+    for here, there in ((one, two), (two, one)):
+        here.remote_username, here.remote_password = there.local_username, there.local_password
+        for candidate in there.local_candidates:
+            await here.add_remote_candidate(candidate)
+        await here.add_remote_candidate(None)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.connect())
+        group.create_task(two.connect())
+
+
+def tables(mux: Mux) -> int:
+    """How many entries all routing tables have."""
+    return sum(len(each._agents) + len(each._routes) + len(each._asked) for each in mux.sockets.values())
+
+
+@pytest.mark.parametrize(("name", "value"), [("CONSENT_INTERVAL", 2.5), ("CONSENT_FAILURES", 4)])
+def test_the_constants_that_are_changed_are_those_in_use(name: str, value: float) -> None:
+    assert name in aioice.ice.Connection.query_consent.__code__.co_names
+    assert vars(aioice.ice)[name] == value
+
+
+def test_a_machine_without_a_network_still_has_an_address() -> None:
+    assert "get_host_addresses" in aioice.ice.Connection.gather_candidates.__code__.co_names
+    assert adapter._host_addresses(True, True, lambda *_, **__: []) == ["127.0.0.1"]
+    assert adapter.host_addresses()
+
+
+async def test_the_port_reaches_the_agent_through_aiortc(mux: Mux) -> None:
+    for given in (mux, None):
+        connection = aiortc_adapter.new_connection([], given)
+        connection.createDataChannel("x")
+        assert connection.sctp.transport.transport._connection._mux is given
+        await connection.close()
+    strangers = RTCPeerConnection()
+    strangers.createDataChannel("x")
+    assert strangers.sctp.transport.transport._connection._mux is None
+    await strangers.close()
+
+
+async def test_all_host_candidates_are_on_the_port_and_one_is_outside(mux: Mux) -> None:
+    async with agent(mux=mux) as one:
+        *inside, outside = one.local_candidates
+        assert [each.host for each in inside] == list(dict.fromkeys(adapter.host_addresses()))
+        assert {each.port for each in one.local_candidates} == {mux.port}
+        assert {each.type for each in one.local_candidates} == {"host"}
+        assert (outside.host, outside.priority < inside[0].priority) == ("203.0.113.9", True)
+        assert outside.foundation not in {each.foundation for each in inside}
+
+
+@pytest.mark.parametrize("external", ["", "2001:db8::9"])
+async def test_an_outside_address_needs_an_inside_one_of_its_kind(mux: Mux, external: str) -> None:
+    mux.external = external
+    async with agent(mux=mux) as one:
+        found = {each.host for each in one.local_candidates}
+    kinds = {ipaddress.ip_address(each).version for each in adapter.host_addresses()}
+    assert (external in found) == (external != "" and 6 in kinds)
+
+
+async def test_names_are_long_enough_for_a_shared_table(mux: Mux) -> None:
+    async with agent(mux=mux) as one, agent(local_username="abcd") as two:
+        assert (len(one.local_username), two.local_username) == (8, "abcd")
+
+
+async def test_many_agents_on_one_port_keep_their_traffic_apart(mux: Mux) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        pairs = []
+        for _ in range(5):
+            ours = await stack.enter_async_context(agent(mux=mux))
+            theirs = await stack.enter_async_context(agent(ice_controlling=True))
+            await pair(ours, theirs)
+            pairs.append((ours, theirs))
+        for number, (ours, theirs) in enumerate(pairs):
+            await ours.send(b"\x80 to %d" % number)
+            await theirs.send(b"\x80 from %d" % number)
+        for number, (ours, theirs) in enumerate(pairs):
+            assert await theirs.recv() == b"\x80 to %d" % number
+            assert await ours.recv() == b"\x80 from %d" % number
+            assert ours._nominated[1].local_addr[1] == mux.port
+    assert tables(mux) == 0
+
+
+async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:
+    async with agent(mux=mux) as one, agent(mux=mux, ice_controlling=True) as two:
+        await pair(one, two)
+        await one.send(b"\x80 hello")
+        assert await two.recv() == b"\x80 hello"
+
+
+async def test_consent_is_asked_for_and_given_through_the_port(
+    mux: Mux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(aioice.ice), "CONSENT_INTERVAL", 0.01)
+    monkeypatch.setitem(vars(aioice.ice), "CONSENT_FAILURES", 2)
+    async with agent(mux=mux) as ours, agent(ice_controlling=True) as theirs:
+        await pair(ours, theirs)
+        answered: asyncio.Queue[object] = asyncio.Queue()
+        (protocol,) = {each.protocol for each in ours._nominated.values()}
+        original = protocol.request
+
+        async def request(*arguments: Any, **options: Any) -> Any:
+            answer = await original(*arguments, **options)
+            answered.put_nowait(answer)
+            return answer
+
+        protocol.request = request  # type: ignore[method-assign]
+        for _ in range(3):
+            await answered.get()
+        await theirs.close()
+        assert isinstance(await ours.get_event(), aioice.ice.ConnectionClosed)
+    assert tables(mux) == 0
+
+
+async def test_gathering_that_is_cancelled_leaves_nothing(mux: Mux) -> None:
+    made = adapter.Connection(mux=mux, ice_controlling=False, stun_server=("192.0.2.1", 9))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await made.gather_candidates()
+    await made.close()
+    assert tables(mux) == 0
+
+
+class _StunServer(asyncio.DatagramProtocol):
+    """Answers as a NAT would make it see us: at another address."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        asked = stun.parse_message(data)
+        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = ("203.0.113.1", addr[1])
+        self.transport.sendto(bytes(answer), addr)
+
+
+async def test_a_stun_server_sees_the_shared_port(mux: Mux) -> None:
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        _StunServer, local_addr=("0.0.0.0", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
+    host = next(each for each in adapter.host_addresses() if "." in each)
+
+    def mapped(candidates: list[Candidate]) -> set[tuple[str, int]]:
+        return {(each.host, each.port) for each in candidates if each.type == "srflx"}
+
+    async with (
+        agent(mux=mux, stun_server=(host, port)) as one,
+        agent(mux=mux, stun_server=(host, port)) as two,
+    ):
+        assert mapped(one.local_candidates) == mapped(two.local_candidates) == {("203.0.113.1", mux.port)}
+    transport.close()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_dead_stun_server_holds_the_offer_up_for_two_seconds_at_most(mux: Mux, shared: bool) -> None:
+    servers = [IceServer(urls=["stun:192.0.2.1:9"])]
+    connection = aiortc_adapter.new_connection(servers, mux if shared else None)
+    connection.createDataChannel("x")
+    async with asyncio.timeout(3):
+        await connection.setLocalDescription(await connection.createOffer())
+    await connection.close()
+
+
+async def test_sockets_of_ones_own_have_room_too() -> None:
+    async with agent() as alone:
+        for protocol in alone._protocols:
+            found = protocol.transport.get_extra_info("socket")
+            assert found.getsockopt(1, 7) > 200_000
+
+
+async def test_only_who_knows_the_password_is_learned(mux: Mux) -> None:
+    async with agent(mux=mux) as one:
+        shared = next(iter(mux.sockets[each.host] for each in one.local_candidates))
+        one.remote_username = "them"
+        for password, routes in (("wrong", 0), (one.local_password, 1)):
+            request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+            request.attributes |= {"USERNAME": f"{one.local_username}:them", "PRIORITY": 1}
+            request.add_message_integrity(password.encode())
+            shared.datagram_received(bytes(request), FAR)
+            assert len(shared._routes) == routes
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [b"\x00\x24\x00\x02ab\0\0", b"\x80\x28\x00\x01a\0\0\0", b"\x00\x0c\x00\x00", b"\x00\x20\x00\x00"],
+)
+async def test_malformed_attributes_harm_nobody(mux: Mux, attribute: bytes) -> None:
+    async with agent(mux=mux) as one:
+        shared = mux.sockets[one.local_candidates[0].host]
+        name = one.local_username.encode() + b":them"
+        body = b"\x00\x06\x00" + bytes([len(name)]) + name + bytes(-len(name) % 4) + attribute
+        header = b"\x00\x01" + len(body).to_bytes(2, "big") + b"\x21\x12\xa4\x42" + bytes(12)
+        shared.datagram_received(header + body, FAR)
+        assert (len(shared._routes), shared.dropped) == (0, 0)
