@@ -1,8 +1,7 @@
-"""The one module that touches privates of aiortc and aioice, each with a test that fails when it moves."""
+"""Privates of aiortc and aioice, each with a test that fails when it moves; the others: aiortc_sender.py."""
 
 import functools
 import logging
-import socket
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,16 +33,16 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
+from appliance.streamer.rtp import sockets
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 
 logger = logging.getLogger(__name__)
 
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
-_PAYLOAD_BYTES = 1188  # with all headers it passes tunnels of 1280 bytes
 _CONSENT_SECONDS, _CONSENT_FAILURES = 2.5, 4  # a dead viewer is noticed in about 12 s instead of 30
 _GATHER_SECONDS = 2
-_SEND_BUFFER_BYTES = 1 << 20
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
 
 
@@ -79,7 +78,7 @@ class _Connection(aioice.ice.Connection):
         candidates = await super().get_component_candidates(component, addresses, timeout)
         for protocol in self._protocols:
             if found := protocol.transport.get_extra_info("socket"):
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+                sockets.prepare(found)
         return candidates
 
 
@@ -98,8 +97,8 @@ def install() -> None:
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
     vars(aiortc.rtcicetransport)["Connection"] = _Connection
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
-    vars(aiortc.codecs.h264)["PACKET_MAX"] = _PAYLOAD_BYTES
-    vars(aiortc.codecs.vpx)["PACKET_MAX"] = _PAYLOAD_BYTES
+    vars(aiortc.codecs.h264)["PACKET_MAX"] = PAYLOAD_BYTES
+    vars(aiortc.codecs.vpx)["PACKET_MAX"] = PAYLOAD_BYTES
     ice = vars(aioice.ice)
     ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
     ice["get_host_addresses"] = functools.partial(_host_addresses, original=ice["get_host_addresses"])
@@ -161,8 +160,15 @@ class RtcpCounters:
     remb_bps: int | None = None
 
 
-def hook_feedback(sender: RTCRtpSender, request_keyframe: Callable[[], None]) -> RtcpCounters:
-    """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`."""
+def hook_feedback(
+    sender: RTCRtpSender,
+    request_keyframe: Callable[[], None],
+    retransmit: Callable[[Sequence[int]], bool],
+) -> RtcpCounters:
+    """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`.
+
+    NACK goes to `retransmit`; where that returns False, to aiortc.
+    """
     counters = RtcpCounters()
     original = sender._handle_rtcp_packet
 
@@ -170,6 +176,8 @@ def hook_feedback(sender: RTCRtpSender, request_keyframe: Callable[[], None]) ->
         match packet:
             case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK):
                 counters.nacks += 1
+                if retransmit(packet.lost):
+                    return
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI | aiortc.rtp.RTCP_PSFB_FIR):
                 counters.plis += 1
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_APP):
