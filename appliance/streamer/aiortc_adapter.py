@@ -1,4 +1,4 @@
-"""The one module that touches privates of aiortc, each with a test that fails when it moves."""
+"""Privates of aiortc, each with a test that fails when it moves; of its senders: aiortc_sender.py."""
 
 import functools
 import logging
@@ -35,13 +35,13 @@ from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
 from appliance.streamer import aioice_adapter
 from appliance.streamer.mux import Mux
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 
 logger = logging.getLogger(__name__)
 
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
-_PAYLOAD_BYTES = 1188  # with all headers it passes tunnels of 1280 bytes
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
 
 
@@ -90,8 +90,8 @@ def install() -> None:
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
     aioice_adapter.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
-    vars(aiortc.codecs.h264)["PACKET_MAX"] = _PAYLOAD_BYTES
-    vars(aiortc.codecs.vpx)["PACKET_MAX"] = _PAYLOAD_BYTES
+    vars(aiortc.codecs.h264)["PACKET_MAX"] = PAYLOAD_BYTES
+    vars(aiortc.codecs.vpx)["PACKET_MAX"] = PAYLOAD_BYTES
 
 
 def new_connection(ice_servers: Iterable[IceServer], mux: Mux | None = None) -> RTCPeerConnection:
@@ -151,8 +151,15 @@ class RtcpCounters:
     remb_bps: int | None = None
 
 
-def hook_feedback(sender: RTCRtpSender, request_keyframe: Callable[[], None]) -> RtcpCounters:
-    """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`."""
+def hook_feedback(
+    sender: RTCRtpSender,
+    request_keyframe: Callable[[], None],
+    retransmit: Callable[[Sequence[int]], bool],
+) -> RtcpCounters:
+    """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`.
+
+    NACK goes to `retransmit`; where that returns False, to aiortc.
+    """
     counters = RtcpCounters()
     original = sender._handle_rtcp_packet
 
@@ -160,6 +167,8 @@ def hook_feedback(sender: RTCRtpSender, request_keyframe: Callable[[], None]) ->
         match packet:
             case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK):
                 counters.nacks += 1
+                if retransmit(packet.lost):
+                    return
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI | aiortc.rtp.RTCP_PSFB_FIR):
                 counters.plis += 1
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_APP):

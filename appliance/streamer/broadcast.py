@@ -22,11 +22,14 @@ _STABLE_S = 5.0
 class Subscription:
     """One viewer's place: a short queue that the newest frames win."""
 
-    def __init__(self, request_keyframe: Callable[[], None]) -> None:
+    def __init__(
+        self, request_keyframe: Callable[[], None], ready: Callable[[EncodedFrame], None] | None = None
+    ) -> None:
         self.dropped = 0
         """Frames that this viewer never saw, those before its first keyframe aside."""
         self._frames: deque[EncodedFrame] = deque()
-        self._ready = asyncio.Event()
+        self._waiting = asyncio.Event()
+        self._ready = ready
         self._lobby = True
         self._late = False
         self._request_keyframe = request_keyframe
@@ -34,16 +37,24 @@ class Subscription:
     async def next(self) -> EncodedFrame:
         """The oldest frame that waits; the first one ever, and the first after a gap, is a keyframe."""
         while not self._frames:
-            self._ready.clear()
-            await self._ready.wait()
+            self._waiting.clear()
+            await self._waiting.wait()
         return self._frames.popleft()
+
+    def take(self) -> EncodedFrame | None:
+        """What `next` would return, or None where it would wait."""
+        return self._frames.popleft() if self._frames else None
+
+    def stumble(self) -> None:
+        """The frame that was taken last did not get through: go on from a keyframe, which is asked for."""
+        self.dropped += 1
+        self._into_the_lobby()
+        self._request_keyframe()
 
     def offer(self, frame: EncodedFrame) -> None:
         """Queue `frame`, or drop it: the encoder never waits for a viewer."""
         if len(self._frames) >= _DEPTH:
-            self.dropped += len(self._frames)
-            self._frames.clear()
-            self._lobby = self._late = True
+            self._into_the_lobby()
             if not frame.keyframe:
                 self._request_keyframe()
         if self._lobby and not frame.keyframe:
@@ -51,7 +62,14 @@ class Subscription:
             return
         self._lobby = False
         self._frames.append(frame)
-        self._ready.set()
+        self._waiting.set()
+        if self._ready:
+            self._ready(frame)
+
+    def _into_the_lobby(self) -> None:
+        self.dropped += len(self._frames)
+        self._frames.clear()
+        self._lobby = self._late = True
 
 
 class Broadcast:
@@ -117,9 +135,12 @@ class Broadcast:
         return self._meter.latency_ms(time.monotonic_ns())
 
     @contextlib.contextmanager
-    def subscribe(self) -> Iterator[Subscription]:
-        """Watch. The first frame is a keyframe, which is requested at once."""
-        subscription = Subscription(self.request_keyframe)
+    def subscribe(self, ready: Callable[[EncodedFrame], None] | None = None) -> Iterator[Subscription]:
+        """Watch. The first frame is a keyframe, which is requested at once.
+
+        `ready` is called with every frame that was queued.
+        """
+        subscription = Subscription(self.request_keyframe, ready)
         self._subscriptions.add(subscription)
         self._wanted.set()
         self._stop_at(None)

@@ -1,9 +1,10 @@
 """One WebRTC connection to a viewer: what is offered, what was agreed on, what it measures."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
@@ -13,9 +14,10 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter
+from appliance.streamer import aiortc_adapter, aiortc_sender
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
+from appliance.streamer.rtp.fan_out import FanOut, Seat
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,21 @@ class Sources:
 
     renditions: Mapping[Codec, Rendition]
     sound: SoundFan
+    own_packets: bool = True
+    """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
+    _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
+
+    def place(
+        self, codec: Codec, transceiver: RTCRtpTransceiver
+    ) -> contextlib.AbstractContextManager[Seat] | None:
+        """A place at the fan-out of this rendition; None where aiortc has to send."""
+        link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
+        if link is None:
+            return None
+        if codec not in self._fan_outs:
+            self._fan_outs[codec] = FanOut(self.renditions[codec], codec)
+        return self._fan_outs[codec].attach(link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,8 @@ class MediaConnection:
             with self._sources.renditions[codecs[0]].subscribe():
                 pass  # the source starts up while we negotiate
             direction = "sendrecv" if settings.enable_camera else "sendonly"
-            self._send_video(self._pc.addTransceiver(self._new_track(), direction=direction))
+            track = self._new_track()
+            self._send_video(self._pc.addTransceiver(track, direction=direction), track)
         if settings.enable_speaker:
             direction = "sendrecv" if settings.enable_microphone else "sendonly"
             transceiver = self._pc.addTransceiver(SoundTrack(self._sources.sound), direction=direction)
@@ -130,9 +148,10 @@ class MediaConnection:
             for transceiver in self._pc.getTransceivers():
                 if transceiver.kind == "video" and settings.enable_video and not self._video:
                     aiortc_adapter.restrict_codecs(transceiver, codecs)
-                    transceiver.sender.replaceTrack(self._new_track())
+                    track = self._new_track()
+                    transceiver.sender.replaceTrack(track)
                     transceiver.direction = "sendrecv"
-                    self._send_video(transceiver)
+                    self._send_video(transceiver, track)
                 elif transceiver.kind == "audio" and settings.enable_speaker:
                     aiortc_adapter.restrict_codecs(transceiver, ["opus"])
                     transceiver.sender.replaceTrack(SoundTrack(self._sources.sound))
@@ -191,13 +210,18 @@ class MediaConnection:
                 sender.track.stop()
 
     def _new_track(self) -> VideoTrack:
-        self.track = VideoTrack(self._rendition)
+        self.track = VideoTrack(self._rendition, self._place)
         return self.track
 
-    def _send_video(self, transceiver: RTCRtpTransceiver) -> None:
+    def _send_video(self, transceiver: RTCRtpTransceiver, track: VideoTrack) -> None:
         self._video = transceiver
         aiortc_adapter.own_stream(transceiver)
-        self.feedback = aiortc_adapter.hook_feedback(transceiver.sender, self.request_keyframe)
+        self.feedback = aiortc_adapter.hook_feedback(
+            transceiver.sender, self.request_keyframe, track.retransmit
+        )
+
+    def _place(self) -> contextlib.AbstractContextManager[Seat] | None:
+        return self._sources.place(self.codec, self._video) if self.codec and self._video else None
 
     def _rendition(self) -> Rendition:
         if self.codec is None:

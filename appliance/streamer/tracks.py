@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol, TypeAlias
 
@@ -12,6 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.stream import Stream
 
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
+from appliance.streamer.rtp.fan_out import Seat
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _AUDIO_TIME_BASE = Fraction(1, AUDIO_CLOCK)
@@ -29,6 +30,12 @@ class Subscription(Protocol):
     async def next(self) -> EncodedFrame:
         """The next frame, the first one a keyframe."""
 
+    def take(self) -> EncodedFrame | None:
+        """The next frame, if there is one."""
+
+    def stumble(self) -> None:
+        """The frame that was taken last did not get through."""
+
 
 class Rendition(Protocol):
     """One encoding of the picture, shared by all of its viewers."""
@@ -41,8 +48,10 @@ class Rendition(Protocol):
     def problem(self) -> str:
         """Why there is no picture; empty where there is one."""
 
-    def subscribe(self) -> contextlib.AbstractContextManager[Subscription]:
-        """Take part from the next keyframe on, which is asked for."""
+    def subscribe(
+        self, ready: Callable[[EncodedFrame], None] | None = None
+    ) -> contextlib.AbstractContextManager[Subscription]:
+        """Take part from the next keyframe on, which is asked for; `ready` hears of every queued frame."""
 
     def request_keyframe(self) -> None:
         """Coalesced with everybody else's."""
@@ -102,28 +111,52 @@ class _PacketTrack(MediaStreamTrack):
 
 
 class VideoTrack(_PacketTrack):
-    """The picture of one viewer, from the rendition that its negotiation led to."""
+    """The picture of one viewer, from the rendition that its negotiation led to.
+
+    `fan_out` takes a place there once the viewer is connected; where it returns None, aiortc pulls frames.
+    """
 
     kind = "video"
 
-    def __init__(self, rendition: Callable[[], Rendition]) -> None:
+    def __init__(
+        self,
+        rendition: Callable[[], Rendition],
+        fan_out: Callable[[], contextlib.AbstractContextManager[Seat] | None] = lambda: None,
+    ) -> None:
         super().__init__()
         self._rendition = rendition
+        self._fan_out = fan_out
+        self._seat: Seat | None = None
         self._subscription: Subscription | None = None
-        self.frames_sent = 0
+        self._pulled = 0
+
+    @property
+    def frames_sent(self) -> int:
+        """Frames that went out to this viewer."""
+        return self._seat.frames_sent if self._seat else self._pulled
 
     @property
     def frames_dropped(self) -> int:
         """Frames that this viewer was too slow for."""
-        return self._subscription.dropped if self._subscription else 0
+        queue = self._seat.queue if self._seat else self._subscription
+        return queue.dropped if queue else 0
+
+    def retransmit(self, sequences: Sequence[int]) -> bool:
+        """Answer a NACK; False where aiortc sends and has to."""
+        if self._seat:
+            self._seat.retransmit(sequences)
+        return self._seat is not None
 
     async def recv(self) -> _AnyPacket:
-        """The next access unit."""
+        """The next access unit; never where the fan-out sends instead of aiortc."""
         self._assert_live()
         if self._subscription is None:
+            if place := self._fan_out():
+                self._seat = self._subscribed.enter_context(place)
+                await asyncio.get_running_loop().create_future()
             self._subscription = self._subscribed.enter_context(self._rendition().subscribe())
         frame = await self._subscription.next()
-        self.frames_sent += 1
+        self._pulled += 1
         return _packet(frame.data, frame.timestamp, _VIDEO_TIME_BASE)
 
 

@@ -177,6 +177,19 @@ class Viewer:
         track = next(each.receiver.track for each in self.pc.getTransceivers() if each.kind == "video")
         return [await track.recv() for _ in range(count)]
 
+    def lose(self, every: int) -> None:
+        """From now on every so-manieth packet of the picture never arrives; those sent again do."""
+        dtls = next(each.receiver.transport for each in self.pc.getTransceivers() if each.kind == "video")
+        receive, codec = dtls._handle_rtp_data, None
+
+        async def receive_some(data: bytes, arrival_time_ms: int) -> None:
+            nonlocal codec
+            codec = codec or data[1] & 0x7F
+            if data[1] & 0x7F != codec or int.from_bytes(data[2:4]) % every:
+                await receive(data, arrival_time_ms=arrival_time_ms)
+
+        dtls._handle_rtp_data = receive_some
+
     def say(self, kind: str, data: dict[str, Any]) -> None:
         self.control.send(json.dumps({"type": kind, "data": data}))
 
@@ -236,6 +249,27 @@ async def test_a_viewer_sees_the_picture_and_the_codec_that_it_prefers(
         assert (seen.id, seen.label, seen.codec, seen.state) == (viewer.peer, "tablet", codec, "connected")
         assert seen.pair in ("host", "prflx")
         assert (said.session, said.encoder != "", said.frames_encoded > 0) == (SESSION, True, True)
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_viewer_that_loses_packets_gets_them_again(
+    server: EmbeddedServer, bus: Bus, visit: Visit, codec: str
+) -> None:
+    async with (
+        streamer(bus, specification(server.address, bitrate_kbps=4000)),
+        bus.subscribe(subjects.stats("i1"), InstanceStats) as stats,
+    ):
+        viewer = await visit()
+        await viewer.open()
+        await viewer.watch(codecs=(codec,))
+        before = (await viewer.frames(1))[0].pts
+        viewer.lose(every=10)
+        *_, last = await viewer.frames(60)
+        assert 3000 < (last.pts - before) / 60 < 8000, "frames are missing"
+        async for _, said in stats:
+            if said.viewers and said.viewers[0].nacks >= 5:
+                break
+        assert said.viewers[0].plis <= 1, "a keyframe had to help"
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,16 @@ import aiortc.rtcicetransport
 import aiortc.rtcrtpsender
 import aiortc.rtp
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
-from aiortc.rtp import RtpPacket
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
 from appliance.signaling.anbox import Settings
 from appliance.streamer import aiortc_adapter as adapter
 from appliance.streamer.aioice_adapter import Connection
-from appliance.streamer.connection import MediaConnection, Sources
-from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
-from appliance.streamer.tracks import SoundFan
+from appliance.streamer.frames import EncodedFrame, SourceInfo
+from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
 
@@ -53,44 +51,10 @@ class EndlessRendition:
         self.keyframes_requested.set()
 
 
-class Loopback:
-    """Our connection, and a plain one of aiortc that receives from it."""
-
-    def __init__(self) -> None:
-        self.rendition = EndlessRendition()
-        self.states: asyncio.Queue[str] = asyncio.Queue()
-        self.ours = MediaConnection(
-            Sources({Codec.H264: self.rendition}, SoundFan()),
-            [],
-            changed=self.states.put_nowait,
-            channel=print,
-        )
-        self.theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
-        self.offer = ""
-
-    async def connect(self) -> None:
-        self.offer = await self.ours.offer(Settings(enable_camera=True, enable_microphone=True))
-        await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
-        receiver = self.theirs.getReceivers()[0]
-
-        async def spy(packet: RtpPacket, arrival_time_ms: int) -> None:
-            self.packets.put_nowait(packet)
-
-        vars(receiver)["_handle_rtp_packet"] = spy
-        await self.theirs.setLocalDescription(await self.theirs.createAnswer())
-        await self.ours.take_answer(self.theirs.localDescription.sdp)
-        while await self.states.get() != "connected":
-            continue
-
-
 @pytest.fixture
 async def loopback() -> AsyncIterator[Loopback]:
-    loopback = Loopback()
-    await loopback.connect()
-    yield loopback
-    await loopback.ours.close()
-    await loopback.theirs.close()
+    async with Loopback(EndlessRendition(), own_packets=False) as loopback:
+        yield loopback
 
 
 def names_in(function: Any) -> set[str]:
@@ -161,7 +125,7 @@ async def test_packets_pass_a_tunnel_of_1280_bytes(loopback: Loopback) -> None:
 
 def test_sound_and_picture_are_in_streams_of_their_own() -> None:
     async def streams() -> list[str]:
-        loopback = Loopback()
+        loopback = Loopback(EndlessRendition())
         offer = await loopback.ours.offer(Settings())
         await loopback.ours.close()
         await loopback.theirs.close()

@@ -1,0 +1,150 @@
+"""The adapter's other half: what the fan-out needs of aiortc's senders and of pylibsrtp's library.
+
+Each private has a test that fails when it moves.
+"""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from aiortc import RTCRtpTransceiver
+from aiortc.rtp import HeaderExtensions
+from pylibsrtp._binding import ffi, lib
+
+from appliance.errors import UnavailableError
+from appliance.streamer.rtp.layout import Shape
+from appliance.streamer.rtp.sockets import Path, TransportPath, UdpPath
+
+_TAG_BYTES = {
+    b"SRTP_AEAD_AES_256_GCM": 16,
+    b"SRTP_AEAD_AES_128_GCM": 16,
+    b"SRTP_AES128_CM_SHA1_80": 10,
+}
+_SLACK_BYTES = 256
+_COMPONENT = 1
+
+
+class SrtpMemory:
+    """Memory of pylibsrtp's library, shared by all streams of a process."""
+
+    def __init__(self, size: int = 1 << 18) -> None:
+        self._allocate(size)
+
+    def load(self, data: bytes) -> memoryview:
+        """Begin with `data`."""
+        size = len(data)
+        if size > len(self._view) - _SLACK_BYTES:
+            self._allocate(2 * size)
+        self._view[:size] = data
+        return self._view[:size]
+
+    def protect(self, session: Any, packets: Sequence[tuple[int, int]]) -> None:
+        """SRTP in place for packets at these offsets with these lengths. Raises UnavailableError."""
+        srtp, protect = session._srtp[0], lib.srtp_protect
+        start, length = self._start, self._length
+        for offset, size in packets:
+            length[0] = size
+            if status := protect(srtp, start + offset, length):
+                raise UnavailableError(f"srtp: refused with status {status}")
+
+    def _allocate(self, size: int) -> None:
+        self._start = ffi.new("unsigned char[]", size + _SLACK_BYTES)
+        self._view = memoryview(ffi.buffer(self._start, size + _SLACK_BYTES))
+        self._length = ffi.new("int *")
+
+
+class SenderLink:
+    """A connected sender of aiortc: it keeps the numbers, the keys and the reports, we send."""
+
+    def __init__(self, transceiver: RTCRtpTransceiver, memory: SrtpMemory) -> None:
+        sender: Any = transceiver.sender
+        dtls: Any = sender.transport
+        self.ssrc: int = sender._ssrc
+        self.rtx_ssrc: int = sender._rtx_ssrc
+        self.rtx_payload_type: int | None = sender._RTCRtpSender__rtx_payload_type
+        self.extension, self.sends_time = _extension_block(sender)
+        self.shape = Shape(
+            transceiver._codecs[0].payloadType or 0,
+            sum(map(len, self.extension)) + (3 if self.sends_time else 0),
+            _TAG_BYTES[dtls._ssl.get_selected_srtp_profile()],
+        )
+        self._sender = sender
+        self._session = dtls._tx_srtp
+        self._memory = memory
+        self._nominated: dict[int, Any] = dtls.transport._connection._nominated
+        self._pair: Any = None
+        self._path: Path | None = None
+
+    @property
+    def rtt(self) -> float:
+        """Round trip in seconds; 0 while it is not known."""
+        return self._sender._RTCRtpSender__rtt or 0.0
+
+    def path(self) -> Path:
+        """The way of the pair that ICE nominated last. Raises UnavailableError."""
+        pair = self._nominated.get(_COMPONENT)
+        if pair is not self._pair or self._path is None:
+            self.close()
+            if pair is None:
+                raise UnavailableError("ice: there is no way to the viewer any more")
+            self._pair, self._path = pair, _path_of(pair)
+        return self._path
+
+    def load(self, data: bytes) -> memoryview:
+        """A copy of `data` in the memory of SRTP."""
+        return self._memory.load(data)
+
+    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
+        """SRTP for packets in the memory. Raises UnavailableError."""
+        self._memory.protect(self._session, packets)
+
+    def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
+        """Keep aiortc's sender reports and statistics right."""
+        sender = self._sender
+        sender._RTCRtpSender__packet_count += packets
+        sender._RTCRtpSender__octet_count += octets
+        sender._RTCRtpSender__ntp_timestamp = ntp
+        sender._RTCRtpSender__rtp_timestamp = timestamp
+
+    def close(self) -> None:
+        """Let go of the socket; the connection itself is aiortc's to close."""
+        if self._path:
+            self._path.close()
+        self._pair = self._path = None
+
+
+def link(transceiver: RTCRtpTransceiver, memory: SrtpMemory) -> SenderLink | None:
+    """The way around aiortc's own packets for a connected sender; None where media is relayed."""
+    connection: Any = transceiver.sender.transport.transport._connection
+    pair = connection._nominated.get(_COMPONENT)
+    if pair is None or pair.local_candidate.type == "relay" or _socket_of(pair) is None:
+        return None
+    return SenderLink(transceiver, memory)
+
+
+def _path_of(pair: Any) -> Path:
+    found = _socket_of(pair)
+    if found is None or pair.local_candidate.type == "relay":
+        return TransportPath(pair.protocol.transport, pair.remote_addr)
+    return UdpPath(found.fileno(), pair.remote_addr)
+
+
+def _socket_of(pair: Any) -> Any:
+    """The plain UDP socket that the pair sends through, or None."""
+    found = pair.protocol.transport.get_extra_info("socket")
+    return found if found is not None and found.type == socket.SOCK_DGRAM else None
+
+
+def _extension_block(sender: Any) -> tuple[tuple[bytes, bytes], bool]:
+    """What aiortc would write, before and after its abs-send-time, and whether there is one."""
+    extensions = sender._RTCRtpSender__rtp_header_extensions_map
+    mid = sender._RTCRtpSender__mid
+    early, late = (extensions.set(HeaderExtensions(mid=mid, abs_send_time=time)) for time in (0, 0xFFFFFF))
+    profile, elements = early
+    if not elements:
+        return (b"", b""), False
+    block = profile.to_bytes(2) + (len(elements) // 4).to_bytes(2) + elements
+    for at, (one, other) in enumerate(zip(early[1], late[1], strict=True), 4):
+        if one != other:
+            return (block[:at], block[at + 3 :]), True
+    return (block, b""), False

@@ -1,0 +1,103 @@
+"""One packetized frame for all viewers, laid out so that protecting in place leaves it ready to be sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+HEADER_BYTES = 12
+_RUN_BYTES = 65_000  # of one UDP datagram, before it is segmented
+_RUN_PACKETS = 64  # UDP_MAX_SEGMENTS of Linux
+_VERSION, _EXTENSION, _MARKER = 0x80, 0x10, 0x80
+
+
+class Shape(NamedTuple):
+    """What the packets of viewers must have in common to share a template."""
+
+    payload_type: int
+    extension_bytes: int
+    """Of the block of header extensions, its own header included; 0 is without."""
+    tag_bytes: int
+    """Added by SRTP."""
+
+
+class Run(NamedTuple):
+    """Protected packets that lie side by side, all of `size` bytes but the last, which may be smaller."""
+
+    start: int
+    end: int
+    size: int
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Packets with gaps for what is the viewer's: fields of the header, extensions, the tag of SRTP."""
+
+    template: bytes
+    packets: Sequence[tuple[int, int]]
+    """Offset and length before SRTP."""
+    runs: Sequence[Run]
+
+
+@dataclass(slots=True)
+class PackedFrame:
+    """The payloads of one frame, kept for retransmission, and its layouts, kept while it is sent."""
+
+    payloads: Sequence[bytes]
+    timestamp: int
+    """In VIDEO_CLOCK units, not wrapped."""
+    octets: int = 0
+    _layouts: dict[Shape, Layout] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.octets = sum(map(len, self.payloads))
+
+    def layout(self, shape: Shape) -> Layout:
+        """Made for the first viewer of this shape."""
+        found = self._layouts.get(shape)
+        if found is None:
+            found = self._layouts[shape] = _lay_out(self.payloads, shape)
+        return found
+
+    def forget_layouts(self) -> None:
+        """It has been sent to everybody."""
+        self._layouts.clear()
+
+
+def first_bytes(shape: Shape, payload_type: int, *, marker: bool) -> bytes:
+    """The two bytes of an RTP header that are the same for all viewers of a shape."""
+    extended = _EXTENSION if shape.extension_bytes else 0
+    return bytes((_VERSION | extended, payload_type | (_MARKER if marker else 0)))
+
+
+def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
+    head_bytes = HEADER_BYTES + shape.extension_bytes
+    gap, tag = bytes(head_bytes - 2), bytes(shape.tag_bytes)
+    first, last = (first_bytes(shape, shape.payload_type, marker=marker) for marker in (False, True))
+    parts: list[bytes] = []
+    packets: list[tuple[int, int]] = []
+    offset = 0
+    for number, payload in enumerate(payloads, 1):
+        parts += (last if number == len(payloads) else first, gap, payload, tag)
+        length = head_bytes + len(payload)
+        packets.append((offset, length))
+        offset += length + shape.tag_bytes
+    return Layout(b"".join(parts), packets, list(_runs(packets, shape.tag_bytes)))
+
+
+def _runs(packets: Sequence[tuple[int, int]], tag_bytes: int) -> list[Run]:
+    runs: list[Run] = []
+    for offset, length in packets:
+        size = length + tag_bytes
+        run = runs[-1] if runs else None
+        if (
+            run
+            and size <= run.size
+            and run.end - run.start == run.packets * run.size  # none smaller so far
+            and run.packets < _RUN_PACKETS
+            and offset + size - run.start <= _RUN_BYTES
+        ):
+            runs[-1] = Run(run.start, offset + size, run.size, run.packets + 1)
+        else:
+            runs.append(Run(offset, offset + size, size, 1))
+    return runs

@@ -1,0 +1,104 @@
+"""What a viewer that lost packets gets again: what it asks for, once in a round trip, within a budget."""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from appliance.streamer.rtp.layout import PackedFrame
+
+_FRAMES = 120
+_SHORTEST_REPEAT_S = 0.02
+_BUDGET_SHARE = 0.5
+_BUDGET_LEAST = 24_000  # bytes; a stream that has been still may repair its first frame
+_SEQUENCES = 1 << 16
+
+
+@dataclass(slots=True)
+class SentFrame:
+    """A frame as one viewer got it; the payloads are everybody's."""
+
+    first: int
+    """Sequence number of its first packet, not wrapped."""
+    packed: PackedFrame
+    timestamp: int
+    extension: bytes
+    again: dict[int, float] = field(default_factory=dict)
+    """When packets were sent again, by index."""
+
+
+class Budget:
+    """Bytes of about the last second: those sent again are at most half of those sent."""
+
+    def __init__(self) -> None:
+        self._sent = self._again = 0.0
+        self._then = 0.0
+
+    def sent(self, octets: int, now: float) -> None:
+        """Count a frame."""
+        self._decay(now)
+        self._sent += octets
+
+    def spend(self, octets: int, now: float) -> bool:
+        """Whether that much may be sent again; if so, it is counted."""
+        self._decay(now)
+        if self._again + octets > max(self._sent * _BUDGET_SHARE, _BUDGET_LEAST):
+            return False
+        self._again += octets
+        return True
+
+    def _decay(self, now: float) -> None:
+        factor = math.exp(self._then - now)
+        self._sent, self._again, self._then = self._sent * factor, self._again * factor, now
+
+
+class History:
+    """The last frames that one viewer got."""
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        """Packets that were given out again."""
+        self.refused = 0
+        """Packets that the budget had no room for."""
+        self._frames: deque[SentFrame] = deque(maxlen=_FRAMES)
+        self._budget = Budget()
+
+    def remember(self, frame: SentFrame, now: float) -> None:
+        """`frame` has been sent, right after the one before."""
+        self._frames.append(frame)
+        self._budget.sent(frame.packed.octets, now)
+
+    def lost(self, sequences: Sequence[int], rtt: float, now: float) -> Iterator[tuple[SentFrame, int]]:
+        """Of the packets with these sequence numbers those to be sent again now: frame and index in it."""
+        patience = max(rtt, _SHORTEST_REPEAT_S)
+        for sequence in sequences:
+            found = self._find(sequence)
+            if found is None:
+                continue
+            frame, index = found
+            if now - frame.again.get(index, -math.inf) < patience:
+                continue
+            if not self._budget.spend(len(frame.packed.payloads[index]), now):
+                self.refused += 1
+                continue
+            frame.again[index] = now
+            self.repeated += 1
+            yield frame, index
+
+    def _find(self, sequence: int) -> tuple[SentFrame, int] | None:
+        if not self._frames:
+            return None
+        newest = self._frames[-1]
+        last = newest.first + len(newest.packed.payloads) - 1
+        wanted = last - (last - sequence) % _SEQUENCES
+        low, high = 0, len(self._frames)
+        while low < high:  # the last frame that begins at or before the wanted packet
+            middle = (low + high) // 2
+            if self._frames[middle].first <= wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if not low:
+            return None
+        frame = self._frames[low - 1]
+        return frame, wanted - frame.first

@@ -1,0 +1,53 @@
+"""Our connection, and a plain one of aiortc that receives from it, in one process."""
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtp import RtpPacket
+
+from appliance.signaling.anbox import Settings
+from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.frames import Codec
+from appliance.streamer.tracks import SoundFan
+
+
+class Loopback:
+    """`packets` are those of the picture, as they arrive, decrypted."""
+
+    def __init__(self, rendition: Any, *, codec: Codec = Codec.H264, own_packets: bool = True) -> None:
+        self.rendition = rendition
+        self.states: asyncio.Queue[str] = asyncio.Queue()
+        self.sources = Sources({codec: rendition}, SoundFan(), own_packets=own_packets)
+        self.ours = MediaConnection(self.sources, [], changed=self.states.put_nowait, channel=print)
+        self.theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
+        self.offer = ""
+
+    @property
+    def sender(self) -> Any:
+        """aiortc's sender of the picture."""
+        return self.ours._video.sender  # type: ignore[union-attr]
+
+    async def __aenter__(self) -> "Loopback":
+        """Connect."""
+        self.offer = await self.ours.offer(Settings(enable_camera=True, enable_microphone=True))
+        await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
+        receiver = self.theirs.getReceivers()[0]
+
+        async def spy(packet: RtpPacket, arrival_time_ms: int) -> None:
+            self.packets.put_nowait(packet)
+
+        vars(receiver)["_handle_rtp_packet"] = spy
+        await self.theirs.setLocalDescription(await self.theirs.createAnswer())
+        await self.ours.take_answer(self.theirs.localDescription.sdp)
+        while await self.states.get() != "connected":
+            continue
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.ours.close()
+        await self.theirs.close()

@@ -1,0 +1,217 @@
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from appliance.errors import UnavailableError
+from appliance.streamer.broadcast import Subscription
+from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.rtp import fan_out
+from appliance.streamer.rtp.fan_out import FanOut
+from appliance.streamer.rtp.layout import Run, Shape
+
+pytestmark = pytest.mark.unit
+
+SHAPE = Shape(payload_type=97, extension_bytes=8, tag_bytes=0)
+
+
+class Source:
+    """Delivers what the test says, as Broadcast does."""
+
+    def __init__(self) -> None:
+        self.keyframes_requested = 0
+        self.subscriptions: list[Subscription] = []
+        self._timestamp = 0
+
+    def request_keyframe(self) -> None:
+        self.keyframes_requested += 1
+
+    @contextlib.contextmanager
+    def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
+        subscription = Subscription(self.request_keyframe, ready)
+        self.subscriptions.append(subscription)
+        yield subscription
+        self.subscriptions.remove(subscription)
+
+    def deliver(self, data: bytes = b"\0\0\1\x65picture", *, key: bool = False) -> None:
+        self._timestamp += 1000
+        frame = EncodedFrame(data, key, self._timestamp, 0, 0, 0)
+        for subscription in self.subscriptions:
+            subscription.offer(frame)
+
+
+@dataclass
+class Wire:
+    """A link without keys, and the path behind it: what is sent is kept in clear."""
+
+    ssrc: int = 7
+    rtx_ssrc: int = 8
+    rtx_payload_type: int | None = 98
+    shape: Shape = SHAPE
+    extension: tuple[bytes, bytes] = (b"\xbe\xde\0\1\x22", b"")
+    sends_time: bool = True
+    rtt: float = 0
+    gone: bool = False
+    room: bool = True
+    closed: bool = False
+    packets: list[bytes] = field(default_factory=list)
+    counted: list[tuple[int, int]] = field(default_factory=list)
+
+    def path(self) -> "Wire":
+        if self.gone:
+            raise UnavailableError("ice: gone")
+        return self
+
+    def load(self, data: bytes) -> memoryview:
+        return memoryview(bytearray(data))
+
+    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
+        pass
+
+    def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
+        self.counted.append((packets, octets))
+
+    def send(self, data: memoryview, runs: Sequence[Run]) -> bool:
+        for run in runs if self.room else ():
+            view = data[run.start : run.end]
+            self.packets += [bytes(view[at : at + run.size]) for at in range(0, len(view), run.size)]
+        return self.room
+
+    def send_one(self, data: memoryview) -> bool:
+        self.packets.append(bytes(data))
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def header(packet: bytes) -> tuple[int, int, int, int, int]:
+    """First byte, marker and payload type, sequence number, timestamp, SSRC."""
+    return struct.unpack_from("!BBHLL", packet)
+
+
+async def test_all_viewers_get_a_frame_in_one_turn_each_under_its_own_numbers() -> None:
+    source, wires = Source(), [Wire(ssrc=1), Wire(ssrc=2)]
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wires[0]) as one, fan.attach(wires[1]) as two:
+        source.deliver(key=True)
+        source.deliver(b"\0\0\1\x61" + b"x" * 3000)
+        await asyncio.sleep(0)
+        assert (one.frames_sent, two.frames_sent) == (2, 2)
+    for wire in wires:
+        heads = [header(packet) for packet in wire.packets]
+        assert [head[1] for head in heads] == [0xE1, 0x61, 0x61, 0xE1]
+        assert [(head[2] - heads[0][2]) & 0xFFFF for head in heads] == [0, 1, 2, 3]
+        assert [(head[3] - heads[0][3]) & 0xFFFFFFFF for head in heads] == [0, 1000, 1000, 1000]
+        assert {head[4] for head in heads} == {wire.ssrc}
+        assert all(packet[12:17] == b"\xbe\xde\0\1\x22" for packet in wire.packets)
+        assert wire.counted == [(1, 8), (3, 3006)]
+        assert wire.closed
+    assert wires[0].packets[1][20:] == wires[1].packets[1][20:]
+    assert header(wires[0].packets[0])[2:4] != header(wires[1].packets[0])[2:4]
+
+
+async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_more() -> None:
+    source, wires = Source(), [Wire(), Wire()]
+    fan = FanOut(source, Codec.VP8)
+    with fan.attach(wires[0]):
+        source.deliver(key=True)
+        with fan.attach(wires[1]) as late:
+            source.deliver()
+            await asyncio.sleep(0)
+            assert late.frames_sent == 0
+            source.deliver(key=True)
+        await asyncio.sleep(0)
+    assert [len(wire.packets) for wire in wires] == [3, 0]
+
+
+async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
+    source, wires = Source(), [Wire(room=False), Wire()]
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wires[0]) as full, fan.attach(wires[1]) as other:
+        source.deliver(key=True)
+        await asyncio.sleep(0)
+        assert (full.frames_sent, full.queue.dropped, source.keyframes_requested) == (0, 1, 1)
+        wires[0].room = True
+        source.deliver()
+        source.deliver(key=True)
+        await asyncio.sleep(0)
+        assert (full.frames_sent, full.queue.dropped) == (1, 2)
+        assert (other.frames_sent, other.queue.dropped) == (3, 0)
+
+
+async def test_a_viewer_whose_way_is_gone_holds_nobody_up() -> None:
+    source, wires = Source(), [Wire(gone=True), Wire()]
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wires[0]) as gone, fan.attach(wires[1]) as other:
+        for _ in range(2):
+            source.deliver(key=True)
+            await asyncio.sleep(0)
+        assert (gone.frames_sent, gone.lost, other.frames_sent) == (0, True, 2)
+        assert source.keyframes_requested == 0
+        gone.retransmit([1])
+
+
+async def test_many_viewers_leave_room_for_others_in_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_out, "_TURN_S", 0)
+    source, wires, between = Source(), [Wire() for _ in range(5)], []
+    fan, loop = FanOut(source, Codec.H264), asyncio.get_running_loop()
+    with contextlib.ExitStack() as stack:
+        seats = [stack.enter_context(fan.attach(wire)) for wire in wires]
+        source.deliver(key=True)
+
+        def look() -> None:
+            between.append(sum(seat.frames_sent for seat in seats))
+            if between[-1] < len(seats) and len(between) < 50:
+                loop.call_soon(look)
+
+        loop.call_soon(look)
+        while not between or between[-1] < len(seats):
+            await asyncio.sleep(0)
+    assert between == sorted(between)
+    assert len(set(between)) >= 3
+    assert [len(wire.packets) for wire in wires] == [1] * 5
+
+
+async def test_a_lost_packet_comes_again_on_the_retransmission_stream() -> None:
+    source, wire = Source(), Wire()
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wire) as seat:
+        source.deliver(b"\0\0\1\x65" + b"x" * 3000, key=True)
+        await asyncio.sleep(0)
+        original = wire.packets[2]
+        sequence = header(original)[2]
+        seat.retransmit([sequence, sequence])
+        (again,) = wire.packets[3:]
+    assert header(again)[1] == 0x80 | 98
+    assert header(again)[3:] == (header(original)[3], 8)
+    assert again[12:17] == original[12:17]
+    assert again[20:22] == sequence.to_bytes(2)
+    assert again[22:] == original[20:]
+
+
+async def test_without_a_retransmission_stream_the_very_same_bytes_come_again() -> None:
+    source, wire = Source(), Wire(rtx_payload_type=None)
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wire) as seat:
+        source.deliver(key=True)
+        await asyncio.sleep(0.001)
+        seat.retransmit([header(wire.packets[0])[2]])
+    assert wire.packets[0] == wire.packets[1]
+
+
+async def test_a_viewer_that_is_behind_still_finds_its_frames_packed_once() -> None:
+    source, wire = Source(), Wire()
+    fan, packed = FanOut(source, Codec.H264), []
+    original = fan._packetize
+    fan._packetize = lambda data: packed.append(data) or original(data)  # type: ignore[func-returns-value]
+    with fan.attach(wire) as seat, fan.attach(Wire()):
+        for number in range(12):
+            source.deliver(b"\0\0\1\x65" + bytes([number]), key=True)
+        await asyncio.sleep(0)
+        assert seat.frames_sent + seat.queue.dropped == 12
+        assert wire.packets[-1][-1] == 11
+    assert len(packed) == 12
