@@ -2,19 +2,18 @@
 
 import asyncio
 import collections
-import contextlib
 import logging
 import os
 import re
 import secrets
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.bus.connection import BusAddress
 from appliance.errors import UnavailableError
+from appliance.processes import end
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ class EmbeddedServer:
             await process.wait()
         finally:
             self.pid = None
-            await _end(process)
+            await end(process, _STOP_SECONDS)
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         async for raw in _lines(process):
@@ -162,17 +161,3 @@ async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
     if process.stderr:
         async for raw in process.stderr:
             yield raw
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()

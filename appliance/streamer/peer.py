@@ -320,8 +320,8 @@ class Peer:
         self._stage.input.release(self._holder)
         if connection:
             try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await connection.close()
+                # Not asyncio.timeout: in a task that is being cancelled, Python 3.11.2's raises no TimeoutError.
+                await asyncio.wait_for(connection.close(), _CLOSE_SECONDS)
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 

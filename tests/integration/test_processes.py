@@ -1,12 +1,13 @@
 import asyncio
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import UnavailableError
-from appliance.processes import child
+from appliance.processes import Child, child
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +32,24 @@ async def test_leaving_ends_the_child_and_its_children() -> None:
             if " Z " in Path(f"/proc/{grandchild}/stat").read_text():
                 break
             await asyncio.sleep(0)
+
+
+async def test_a_stubborn_child_ends_with_the_task_that_is_cancelled() -> None:
+    started: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
+
+    async def hold() -> None:
+        async with child(["sh", "-c", "trap : TERM; echo >&2; while :; do sleep 1; done"], name="sh") as one:
+            assert one.process.stderr
+            await one.process.stderr.readline()
+            started.set_result(one)
+            await one.wait()
+
+    async with asyncio.TaskGroup() as group:
+        holding = group.create_task(hold())
+        running = await started
+        holding.cancel()
+    assert running.process.returncode == -signal.SIGKILL
+    assert not _alive(running.pid)
 
 
 async def test_its_last_words_are_kept() -> None:
