@@ -102,7 +102,7 @@ async def end(process: asyncio.subprocess.Process, patience_s: float = _TERM_SEC
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            # In a task that is being cancelled, Python 3.11.2's asyncio.timeout never turns into TimeoutError.
+            # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
             await asyncio.wait_for(process.wait(), patience_s)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

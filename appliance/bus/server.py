@@ -3,7 +3,6 @@
 import asyncio
 import collections
 import logging
-import os
 import re
 import secrets
 import shutil

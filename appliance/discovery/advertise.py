@@ -119,7 +119,7 @@ async def _ip_version() -> IPVersion:
 async def _close(network: AsyncZeroconf) -> None:
     """Say goodbye (RFC 6762 10.1), even while being cancelled, but not for long."""
     try:
-        # Not asyncio.timeout: in a task that is being cancelled, Python 3.11.2's raises no TimeoutError.
+        # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
         await asyncio.wait_for(network.async_unregister_all_services(), _GOODBYE_SECONDS)
     except (TimeoutError, Error, OSError) as exc:
         logger.debug("no goodbye: %s", exc or type(exc).__name__)

@@ -320,7 +320,7 @@ class Peer:
         self._stage.input.release(self._holder)
         if connection:
             try:
-                # Not asyncio.timeout: in a task that is being cancelled, Python 3.11.2's raises no TimeoutError.
+                # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
                 await asyncio.wait_for(connection.close(), _CLOSE_SECONDS)
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
