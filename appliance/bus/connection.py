@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -21,6 +22,8 @@ _CONNECT_SECONDS = 10
 _PATIENCE_SECONDS = 2.0
 """How long a call waits for the server to come back before it gives up: a restart takes less."""
 
+_USERINFO = re.compile(r"//[^/@]*@")
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -33,6 +36,10 @@ class BusAddress:
     password: str = field(default="", repr=False)
     credentials: str = ""
     """Path of a NATS credentials file, instead of user and password."""
+
+    def __str__(self) -> str:
+        """For people: the address without what may prove who we are."""
+        return _USERINFO.sub("//", self.url)
 
 
 class Bus:
@@ -188,7 +195,7 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
             )
     except (nats.errors.Error, OSError, TimeoutError) as exc:
         reason = next((str(each) for each in (*last_fault, exc) if str(each)), type(exc).__name__)
-        raise UnavailableError(f"bus: {address.url}: {reason}") from exc
+        raise UnavailableError(f"bus: {address}: {reason}") from exc
     try:
         yield bus
     finally:

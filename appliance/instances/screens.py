@@ -52,8 +52,11 @@ async def virtual_screen(
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
     cookie = secrets.token_bytes(16)
-    await asyncio.to_thread(_write_authority, authority, cookie, "")
-    reading, writing = os.pipe()
+    try:
+        await asyncio.to_thread(_write_authority, authority, cookie, "")
+        reading, writing = os.pipe()
+    except OSError as exc:
+        raise UnavailableError(f"Xvfb: {exc}") from exc
     arguments = (
         "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{room[0]}x{room[1]}x24", "-nolisten", "tcp",
         "-auth", str(authority), "-dpi", "96", "-noreset", "+extension", "RANDR",
