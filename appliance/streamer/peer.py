@@ -147,6 +147,10 @@ class Peer:
         """The signaling socket is gone; the picture goes on."""
         self._orphaned = time.monotonic()
 
+    def may_continue_as(self, other: "Peer") -> bool:
+        """Whether `other` is the same client of the same owner, whose name starts all of its peers' ids."""
+        return (self.id.partition("-")[0], self.exclusive) == (other.id.partition("-")[0], other.exclusive)
+
     def continues_as(self, other: "Peer") -> None:
         """From now on the signaling socket of `other`, which has no viewer, is this one's."""
         logger.info("viewer %s continues as %s", self.id, other.id)
