@@ -17,6 +17,15 @@ _TERM_SECONDS = 2.0
 _LEVELS = logging.getLevelNamesMapping()
 
 
+_OURS = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "FANLIGHT_")
+"""Variables that are for the daemon alone: who is at the keyboard of an application reads its environment."""
+
+
+def surroundings() -> dict[str, str]:
+    """Our environment without what is for us alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
 class Child:
     """A running child; `tail` holds the last lines of its standard error."""
 
@@ -80,7 +89,7 @@ async def child(
         process = await asyncio.create_subprocess_exec(
             *guard,
             *arguments,
-            env=env,
+            env=surroundings() if env is None else env,
             stdin=stdin,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -43,13 +43,17 @@ class BusAddress:
 
 
 class Bus:
-    """One connection to NATS. It reconnects for ever; calls made meanwhile raise UnavailableError."""
+    """One connection to NATS. It reconnects for ever; calls made meanwhile raise UnavailableError.
+
+    A server that refuses us in the middle (credentials expired, too many clients) ends it for good.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.epoch = 1
         """Raised by every reconnection: what was said before may not have been heard."""
         self._back = asyncio.Condition()
+        self._closed = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -69,6 +73,14 @@ class Bus:
         async with self._back:
             await self._back.wait_for(lambda: self.epoch != epoch)
         return self.epoch
+
+    async def refused(self) -> NoReturn:
+        """Raises UnavailableError once the server has ended the connection for good."""
+        await self._closed.wait()
+        raise UnavailableError(f"bus: the server ended the connection: {self.client.last_error or 'unknown'}")
+
+    async def _was_closed(self) -> None:
+        self._closed.set()
 
     async def _came_back(self) -> None:
         logger.info("bus: connected again")
@@ -190,6 +202,7 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 ping_interval=5,
                 disconnected_cb=lost,
                 reconnected_cb=bus._came_back,
+                closed_cb=bus._was_closed,
                 error_cb=failed,
                 allow_reconnect=True,
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import UnavailableError
-from appliance.processes import Child, child
+from appliance.processes import Child, child, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
 
@@ -70,12 +70,12 @@ async def virtual_screen(
             if room != (width, height):
                 await _shrink(display, width, height, authority)
             screen = ScreenHandle("x11", display, str(authority), server.pid)
-            surroundings = {**os.environ, **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
-            surroundings.pop("WAYLAND_DISPLAY", None)
+            there = {**surroundings(), **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
+            there.pop("WAYLAND_DISPLAY", None)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
                 tasks += [
-                    group.create_task(_keep(program, surroundings, screen if essential else None))
+                    group.create_task(_keep(program, there, screen if essential else None))
                     for program in programs
                 ]
                 try:

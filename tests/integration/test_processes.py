@@ -62,3 +62,13 @@ async def test_a_missing_program_is_named() -> None:
     with pytest.raises(UnavailableError, match="'no-such-program'"):
         async with child(["no-such-program"], name="x"):
             pass
+
+
+async def test_a_child_does_not_get_what_is_for_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "FANLIGHT_ICE_TURN_SECRET"):
+        monkeypatch.setenv(name, "hush")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    async with child(["sh", "-c", "env >&2"], name="sh") as running:
+        await running.wait()
+    assert "LANG=C.UTF-8" in running.tail
+    assert not [line for line in running.tail if "hush" in line]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.bus.connection import BusAddress, connect
+from appliance.bus.link import BusLink
 from appliance.bus.messages import Done, Message, StopRequest
 from appliance.bus.state import Bucket
 from appliance.errors import (
@@ -263,3 +264,19 @@ async def test_an_unreadable_entry_hides_no_others(tmp_path: Path) -> None:
         assert [key async for key, _ in bucket.items()] == ["a"]
         with pytest.raises(UnavailableError, match="notes/b"):
             await bucket.get("b")
+
+
+async def test_a_server_that_refuses_us_for_good_ends_the_link(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server:
+        link = BusLink(lambda: server.address, "test")
+        started = asyncio.Event()
+
+        async def refuse() -> None:
+            await started.wait()
+            # nats-py acts upon most errors by closing the client, and never opens it again.
+            await link().client._process_err("'User Authentication Expired'")
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(refuse())
+            with pytest.raises(UnavailableError, match="User Authentication Expired"):
+                await link.serve(started)
