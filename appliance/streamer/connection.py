@@ -14,6 +14,7 @@ from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import aiortc_adapter
+from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
 _MEDIA_MAX = 8
+_KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _CHANNEL = "fanlight"
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
@@ -62,6 +64,7 @@ class MediaConnection:
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
         self._candidates = 0
+        self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
         self.track: VideoTrack | None = None
         self.feedback = aiortc_adapter.RtcpCounters()
@@ -155,8 +158,8 @@ class MediaConnection:
             logger.debug("a candidate is of no use: %s", exc)
 
     def request_keyframe(self) -> None:
-        """Ask for a keyframe in the rendition that this viewer sees."""
-        if self.codec:
+        """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
+        if self.codec and self._keyframes.spend():
             self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:

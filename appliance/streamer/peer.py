@@ -23,6 +23,7 @@ from appliance.signaling.control import (
     build_control,
     parse_control,
 )
+from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection, Sources
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CHANNEL_BYTES_MAX = 1 << 20
 _CLOSE_SECONDS = 1
+_ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
+"""Every new connection wants a keyframe, which all viewers pay for."""
 
 T = TypeVar("T")
 
@@ -86,6 +89,7 @@ class Peer:
         self._stage = stage
         self._reply = reply
         self._adopt = adopt
+        self._attempts = Budget(_ATTEMPTS_BURST, _ATTEMPT_SECONDS)
         self._inbox: asyncio.Queue[str | MediaConnection] = asyncio.Queue()
         self._ended = asyncio.Event()
         self._opened = time.monotonic()
@@ -293,6 +297,8 @@ class Peer:
             logger.exception("viewer %s: a candidate failed", self.id)
 
     async def _connect(self) -> MediaConnection:
+        if not self._attempts.spend():
+            raise LimitExceededError("message: too many new connections, slow down")
         await self._disconnect()
         spec, event = self._stage.spec, self._event
 
@@ -370,5 +376,8 @@ class Peer:
 
     def _refuse(self, error: FanlightError) -> None:
         self.refused_messages += 1
-        logger.info("viewer %s: %s", self.id, error)
+        # Once is enough to know of it: a viewer must not fill the log.
+        logger.log(
+            logging.DEBUG if self.refused_messages > 1 else logging.INFO, "viewer %s: %s", self.id, error
+        )
         self.signal(anbox.error(str(error)))
