@@ -377,7 +377,6 @@ class Peer:
     def _refuse(self, error: FanlightError) -> None:
         self.refused_messages += 1
         # Once is enough to know of it: a viewer must not fill the log.
-        logger.log(
-            logging.DEBUG if self.refused_messages > 1 else logging.INFO, "viewer %s: %s", self.id, error
-        )
+        level = logging.INFO if self.refused_messages == 1 else logging.DEBUG
+        logger.log(level, "viewer %s: %s", self.id, error)
         self.signal(anbox.error(str(error)))
