@@ -15,6 +15,8 @@ from appliance.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
+_SMALLEST, _LARGEST = (16, 16), (3840, 2160)
+_ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
 _SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
 
@@ -32,8 +34,18 @@ def _listen(value: str) -> str:
 
 
 def _size(value: str) -> str:
-    if not _SIZE.match(value):
+    if not (found := _SIZE.match(value)):
         raise ValueError("must be WIDTHxHEIGHT, like 1920x1080")
+    (least_width, least_height), (width, height) = _SMALLEST, _LARGEST
+    if not (least_width <= int(found[1]) <= width and least_height <= int(found[2]) <= height):
+        raise ValueError(f"must be from {least_width}x{least_height} to {width}x{height}")
+    return value
+
+
+def _ice_urls(value: list[str]) -> list[str]:
+    for url in value:
+        if not _ICE_URL.match(url):
+            raise ValueError(f"{url!r} must be like stun:stun.example.org:3478 or turn:turn.example.org:3478")
     return value
 
 
@@ -109,6 +121,8 @@ class IceSection(Section):
         except ValueError:
             raise ValueError("must be an IP address, like 203.0.113.7") from None
 
+    _check_urls = field_validator("stun", "turn")(_ice_urls)
+
 
 class VideoSection(Section):
     """[video]: the picture."""
@@ -124,9 +138,9 @@ class VideoSection(Section):
 
     @property
     def largest(self) -> tuple[int, int]:
-        """`max_size` in pixels."""
+        """`max_size` in pixels, rounded down to even."""
         width, height = (int(part) for part in self.max_size.split("x"))
-        return width, height
+        return width - width % 2, height - height % 2
 
 
 class AudioSection(Section):
@@ -293,7 +307,10 @@ def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]
         for key in keys if credentials else ():
             secret = Path(str(credentials)) / f"{name}.{key}"
             if secret.is_file():
-                data.setdefault(name, {})[key] = secret.read_text().strip()
+                try:
+                    data.setdefault(name, {})[key] = secret.read_text(encoding="utf-8").strip()
+                except (OSError, UnicodeDecodeError) as exc:
+                    raise ConfigError(f"{secret}: {exc}") from exc
                 origins[f"{name}.{key}"] = str(secret)
     for name, field in Config.model_fields.items():
         section = field.annotation

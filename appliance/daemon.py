@@ -142,7 +142,7 @@ class Daemon:
         self._controller.changed.set()
 
     def _parts(self) -> Sequence[Part]:
-        bus_detail = self._bus_address().url if self._bus.connected else "connection lost, trying again"
+        bus_detail = str(self._bus_address()) if self._bus.connected else "connection lost, trying again"
         return [
             Part(name="bus", ok=self._bus.connected, detail=bus_detail),
             Part(name="gateway", ok=self._gateway.serving, detail=self._gateway.url),
@@ -200,10 +200,15 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 2
-    for directory in (state_dir, runtime_dir):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     try:
-        asyncio.run(_main(Daemon(file, config, state_dir, runtime_dir, records)))
+        for directory in (state_dir, runtime_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        daemon = Daemon(file, config, state_dir, runtime_dir, records)
+    except OSError as exc:
+        print(f"the daemon's own files: {exc}", file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        asyncio.run(_main(daemon))
     except BaseExceptionGroup as group:
         for cause in _causes(group):
             if isinstance(cause, FanlightError):

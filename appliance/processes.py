@@ -17,6 +17,15 @@ _TERM_SECONDS = 2.0
 _LEVELS = logging.getLevelNamesMapping()
 
 
+_OURS = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "FANLIGHT_")
+"""Variables that are for the daemon alone: who is at the keyboard of an application reads its environment."""
+
+
+def surroundings() -> dict[str, str]:
+    """Our environment without what is for us alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
 class Child:
     """A running child; `tail` holds the last lines of its standard error."""
 
@@ -80,7 +89,7 @@ async def child(
         process = await asyncio.create_subprocess_exec(
             *guard,
             *arguments,
-            env=env,
+            env=surroundings() if env is None else env,
             stdin=stdin,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
@@ -93,17 +102,17 @@ async def child(
     try:
         yield running
     finally:
-        await _end(process)
+        await end(process)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process, patience_s: float = _TERM_SECONDS) -> None:
     """Ask the group to end, then make it; also what the leader left behind."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TERM_SECONDS):
-                await process.wait()
+            # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
+            await asyncio.wait_for(process.wait(), patience_s)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

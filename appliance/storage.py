@@ -24,7 +24,9 @@ def write_atomic(file: Path, data: str | bytes, *, mode: int = 0o600) -> None:
 def remembered(file: Path, fresh: str) -> str:
     """The text of `file`; written with `fresh` where there is none yet."""
     try:
-        return file.read_text().strip()
+        kept = file.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
+        kept = ""
+    if not kept and fresh:
         write_atomic(file, fresh)
-        return fresh
+    return kept or fresh

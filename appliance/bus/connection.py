@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
@@ -21,6 +22,8 @@ _CONNECT_SECONDS = 10
 _PATIENCE_SECONDS = 2.0
 """How long a call waits for the server to come back before it gives up: a restart takes less."""
 
+_USERINFO = re.compile(r"//[^/@]*@")
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -34,15 +37,23 @@ class BusAddress:
     credentials: str = ""
     """Path of a NATS credentials file, instead of user and password."""
 
+    def __str__(self) -> str:
+        """For people: the address without what may prove who we are."""
+        return _USERINFO.sub("//", self.url)
+
 
 class Bus:
-    """One connection to NATS. It reconnects for ever; calls made meanwhile raise UnavailableError."""
+    """One connection to NATS. It reconnects for ever; calls made meanwhile raise UnavailableError.
+
+    A server that refuses us in the middle (credentials expired, too many clients) ends it for good.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.epoch = 1
         """Raised by every reconnection: what was said before may not have been heard."""
         self._back = asyncio.Condition()
+        self._closed = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -62,6 +73,14 @@ class Bus:
         async with self._back:
             await self._back.wait_for(lambda: self.epoch != epoch)
         return self.epoch
+
+    async def refused(self) -> NoReturn:
+        """Raises UnavailableError once the server has ended the connection for good."""
+        await self._closed.wait()
+        raise UnavailableError(f"bus: the server ended the connection: {self.client.last_error or 'unknown'}")
+
+    async def _was_closed(self) -> None:
+        self._closed.set()
 
     async def _came_back(self) -> None:
         logger.info("bus: connected again")
@@ -183,12 +202,13 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 ping_interval=5,
                 disconnected_cb=lost,
                 reconnected_cb=bus._came_back,
+                closed_cb=bus._was_closed,
                 error_cb=failed,
                 allow_reconnect=True,
             )
     except (nats.errors.Error, OSError, TimeoutError) as exc:
         reason = next((str(each) for each in (*last_fault, exc) if str(each)), type(exc).__name__)
-        raise UnavailableError(f"bus: {address.url}: {reason}") from exc
+        raise UnavailableError(f"bus: {address}: {reason}") from exc
     try:
         yield bus
     finally:

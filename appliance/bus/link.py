@@ -28,8 +28,11 @@ class BusLink:
         return self._bus is not None and self._bus.connected
 
     async def serve(self, started: asyncio.Event) -> None:
-        """Hold the connection until cancelled. Raises UnavailableError where nothing answers at start."""
+        """Hold the connection until cancelled.
+
+        Raises UnavailableError where nothing answers at start, or the server ends it for good.
+        """
         async with contextlib.AsyncExitStack() as stack:
             self._bus = await stack.enter_async_context(connect(self.address(), name=self._name))
             started.set()
-            await asyncio.get_running_loop().create_future()
+            await self._bus.refused()

@@ -4,17 +4,17 @@ import asyncio
 import collections
 import contextlib
 import logging
-import os
 import re
 import secrets
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.bus.connection import BusAddress
 from appliance.errors import UnavailableError
+from appliance.processes import end
+from appliance.storage import remembered, write_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class EmbeddedServer:
         self._port = 0
         self._password = ""
         self._durable = False
+        self._port_taken = False
         self._log: collections.deque[str] = collections.deque(maxlen=100)
         self.pid: int | None = None
         self.restarts = -1
@@ -65,9 +66,11 @@ class EmbeddedServer:
             try:
                 await self._run_once(executable, started)
             except UnavailableError as exc:
-                if not started.is_set():
+                if not started.is_set() and not self._port_taken:
                     raise
                 logger.warning("%s", exc)
+                if not started.is_set():
+                    self._port = 0  # nobody has been told of it yet
             lived = asyncio.get_running_loop().time() - began
             step = 0 if lived > 60 else min(self.restarts, len(_RESTART_SECONDS) - 1)
             logger.warning("nats-server ended, starting it again in %.1f s", _RESTART_SECONDS[step])
@@ -75,21 +78,15 @@ class EmbeddedServer:
 
     def _prepare(self) -> None:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        secret = self._dir / "password"
-        if not secret.exists():
-            secret.touch(mode=0o600)
-            secret.write_text(secrets.token_urlsafe(32))
-        self._password = secret.read_text().strip()
-        remembered = self._dir / "port"
-        if remembered.exists():
-            self._port = int(remembered.read_text())
+        self._password = remembered(self._dir / "password", secrets.token_urlsafe(32))
+        with contextlib.suppress(ValueError):
+            self._port = int(remembered(self._dir / "port", ""))
 
     def _configuration(self) -> str:
         sync = ", sync_interval: always" if self._durable else ""
         return "\n".join(
             (
                 'host: "127.0.0.1"',
-                f"port: {self._port or -1}",
                 'server_name: "fanlight"',
                 f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB{sync} }}',
                 f'authorization {{ user: "fanlight", password: "{self._password}" }}',
@@ -100,19 +97,23 @@ class EmbeddedServer:
 
     async def _run_once(self, executable: Path, started: asyncio.Event) -> None:
         file = self._dir / "nats.conf"
-        file.touch(mode=0o600)
-        file.write_text(self._configuration())
         guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
-        process = await asyncio.create_subprocess_exec(
-            *guard,
-            executable,
-            "--config",
-            file,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            process_group=0,
-        )
+        self._port_taken = False
+        try:
+            await asyncio.to_thread(_write_changed, file, self._configuration())
+            process = await asyncio.create_subprocess_exec(
+                *guard,
+                executable,
+                "--config",
+                file,
+                f"--port={self._port or -1}",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as exc:
+            raise UnavailableError(f"bus: nats-server: {exc}") from exc
         self.pid = process.pid
         self.restarts += 1
         try:
@@ -126,7 +127,7 @@ class EmbeddedServer:
             await process.wait()
         finally:
             self.pid = None
-            await _end(process)
+            await end(process, _STOP_SECONDS)
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         async for raw in _lines(process):
@@ -134,11 +135,12 @@ class EmbeddedServer:
             self._log.append(line)
             if found := _LISTENING.search(line):
                 self._port = int(found["port"])
-                (self._dir / "port").write_text(str(self._port))
+                with contextlib.suppress(OSError):  # a full disk: after a restart it is another port
+                    await asyncio.to_thread(_write_changed, self._dir / "port", found["port"])
             if "Server is ready" in line:
                 return
             if "address already in use" in line:
-                self._port = 0
+                self._port_taken = True
         code = await process.wait()
         tail = " | ".join(list(self._log)[-3:])
         raise UnavailableError(f"bus: nats-server ended with {code}: {tail}")
@@ -149,6 +151,12 @@ class EmbeddedServer:
             self._log.append(line)
             if "[ERR]" in line or "[FTL]" in line:
                 logger.warning("nats-server: %s", line)
+
+
+def _write_changed(file: Path, text: str) -> None:
+    """A full disk is no trouble for what stands there already."""
+    if remembered(file, "") != text.strip():
+        write_atomic(file, text)
 
 
 async def _version(executable: Path) -> tuple[int, int]:
@@ -162,17 +170,3 @@ async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
     if process.stderr:
         async for raw in process.stderr:
             yield raw
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()

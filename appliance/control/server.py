@@ -234,7 +234,7 @@ class ControlServer:
             text = f"{request.method}: {_reason(exc)}"
             return _fault(request.id, _INVALID_PARAMS, InvalidInputError.code, text)
         try:
-            result = await act(params)
+            result = (await act(params)).model_dump_json()
         except FanlightError as exc:
             return _fault(request.id, _REFUSED_BY_US, exc.code, str(exc))
         except Exception:
@@ -243,7 +243,7 @@ class ControlServer:
         if request.method in _CHANGING:
             logger.info("control: %s by uid %s", request.method, peer.uid)
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
-        return f"{head}{result.model_dump_json()}}}\n".encode()
+        return f"{head}{result}}}\n".encode()
 
 
 _CHANGING = frozenset(

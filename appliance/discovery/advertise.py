@@ -119,8 +119,8 @@ async def _ip_version() -> IPVersion:
 async def _close(network: AsyncZeroconf) -> None:
     """Say goodbye (RFC 6762 10.1), even while being cancelled, but not for long."""
     try:
-        async with asyncio.timeout(_GOODBYE_SECONDS):
-            await network.async_unregister_all_services()
+        # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
+        await asyncio.wait_for(network.async_unregister_all_services(), _GOODBYE_SECONDS)
     except (TimeoutError, Error, OSError) as exc:
         logger.debug("no goodbye: %s", exc or type(exc).__name__)
     await network.async_close()

@@ -68,7 +68,7 @@ def build(context: Context, *routes: list[web.RouteDef]) -> web.Application:
 
 async def body(request: web.Request, model: type[B]) -> B:
     """The JSON body as `model`; an empty one counts as `{}`. Raises InvalidInputError."""
-    raw = await request.text()
+    raw = await request.read()
     try:
         data = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError):
@@ -214,8 +214,8 @@ def _carries_ticket(request: web.Request) -> bool:
 
 def _parts(origin: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port, equal for all spellings of one origin."""
-    split = urlsplit(origin)
     try:
+        split = urlsplit(origin)
         return split.scheme, split.hostname, split.port or {"http": 80, "https": 443}.get(split.scheme)
     except ValueError:
         return "", None, None

@@ -98,6 +98,11 @@ def holds_for(certificate: x509.Certificate, ahead: timedelta) -> bool:
     return certificate.not_valid_before_utc <= now and now + ahead < certificate.not_valid_after_utc
 
 
+def begins_later(certificate: x509.Certificate) -> bool:
+    """Whether it is not valid yet, as on a machine without a battery that does not know the time."""
+    return datetime.now(UTC) < certificate.not_valid_before_utc
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 in colon separated hex."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -1,10 +1,11 @@
 """Paired browsers. Only the hash of a device's token is kept."""
 
+import contextlib
 import time
 
 from appliance.bus.messages import Message, Role
 from appliance.bus.state import Bucket
-from appliance.errors import NotFoundError, UnauthorizedError
+from appliance.errors import ConflictError, NotFoundError, UnauthorizedError, UnavailableError
 from appliance.gateway.tokens import Principal, digest, new_id, new_secret, proves, split
 
 _NAME_LENGTH = 64
@@ -67,7 +68,9 @@ class Devices:
             raise UnauthorizedError("this browser is not paired")
         now = int(time.time())
         if now - (record.last_seen or 0) > _SEEN_SECONDS:
-            await self._bucket.update(device, lambda old: old.model_copy(update={"last_seen": now}))
+            # A full disk, or two requests at once, keep nobody out.
+            with contextlib.suppress(UnavailableError, ConflictError):
+                await self._bucket.update(device, lambda old: old.model_copy(update={"last_seen": now}))
         return _principal(record)
 
 

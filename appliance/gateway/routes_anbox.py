@@ -3,7 +3,8 @@
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue, field_validator
+from pydantic_core import to_json
 
 from appliance.bus.messages import LaunchRequest, Screen, SessionStatus
 from appliance.errors import ConflictError, FanlightError, InvalidInputError, NotFoundError
@@ -14,6 +15,7 @@ from appliance.gateway.query import Page, flag
 from appliance.gateway.sessions import SessionRecord
 
 _IDLE_MINUTES = 5
+_IDLE_MINUTES_MAX = 366 * 24 * 60
 _SORTABLE = ("id", "app", "region", "status", "created_at")
 
 
@@ -25,9 +27,16 @@ class SessionPost(BaseModel):
     joinable: bool = False
     ephemeral: bool = True
     screen: Screen | None = None
-    extra_data: Any = None
-    idle_time_min: int | None = Field(None, ge=0)
+    extra_data: JsonValue = None
+    idle_time_min: int | None = Field(None, ge=0, le=_IDLE_MINUTES_MAX)
     app_version: int | None = None
+
+    @field_validator("extra_data")
+    @classmethod
+    def _travels(cls, value: JsonValue) -> JsonValue:
+        """What JSON lets in, such as half a surrogate pair, is not always what it lets out."""
+        to_json(value)
+        return value
 
 
 class Join(BaseModel):

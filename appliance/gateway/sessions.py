@@ -116,7 +116,7 @@ class Sessions:
                 if isinstance(exc, UnavailableError):  # it may have launched all the same
                     late = StopRequest(session=record.id, reason="its launch was not answered in time")
                     await self._bus.publish(stop(agent.id), late)
-            except FanlightError:
+            except Exception:
                 await self._bucket.delete(record.id)
                 raise
         raise NoCapacityError(NO_AGENT)

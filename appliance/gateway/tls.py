@@ -77,7 +77,10 @@ class Tls:
             if stamp == self._loaded or self.context is None:
                 return
             loaded = x509.load_pem_x509_certificate(cert.read_bytes())
-            self.context.load_cert_chain(cert, key)
+            # A pair that does not match would take away the one that serves: try it elsewhere first.
+            # The empty password keeps OpenSSL from asking for one at the terminal.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+                context.load_cert_chain(cert, key, password="")
         except (OSError, ValueError) as exc:
             raise ConfigError(f"tls: {cert}, {key}: {exc}") from exc
         self._loaded = stamp
@@ -107,7 +110,9 @@ class Tls:
             logger.warning("%s is not readable, making a new one: %s", cert, exc)
             return None
         fits = pair.certificate.public_key() == pair.key.public_key()
-        return pair if fits and certificates.holds_for(pair.certificate, _RENEW_AHEAD) else None
+        # People have told their browsers to trust the CA: a clock that is behind must not cost them that.
+        keep = kind == "ca" and certificates.begins_later(pair.certificate)
+        return pair if fits and (keep or certificates.holds_for(pair.certificate, _RENEW_AHEAD)) else None
 
     def _write(self, kind: str, pair: certificates.Pair) -> certificates.Pair:
         cert, key = self._files(kind)

@@ -1,5 +1,6 @@
 """Who watches right now, as the streamers tell it; kicking one viewer or all of one principal."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Protocol
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceStats, PeerEvent
 from appliance.bus.subjects import STATS_ALL, up
-from appliance.errors import NotFoundError
+from appliance.errors import NotFoundError, UnavailableError
 from appliance.gateway.tokens import Principal
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class Viewers:
         async with self._bus.subscribe(STATS_ALL, InstanceStats) as all_stats:
             async for _, stats in all_stats:
                 self._stats[stats.instance] = (self._clock(), stats)
-                await self._kick_revoked(stats)
+                with contextlib.suppress(UnavailableError):  # the next statistics come in a second
+                    await self._kick_revoked(stats)
 
     def stats(self) -> list[InstanceStats]:
         """What running streamers said last."""

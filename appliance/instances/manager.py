@@ -278,16 +278,22 @@ class InstanceManager:
             try:
                 resume = await asyncio.to_thread(remembered, remember, "") or None
                 instance = await self.launch(name, resume=resume)
-            except FanlightError as exc:
+            except (FanlightError, OSError) as exc:
                 logger.warning("%s does not start: %s", name, exc)
                 await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
                 continue
-            if instance.session:
-                await asyncio.to_thread(write_atomic, remember, instance.session)
+            if instance.session and instance.session != resume:
+                await self._remember(remember, instance.session)
             await instance.ended.wait()
             if instance.stopping.is_set():
                 return
             await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
+
+    async def _remember(self, file: Path, session: str) -> None:
+        try:
+            await asyncio.to_thread(write_atomic, file, session)
+        except OSError as exc:
+            logger.warning("%s: %s; the next start of the daemon makes a new session", file, exc)
 
     async def _follow_stats(self) -> None:
         async with self._bus().subscribe(STATS_ALL, InstanceStats) as messages:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import UnavailableError
-from appliance.processes import Child, child
+from appliance.processes import Child, child, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
 
@@ -54,8 +54,11 @@ async def virtual_screen(
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
     cookie = secrets.token_bytes(16)
-    await asyncio.to_thread(_write_authority, authority, cookie, "")
-    reading, writing = os.pipe()
+    try:
+        await asyncio.to_thread(_write_authority, authority, cookie, "")
+        reading, writing = os.pipe()
+    except OSError as exc:
+        raise UnavailableError(f"Xvfb: {exc}") from exc
     arguments = (
         "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{room[0]}x{room[1]}x24", "-nolisten", "tcp",
         "-auth", str(authority), "-dpi", "96", "-noreset", "+extension", "RANDR",
@@ -69,14 +72,14 @@ async def virtual_screen(
             if room != (width, height):
                 await _shrink(display, width, height, authority)
             screen = ScreenHandle("x11", display, str(authority), server.pid)
-            surroundings = {**os.environ, **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
-            surroundings.pop("WAYLAND_DISPLAY", None)
+            there = {**surroundings(), **env, "DISPLAY": display, "XAUTHORITY": str(authority)}
+            there.pop("WAYLAND_DISPLAY", None)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
                 if essential and shutil.which(_FILL_SCREEN[0]):
                     tasks.append(group.create_task(_keep(_FILL_SCREEN, surroundings, None)))
                 tasks += [
-                    group.create_task(_keep(program, surroundings, screen if essential else None))
+                    group.create_task(_keep(program, there, screen if essential else None))
                     for program in programs
                 ]
                 try:

@@ -27,17 +27,21 @@ class Standby:
         """Keep one in reserve until cancelled."""
         try:
             while True:
-                stack = contextlib.AsyncExitStack()
-                try:
-                    self._spare = stack, await stack.enter_async_context(_streamer("streamer"))
-                except UnavailableError as exc:
-                    logger.warning("no streamer in reserve: %s", exc)
-                await self._taken.wait()
                 self._taken.clear()
+                if self._spare is None:  # who came while it was made has started one without it
+                    await self._make()
+                await self._taken.wait()
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             if self._spare:
                 await self._spare[0].aclose()
+
+    async def _make(self) -> None:
+        stack = contextlib.AsyncExitStack()
+        try:
+            self._spare = stack, await stack.enter_async_context(_streamer("streamer"))
+        except UnavailableError as exc:
+            logger.warning("no streamer in reserve: %s", exc)
 
     @contextlib.asynccontextmanager
     async def take(self, name: str) -> AsyncIterator[Child]:

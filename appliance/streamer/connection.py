@@ -15,6 +15,7 @@ from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import aiortc_adapter, aiortc_sender
+from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut, Seat
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
 _MEDIA_MAX = 8
+_KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _CHANNEL = "fanlight"
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
@@ -84,6 +86,7 @@ class MediaConnection:
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
         self._candidates = 0
+        self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
         self.track: VideoTrack | None = None
         self.feedback = aiortc_adapter.RtcpCounters()
@@ -179,8 +182,8 @@ class MediaConnection:
             logger.debug("a candidate is of no use: %s", exc)
 
     def request_keyframe(self) -> None:
-        """Ask for a keyframe in the rendition that this viewer sees."""
-        if self.codec:
+        """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
+        if self.codec and self._keyframes.spend():
             self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:

@@ -23,6 +23,7 @@ from appliance.signaling.control import (
     build_control,
     parse_control,
 )
+from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection, Sources
 from appliance.streamer.mux import Mux
 
@@ -34,6 +35,8 @@ ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CHANNEL_BYTES_MAX = 1 << 20
 _CLOSE_SECONDS = 1
+_ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
+"""Every new connection wants a keyframe, which all viewers pay for."""
 
 T = TypeVar("T")
 
@@ -89,6 +92,7 @@ class Peer:
         self._stage = stage
         self._reply = reply
         self._adopt = adopt
+        self._attempts = Budget(_ATTEMPTS_BURST, _ATTEMPT_SECONDS)
         self._inbox: asyncio.Queue[str | MediaConnection] = asyncio.Queue()
         self._ended = asyncio.Event()
         self._opened = time.monotonic()
@@ -149,6 +153,10 @@ class Peer:
     def closed(self) -> None:
         """The signaling socket is gone; the picture goes on."""
         self._orphaned = time.monotonic()
+
+    def may_continue_as(self, other: "Peer") -> bool:
+        """Whether `other` is the same client of the same owner, whose name starts all of its peers' ids."""
+        return (self.id.partition("-")[0], self.exclusive) == (other.id.partition("-")[0], other.exclusive)
 
     def continues_as(self, other: "Peer") -> None:
         """From now on the signaling socket of `other`, which has no viewer, is this one's."""
@@ -292,6 +300,8 @@ class Peer:
             logger.exception("viewer %s: a candidate failed", self.id)
 
     async def _connect(self) -> MediaConnection:
+        if not self._attempts.spend():
+            raise LimitExceededError("message: too many new connections, slow down")
         await self._disconnect()
         spec, event = self._stage.spec, self._event
 
@@ -324,8 +334,8 @@ class Peer:
         self._stage.input.release(self._holder)
         if connection:
             try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await connection.close()
+                # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
+                await asyncio.wait_for(connection.close(), _CLOSE_SECONDS)
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
@@ -370,5 +380,7 @@ class Peer:
 
     def _refuse(self, error: FanlightError) -> None:
         self.refused_messages += 1
-        logger.info("viewer %s: %s", self.id, error)
+        # Once is enough to know of it: a viewer must not fill the log.
+        level = logging.INFO if self.refused_messages == 1 else logging.DEBUG
+        logger.log(level, "viewer %s: %s", self.id, error)
         self.signal(anbox.error(str(error)))

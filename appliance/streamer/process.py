@@ -78,6 +78,7 @@ class Streamer:
                 group.create_task(self._audio.run(self._sound.deliver))
             group.create_task(self._input.run())
             group.create_task(session.run())
+            group.create_task(bus.refused())
             gc.collect()
             gc.freeze()  # what is here now stays: no collection pause ever looks at it again
             logger.info("instance %s serves session %s", spec.instance, session_id)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -136,6 +137,9 @@ class Session:
         viewer = self._peers.get(peer)
         if viewer is None or viewer is newcomer or viewer.ended or not viewer.connected:
             return False
+        if not viewer.may_continue_as(newcomer):
+            logger.warning("viewer %s is not that of %s", peer, newcomer.id)
+            return False
         del self._peers[peer]
         self._peers[newcomer.id] = viewer
         viewer.continues_as(newcomer)
@@ -175,19 +179,35 @@ class Session:
 
     async def _tick(self) -> None:
         while True:
-            viewers = [await peer.stats() for peer in list(self._peers.values()) if not peer.ended]
-            stats = self._measure(viewers).model_copy(
+            viewers = [await self._measured(peer) for peer in list(self._peers.values()) if not peer.ended]
+            stats = self._measure([each for each in viewers if each]).model_copy(
                 update={"visits": self._visits, "farewells": self._farewells}
             )
             shown = stats.model_dump(mode="json", exclude={"viewers"})
             for peer in list(self._peers.values()):
-                peer.tick(shown)
+                self._tell(peer, shown)
             if self._bus.connected:
                 await self._publish(subjects.stats(stats.instance), stats)
             self._left.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STATS_SECONDS):
                     await self._left.wait()
+
+    async def _measured(self, peer: Peer) -> ViewerStats | None:
+        """None for a viewer that cannot be measured, which ends it alone."""
+        try:
+            return await peer.stats()
+        except Exception:
+            logger.exception("viewer %s: not measured", peer.id)
+            peer.end("internal error")
+            return None
+
+    def _tell(self, peer: Peer, stats: dict[str, Any]) -> None:
+        try:
+            peer.tick(stats)
+        except Exception:
+            logger.exception("viewer %s: not told", peer.id)
+            peer.end("internal error")
 
     async def _publish(self, subject: str, message: BaseModel) -> None:
         try:

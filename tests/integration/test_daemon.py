@@ -117,3 +117,11 @@ async def test_a_broken_file_is_exit_code_2_with_line_and_key(tmp_path: Path) ->
     code, text = await run("run", "--config", file, "--state-dir", tmp_path, "--runtime-dir", tmp_path)
     assert code == 2
     assert f"{file}:2: video.bitrate: unknown key" in text
+
+
+async def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = await run("run", "--state-dir", tmp_path / "file" / "state", "--runtime-dir", tmp_path)
+    assert code == 1
+    assert "Traceback" not in said
+    assert str(tmp_path / "file") in said

@@ -17,7 +17,7 @@ from aiortc.contrib.media import MediaBlackhole
 def stop_decoding() -> None:
     """Make aiortc in this process take media in without decoding it, so that only the sender costs."""
 
-    def drain(_: object, input_q: Any, __: object) -> None:
+    def drain(_: object, input_q: Any, *__: object) -> None:
         while input_q.get() is not None:
             pass
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from appliance.config import ApplicationSection, Config, default_file, load
+from appliance.config import ApplicationSection, Config, VideoSection, default_file, load
 from appliance.errors import ConfigError
 
 pytestmark = pytest.mark.unit
@@ -106,6 +106,15 @@ def test_every_example_is_sound(file: Path) -> None:
             '[[application]]\nname = "a"\nkind = "desktop"\nsize = "big"\n',
             ":4: application.0.size: must be WIDTHx",
         ),
+        ('[video]\nmax_size = "3840x2400"\n', ":2: video.max_size: must be from 16x16 to 3840x2160"),
+        (
+            '[[application]]\nname = "a"\nkind = "desktop"\nsize = "00x00"\n',
+            ":4: application.0.size: must be from 16x16",
+        ),
+        (
+            '[ice]\nstun = ["stun.example.org:3478"]\n',
+            ":2: ice.stun: 'stun.example.org",
+        ),
         ("[video\n", "at line 1"),
     ],
 )
@@ -161,3 +170,13 @@ def test_the_users_file_is_read_where_the_system_has_none(tmp_path: Path) -> Non
 )
 def test_sizes_are_rounded_up_to_even(size: str, even: tuple[int, int]) -> None:
     assert ApplicationSection(name="a", kind="test-pattern", size=size).width_height == even
+
+
+def test_the_largest_size_is_even() -> None:
+    assert VideoSection(max_size="1919x1079").largest == (1918, 1078)
+
+
+def test_a_credential_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "ice.turn_secret").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"ice\.turn_secret"):
+        load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)})

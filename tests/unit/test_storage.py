@@ -28,3 +28,11 @@ def test_mode_is_private_and_the_first_value_stays(tmp_path: Path) -> None:
     assert remembered(file, "first") == "first"
     assert remembered(file, "second") == "first"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_file_remembers_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "id"
+    file.touch()
+    assert remembered(file, "") == ""
+    assert remembered(file, "first") == "first"
+    assert file.read_text() == "first"

@@ -12,7 +12,7 @@ import pixelflux
 
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import UnavailableError
-from appliance.processes import child
+from appliance.processes import child, surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def run_program(spec: StreamerSpec) -> None:
     Raises UnavailableError when it ends, for whatever reason: the program is the application.
     """
     name = await asyncio.to_thread(ensure_compositor, spec.screen.width, spec.screen.height, _node(spec))
-    env = {**os.environ, **_WAYLAND_ENV, **spec.env, "WAYLAND_DISPLAY": name}
+    env = {**surroundings(), **_WAYLAND_ENV, **spec.env, "WAYLAND_DISPLAY": name}
     env.pop("DISPLAY", None)
     if not spec.command:
         raise UnavailableError(f"application {spec.application}: no command is configured")

@@ -1,13 +1,16 @@
 """The bus on a real nats-server: it comes back where it was, with all it knew."""
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from appliance.bus.connection import BusAddress, connect
+from appliance.bus.link import BusLink
 from appliance.bus.messages import Done, Message, StopRequest
 from appliance.bus.state import Bucket
 from appliance.errors import (
@@ -57,6 +60,37 @@ async def test_calls_made_right_after_the_kill_wait_for_the_server(tmp_path: Pat
         os.kill(server.pid or 0, signal.SIGKILL)
         await until(lambda: not bus.connected)
         assert (await bucket.get("a")).text == "kept"
+
+
+async def test_a_port_that_another_program_took_is_given_up_at_the_start(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server:
+        before = server.address
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(before.url.rpartition(":")[2])))
+        other.listen()
+        async with nats_server(tmp_path) as server, connect(server.address, name="test"):
+            assert server.address != before
+
+
+@pytest.mark.parametrize("name", ["port", "password"])
+async def test_a_file_that_a_full_disk_left_empty_is_made_anew(tmp_path: Path, name: str) -> None:
+    (tmp_path / "bus").mkdir()
+    (tmp_path / "bus" / name).touch()
+    async with nats_server(tmp_path) as server, connect(server.address, name="test"):
+        assert len(server.address.password) > 30
+        assert (tmp_path / "bus" / name).read_text()
+
+
+async def test_a_full_disk_is_no_trouble_for_a_server_that_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        monkeypatch.setattr("appliance.bus.server.write_atomic", full)
+        os.kill(server.pid or 0, signal.SIGKILL)
+        assert await asyncio.wait_for(bus.reconnected(1), 10) == 2
 
 
 async def test_state_survives_a_new_server_in_the_same_directory(tmp_path: Path) -> None:
@@ -230,3 +264,19 @@ async def test_an_unreadable_entry_hides_no_others(tmp_path: Path) -> None:
         assert [key async for key, _ in bucket.items()] == ["a"]
         with pytest.raises(UnavailableError, match="notes/b"):
             await bucket.get("b")
+
+
+async def test_a_server_that_refuses_us_for_good_ends_the_link(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server:
+        link = BusLink(lambda: server.address, "test")
+        started = asyncio.Event()
+
+        async def refuse() -> None:
+            await started.wait()
+            # nats-py acts upon most errors by closing the client, and never opens it again.
+            await link().client._process_err("'User Authentication Expired'")
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(refuse())
+            with pytest.raises(UnavailableError, match="User Authentication Expired"):
+                await link.serve(started)

@@ -72,8 +72,10 @@ async def test_guessing_a_pin_ends_soon(here: Street) -> None:
     assert statuses[-1] == 429
 
 
-@pytest.mark.parametrize("body", ["", "{", '{"pin": 5}', '{"pin": "x", "name": 3}', "[]", '{"pin": null}'])
-async def test_malformed_pairing_is_invalid(here: Street, body: str) -> None:
+@pytest.mark.parametrize(
+    "body", ["", "{", '{"pin": 5}', '{"pin": "x", "name": 3}', "[]", '{"pin": null}', b'{"pin": "\xff"}']
+)
+async def test_malformed_pairing_is_invalid(here: Street, body: str | bytes) -> None:
     assert (await here.api("POST", "/fanlight/pair", data=body))[0] == 400
 
 
@@ -82,7 +84,7 @@ async def test_strangers_and_pages_of_others_stay_out(here: Street) -> None:
     assert (await here.api("POST", "/fanlight/launch", json={"application": "demo"}))[0] == 401
     assert (await here.api("POST", "/fanlight/sessions/x/watch"))[0] == 401
     await paired(here)
-    for origin in ("https://evil.example", "null", here.base.replace("http:", "https:")):
+    for origin in ("https://evil.example", "null", "http://[", here.base.replace("http:", "https:")):
         for method, path in (("GET", "/fanlight/me"), ("POST", "/fanlight/leave"), ("GET", "/")):
             async with here.http.request(method, here.base + path, headers={"Origin": origin}) as answer:
                 assert answer.status == 403

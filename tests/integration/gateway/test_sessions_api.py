@@ -191,6 +191,11 @@ async def test_status_tells_strangers_less(here: Street) -> None:
         ('{"app": "demo", "screen": {"width": 0}}', 400, "screen.width"),
         ('{"app": "demo", "screen": {"width": 4000}}', 400, "screen.width"),
         ('{"app": "demo", "screen": {"density": 71}}', 400, "screen.density"),
+        ('{"app": "demo", "extra_data": "\\ud800"}', 400, "extra_data"),
+        pytest.param(
+            '{"app": "demo", "extra_data": %s}' % ("[" * 400 + "]" * 400), 400, "extra_data", id="bog"
+        ),
+        ('{"app": "demo", "idle_time_min": %s}' % ("9" * 400), 400, "idle_time_min"),
         ('{"app": "nothing"}', 404, NO_AGENT),
         ('{"app": "demo", "region": "moon"}', 404, NO_AGENT),
     ],

@@ -199,7 +199,7 @@ async def visit(bus: Bus) -> AsyncIterator[Callable[[], Awaitable[Viewer]]]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def visit() -> Viewer:
-            peer = uuid.uuid4().hex
+            peer = f"owner-{uuid.uuid4().hex}"
             replies = await stack.enter_async_context(bus.subscribe(subjects.down(SESSION, peer), PeerReply))
             viewer = Viewer(bus, replies, peer)
             stack.push_async_callback(viewer.pc.close)

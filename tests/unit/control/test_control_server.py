@@ -12,6 +12,7 @@ import pytest
 
 from appliance.control import access
 from appliance.control.access import Door, Peer
+from appliance.control.schema import LogRecord, Logs
 from appliance.control.server import LINE_BYTES
 from appliance.errors import ConfigError, ConflictError
 
@@ -217,3 +218,15 @@ async def test_a_listener_that_does_not_read_is_disconnected(
         controller.padding = ""
         (answer,) = await _ask(socket, _call("snapshot"), answers=1)
     assert answer["result"]
+
+
+async def test_what_cannot_be_written_as_json_is_an_answer_and_no_end(
+    controller: Any, socket: Path, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = LogRecord(seq=1, time=0, level="INFO", name="x", text="y").model_copy(update={"text": "\ud800"})
+    monkeypatch.setattr(controller, "logs", lambda _: Logs.model_construct(records=[record]))
+    async with serving(controller, socket):
+        (fault,) = await _ask(socket, _call("logs", after=0), answers=1)
+        assert fault["error"]["message"].startswith("internal error")
+        (answer,) = await _ask(socket, _call("snapshot"), answers=1)
+        assert answer["result"]["box"]["name"] == "edge-7"

@@ -1,10 +1,13 @@
 """The CA and its leaves."""
 
-from datetime import timedelta
+import contextlib
+import ssl
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from appliance.config import TlsSection
@@ -90,3 +93,65 @@ async def test_missing_files_are_named(tmp_path: Path) -> None:
     section = TlsSection(mode="files", cert="/nowhere/c.pem", key="/nowhere/k.pem")
     with pytest.raises(ConfigError, match=r"/nowhere/c\.pem"):
         await Tls(section, tmp_path, "attic", list).open()
+
+
+async def test_a_clock_that_is_behind_costs_nobody_the_ca(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = Tls(TlsSection(), tmp_path, "attic", lambda: ["127.0.0.1"])
+    await tls.open()
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Behind":
+            return cls(1970, 1, 2, tzinfo=tz)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "datetime", Behind)
+        early = Tls(TlsSection(), tmp_path, "attic", lambda: ["127.0.0.1"])
+        await early.open()
+        assert early.ca_pem == tls.ca_pem
+    await early.look()
+    assert early.ca_pem == tls.ca_pem
+    leaf = x509.load_pem_x509_certificate((tmp_path / "tls" / "cert.pem").read_bytes())
+    assert certificates.holds_for(leaf, timedelta(days=30))
+
+
+async def test_a_half_replaced_pair_leaves_the_old_one_in_service(tmp_path: Path) -> None:
+    ca = certificates.new_ca("mine")
+    cert, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    old, new = (certificates.new_leaf(ca, "mine", ["localhost"]) for _ in range(2))
+    cert.write_bytes(old.certificate_pem)
+    key.write_bytes(old.key_pem)
+    tls = Tls(TlsSection(mode="files", cert=str(cert), key=str(key)), tmp_path, "attic", list)
+    await tls.open()
+    cert.write_bytes(new.certificate_pem)
+    await tls.look()
+    assert tls.fingerprint == certificates.fingerprint(old.certificate)
+    assert tls.context
+    assert _served(tls.context) == old.certificate.public_bytes(serialization.Encoding.DER)
+
+
+async def test_a_key_that_is_encrypted_is_an_error_and_no_question(tmp_path: Path) -> None:
+    leaf = certificates.new_leaf(certificates.new_ca("mine"), "mine", ["localhost"])
+    cert, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    cert.write_bytes(leaf.certificate_pem)
+    secret = serialization.BestAvailableEncryption(b"hush")
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    key.write_bytes(leaf.key.private_bytes(serialization.Encoding.PEM, pkcs8, secret))
+    section = TlsSection(mode="files", cert=str(cert), key=str(key))
+    with pytest.raises(ConfigError, match=r"k\.pem"):
+        await Tls(section, tmp_path, "attic", list).open()
+
+
+def _served(context: ssl.SSLContext) -> bytes | None:
+    """The certificate that a client gets to see, without a network."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(down, up)
+    server = context.wrap_bio(up, down, server_side=True)
+    for side in (client, server, client):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return client.getpeercert(binary_form=True)

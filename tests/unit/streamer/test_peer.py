@@ -42,6 +42,7 @@ class House:
 
     def __init__(self, **opening: Any) -> None:
         self.input = Input()
+        self.broadcast = Broadcast(Forbidden)
         self.size = (640, 480)
         self.problem = ""
         self.replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
@@ -51,7 +52,7 @@ class House:
         self.control.on("message", self._told)
         stage = Stage(
             spec=SPEC,
-            sources=Sources({Codec.H264: Broadcast(Forbidden)}, SoundFan()),
+            sources=Sources({Codec.H264: self.broadcast}, SoundFan()),
             input=self.input,
             size=lambda: self.size,
             problem=lambda: self.problem,
@@ -245,3 +246,24 @@ async def test_a_message_that_is_not_known_is_not_answered(house: House) -> None
     house.send("something::new", of="tomorrow")
     house.send("discover")
     await house.expect("resp:discover")
+
+
+async def test_who_connects_anew_without_end_is_slowed_down(house: House) -> None:
+    for _ in range(8):
+        house.send("settings")
+        await house.expect("offer")
+    house.send("settings")
+    assert "slow down" in (await house.expect("error"))["message"]
+    house.send("discover")
+    await house.expect("resp:discover")
+
+
+async def test_who_asks_for_keyframes_without_end_gets_a_few(house: House) -> None:
+    await house.connect()
+    before = house.broadcast.keyframe_requests
+    for number in range(50):
+        house.say({"type": "fanlight::keyframe", "data": {}})
+        house.say({"type": "fanlight::ping", "data": {"t": number}})
+    while await house.told.get() != ("fanlight::pong", {"t": 49}):
+        pass
+    assert 0 < house.broadcast.keyframe_requests - before <= 5

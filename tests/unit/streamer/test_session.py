@@ -20,7 +20,7 @@ from appliance.errors import InvalidInputError, LimitExceededError, UnavailableE
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import session as session_module
 from appliance.streamer.connection import Sources
-from appliance.streamer.peer import Stage
+from appliance.streamer.peer import Peer, Stage
 from appliance.streamer.session import Session
 from appliance.streamer.tracks import SoundFan
 
@@ -190,3 +190,40 @@ async def test_a_lost_bus_ends_nothing(house: House) -> None:
     house.bus.broken = False
     await house.happens("message", "p1", text='{"type":"discover"}')
     assert await house.said() == ("session.s.down.p1", "resp:discover")
+
+
+async def test_nobody_goes_on_for_the_viewer_of_another(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Peer, "connected", True)
+    adopt = '{"type":"fanlight::adopt","peer":"alice-1"}'
+    await house.happens("open", "alice-1", role=Role.CONTROL)
+    await house.happens("open", "bob-1")
+    await house.happens("message", "bob-1", text=adopt)
+    assert await house.said() == ("session.s.down.bob-1", "fanlight::restart")
+    await house.happens("kick", "bob-1")
+    assert [(await house.said())[1] for _ in range(2)] == ["fanlight::end", "close"]
+    await house.happens("open", "alice-2", role=Role.CONTROL)
+    await house.happens("message", "alice-2", text=adopt)
+    assert await house.said() == ("session.s.down.alice-2", "fanlight::adopted")
+
+
+@pytest.mark.parametrize("step", ["stats", "tick"])
+async def test_a_viewer_that_cannot_be_looked_after_ends_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real = getattr(Peer, step)
+
+    def fail(peer: Peer, *arguments: Any) -> Any:
+        if peer.id == "bad":
+            raise ZeroDivisionError
+        return real(peer, *arguments)
+
+    monkeypatch.setattr(Peer, step, fail)
+    monkeypatch.setattr(session_module, "_STATS_SECONDS", 0.01)
+    await house.happens("open", "good")
+    await house.happens("open", "bad")
+    assert await house.said() == ("session.s.down.bad", "fanlight::end")
+    assert await house.said() == ("session.s.down.bad", "close")
+    await house.happens("message", "good", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.good", "resp:discover")

@@ -1,0 +1,17 @@
+import pytest
+
+from appliance.streamer.budget import Budget
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_burst_is_free_and_then_it_is_one_a_period() -> None:
+    now = 0.0
+    budget = Budget(3, 2.0, clock=lambda: now)
+    assert [budget.spend() for _ in range(5)] == [True, True, True, False, False]
+    now = 1.9
+    assert not budget.spend()
+    now = 2.0
+    assert [budget.spend() for _ in range(2)] == [True, False]
+    now = 1000.0
+    assert [budget.spend() for _ in range(4)] == [True, True, True, False]
