@@ -77,7 +77,7 @@ async def virtual_screen(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
                 if essential and shutil.which(_FILL_SCREEN[0]):
-                    tasks.append(group.create_task(_keep(_FILL_SCREEN, surroundings, None)))
+                    tasks.append(group.create_task(_keep(_FILL_SCREEN, there, None)))
                 tasks += [
                     group.create_task(_keep(program, there, screen if essential else None))
                     for program in programs
