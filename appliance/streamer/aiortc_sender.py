@@ -87,7 +87,10 @@ class SenderLink:
             self.close()
             if pair is None:
                 raise UnavailableError("ice: there is no way to the viewer any more")
-            self._pair, self._path = pair, _path_of(pair)
+            try:
+                self._pair, self._path = pair, _path_of(pair)
+            except OSError as exc:
+                raise UnavailableError(f"ice: its socket is closed: {exc}") from exc
         return self._path
 
     def load(self, data: bytes) -> memoryview:

@@ -51,10 +51,11 @@ class Seat:
         self.lost = False
         """Whether the way to the viewer is gone; the connection will notice."""
 
-    def send(self, packed: PackedFrame) -> None:
-        """Send the frame that was taken from the queue."""
+    def send(self, frame: EncodedFrame, packed: PackedFrame) -> None:
+        """Send what was taken from the queue."""
         with self._noticing():
-            if self.stream.send(packed):
+            # A keyframe larger than the buffer would be so again: its rest comes by retransmission.
+            if self.stream.send(packed) or frame.keyframe:
                 self.frames_sent += 1
             else:
                 self.queue.stumble()
@@ -129,4 +130,4 @@ class FanOut:
 
     def _serve(self, seat: Seat) -> None:
         while not seat.lost and (frame := seat.queue.take()):
-            seat.send(next(packed for each, packed in reversed(self._recent) if each is frame))
+            seat.send(frame, next(packed for each, packed in reversed(self._recent) if each is frame))

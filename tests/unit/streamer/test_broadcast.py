@@ -143,6 +143,24 @@ async def test_a_slow_viewer_loses_its_queue_and_nobody_else_does() -> None:
             assert await slow.next() is key
 
 
+async def test_a_viewer_is_told_of_what_is_queued_and_goes_on_from_a_keyframe_when_it_stumbles() -> None:
+    source, told = FakeSource(), []
+    broadcast = Broadcast(lambda: source, keyframe_floor_s=0)
+    async with running(broadcast):
+        with broadcast.subscribe(told.append) as viewer:
+            await source.running.wait()
+            source.deliver()
+            assert viewer.take() is None
+            key, delta = source.deliver(key=True), source.deliver()
+            assert told == [key, delta]
+            assert viewer.take() is key
+            viewer.stumble()
+            assert (viewer.take(), viewer.dropped, source.keyframes_requested) == (None, 2, 1)
+            source.deliver()
+            key = source.deliver(key=True)
+            assert (viewer.take(), viewer.take(), viewer.dropped) == (key, None, 3)
+
+
 async def test_a_keyframe_that_meets_a_full_queue_is_kept() -> None:
     source = FakeSource()
     broadcast = Broadcast(lambda: source, keyframe_floor_s=0)

@@ -129,18 +129,37 @@ async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_m
 
 
 async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
-    source, wires = Source(), [Wire(room=False), Wire()]
+    source, wires = Source(), [Wire(), Wire()]
     fan = FanOut(source, Codec.H264)
     with fan.attach(wires[0]) as full, fan.attach(wires[1]) as other:
         source.deliver(key=True)
         await asyncio.sleep(0)
-        assert (full.frames_sent, full.queue.dropped, source.keyframes_requested) == (0, 1, 1)
+        wires[0].room = False
+        source.deliver()
+        await asyncio.sleep(0)
+        assert (full.frames_sent, full.queue.dropped, source.keyframes_requested) == (1, 1, 1)
         wires[0].room = True
         source.deliver()
         source.deliver(key=True)
         await asyncio.sleep(0)
-        assert (full.frames_sent, full.queue.dropped) == (1, 2)
-        assert (other.frames_sent, other.queue.dropped) == (3, 0)
+        assert (full.frames_sent, full.queue.dropped) == (2, 2)
+        assert (other.frames_sent, other.queue.dropped) == (4, 0)
+
+
+async def test_the_rest_of_a_keyframe_that_does_not_fit_comes_when_it_is_asked_for() -> None:
+    source, wire = Source(), Wire(room=False)
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wire) as seat:
+        source.deliver(b"\0\0\1\x65" + b"x" * 3000, key=True)
+        await asyncio.sleep(0)
+        assert not wire.packets
+        wire.room = True
+        source.deliver()
+        await asyncio.sleep(0)
+        (next_packet,) = wire.packets
+        seat.retransmit([(header(next_packet)[2] - missing) & 0xFFFF for missing in (3, 2, 1)])
+        assert [len(packet) for packet in wire.packets[1:]] == [1024, 1024, 1024]
+        assert source.keyframes_requested == 0
 
 
 async def test_a_viewer_whose_way_is_gone_holds_nobody_up() -> None:
