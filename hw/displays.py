@@ -77,8 +77,15 @@ def _look(environ: Mapping[str, str]) -> tuple[list[str], list[Path], list[Path]
     elif environ.get("WAYLAND_DISPLAY", "").startswith("/"):
         sockets = [Path(environ["WAYLAND_DISPLAY"])]
     own = environ.get("XAUTHORITY") or str(Path(environ.get("HOME", "/")) / ".Xauthority")
-    others = [path for pattern in _AUTHORITIES for path in sorted(Path("/").glob(pattern[1:]))]
+    others = [path for pattern in _AUTHORITIES for path in _matching(pattern)]
     return displays, sockets, [path for path in dict.fromkeys([Path(own), *others]) if _readable(path)]
+
+
+def _matching(pattern: str) -> list[Path]:
+    try:
+        return sorted(Path("/").glob(pattern[1:]))
+    except OSError:  # no more files may be open, or a folder went away meanwhile
+        return []
 
 
 def _names(folder: Path) -> list[str]:

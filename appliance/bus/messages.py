@@ -89,7 +89,8 @@ class InstanceInfo(Message):
 class AgentAnnounce(Message):
     """Heartbeat of an agent; it is gone when none came for 3 periods or `leaving` is set."""
 
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """One word of a subject: requests are sent there."""
     name: str
     region: str = ""
     applications: list[ApplicationInfo] = []

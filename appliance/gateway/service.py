@@ -20,6 +20,7 @@ from appliance.gateway.addresses import authority, hostname, is_wildcard
 from appliance.gateway.app import build
 from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
+from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
@@ -102,7 +103,9 @@ class Gateway:
         await runner.setup()
         host, port = self._config.gateway.address
         try:
-            await web.TCPSite(runner, host, port, ssl_context=self._tls.context).start()
+            doorway = Doorway(more_files() // 2, context.metrics.refused.labels("connections").inc)
+            for each in await doorway.listen(host, port):
+                await web.SockSite(runner, each, ssl_context=self._tls.context).start()
             self._port = runner.addresses[0][1]
             yield
         except OSError as exc:

@@ -58,6 +58,12 @@ async def refusal(ws: aiohttp.ClientWebSocketResponse) -> tuple[str, int | None]
     return str(error["message"]), ws.close_code
 
 
+def _kinds(streamer: FakeStreamer) -> list[str]:
+    """What it heard; its hello may come after it was asked already, and then it is asked again."""
+    kinds = [each.kind for each in streamer.seen]
+    return [kind for number, kind in enumerate(kinds) if number == 0 or kind != "open"]
+
+
 async def test_messages_wait_for_the_streamer_and_keep_their_order(stage: Stage) -> None:
     async with stage.here.http.ws_connect(await stage.join()) as ws:
         for number in range(20):
@@ -66,7 +72,7 @@ async def test_messages_wait_for_the_streamer_and_keep_their_order(stage: Stage)
         async with serving(streamer):
             heard = [await ws.receive_json(timeout=5) for _ in range(20)]
             assert [each["echo"] for each in heard] == list(range(20))
-            assert [each.kind for each in streamer.seen] == ["open", *["message"] * 20]
+            assert _kinds(streamer) == ["open", *["message"] * 20]
 
 
 async def test_what_a_client_says_just_before_it_closes_still_arrives(stage: Stage) -> None:
@@ -76,7 +82,7 @@ async def test_what_a_client_says_just_before_it_closes_still_arrives(stage: Sta
     streamer = FakeStreamer(stage.here.bus, stage.session)
     async with serving(streamer):
         await streamer.next("close")
-    assert [each.kind for each in streamer.seen] == ["open", *["message"] * 20, "close"]
+    assert _kinds(streamer) == ["open", *["message"] * 20, "close"]
 
 
 async def test_the_page_is_told_once_that_it_waits(stage: Stage) -> None:
