@@ -101,7 +101,7 @@ async def test_a_turn_server_that_is_not_there() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"turn:127.0.0.1:{closed.getsockname()[1]}?transport=tcp"
-        section = IceSection(turn=[url, "turn"], turn_secret="s3cret")
+        section = IceSection(turn=[url, "turn:a:b"], turn_secret="s3cret")
         refused, malformed = await network.relays(Config(ice=section))
     assert refused.ok is False
     assert refused.detail.startswith("no allocation")
