@@ -160,16 +160,17 @@ class BoxController:
         raise NotFoundError(f"no viewer {viewer!r} is connected")
 
     async def keyframe(self, instance: str) -> None:
-        """Ask an instance's encoder for a keyframe."""
-        raise NotFoundError(f"no keyframe for {instance!r}")
+        """Ask an instance's encoder for a keyframe, named by id, session or application."""
+        session = self._session_of(instance)
+        await self._bus().publish(up(session), PeerEvent(kind="keyframe"))
 
     async def share(self, params: ShareParams) -> Share:
         """A link into the named instance, or the only one."""
-        session = self._share_session(params.instance)
+        session = self._session_of(params.instance)
         made = await self._gateway.share(session, params.role, params.expires_s)
         return Share(id=made.id, url=made.url, role=params.role, expires_at=made.expires_at)
 
-    def _share_session(self, wanted: str | None) -> str:
+    def _session_of(self, wanted: str | None) -> str:
         if wanted:
             instance = self._instances.find(wanted)
         else:

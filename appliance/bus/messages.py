@@ -150,8 +150,9 @@ class StopRequest(Message):
 class PeerEvent(Message):
     """Something that happened to one signaling peer of a session."""
 
-    kind: Literal["open", "message", "close", "kick"]
-    peer: str
+    kind: Literal["open", "message", "close", "kick", "keyframe"]
+    """The last one is of no peer: the box itself wants a keyframe."""
+    peer: str = ""
     text: str = ""
     dialect: Literal["anbox", "kinesis", "whep"] = "anbox"
     role: Role = Role.VIEW

@@ -85,6 +85,9 @@ class Session:
         # Nothing here waits, so the events of a peer keep their order.
         if event.kind == "open":
             self._open(event)
+        elif event.kind == "keyframe":
+            for rendition in self._stage.sources.renditions.values():
+                rendition.request_keyframe()
         elif peer := self._peers.get(event.peer):
             match event.kind:
                 case "message":

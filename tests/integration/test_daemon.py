@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.control.client import ControlClient
+from appliance.control.schema import Done, IdParams
+from appliance.errors import NotFoundError
 from bench.processes import family
 from tests.support.box import ROOT, box, settings
 
@@ -125,3 +128,14 @@ async def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) ->
     assert code == 1
     assert "Traceback" not in said
     assert str(tmp_path / "file") in said
+
+
+async def test_a_keyframe_can_be_asked_for(tmp_path: Path) -> None:
+    async with box(tmp_path, settings() + PATTERN) as running:
+        snapshot = await running.until("s['instances'] and s['instances'][0]['stats']")
+        before = snapshot["instances"][0]["stats"]["keyframe_requests"]
+        client = ControlClient(tmp_path / "run" / "control.sock")
+        await client.call("keyframe", IdParams(id="pattern"), Done)
+        await running.until(f"s['instances'][0]['stats']['keyframe_requests'] > {before}")
+        with pytest.raises(NotFoundError, match="'nothing'"):
+            await client.call("keyframe", IdParams(id="nothing"), Done)
