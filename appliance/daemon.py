@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from appliance.welcome import greet
 from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
+
+_END_SECONDS = 4.5
 
 
 class Daemon:
@@ -223,10 +226,18 @@ async def _main(daemon: Daemon) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _end, stop)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     with contextlib.suppress(asyncio.CancelledError):
         await daemon.run(stop)
+
+
+def _end(stop: asyncio.Event) -> None:
+    """Stop, at the latest in a moment: children have a death signal, so a library that hangs holds nothing up."""
+    stop.set()
+    timer = threading.Timer(_END_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _causes(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -116,3 +116,9 @@ async def end(process: asyncio.subprocess.Process, patience_s: float = _TERM_SEC
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+    # asyncio lets go of a process only once its pipes have ended, and complains if the loop closes before.
+    if process.stdin:
+        process.stdin.close()
+    if process.stderr:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.stderr.read(), patience_s)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
@@ -102,7 +102,9 @@ class Bus:
         """
         await self.ready()
         try:
-            answer = await self.client.request(subject, message.model_dump_json().encode(), timeout=timeout_s)
+            with heeding_cancellation():
+                data = message.model_dump_json().encode()
+                answer = await self.client.request(subject, data, timeout=timeout_s)
         except (nats.errors.Error, OSError) as exc:
             raise UnavailableError(f"bus: no answer on {subject}: {exc or type(exc).__name__}") from exc
         if answer.headers and _ERROR_HEADER in answer.headers:
@@ -161,6 +163,18 @@ class Bus:
         if msg.reply:
             with contextlib.suppress(nats.errors.Error):
                 await self.client.publish(msg.reply, payload.encode(), headers=headers)
+
+
+@contextlib.contextmanager
+def heeding_cancellation() -> Iterator[None]:
+    """Raise what asyncio.wait_for of Python 3.11 swallows when the answer comes at the same moment."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _parse(msg: Msg, model: type[M]) -> M:

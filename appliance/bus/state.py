@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
-from appliance.bus.connection import Bus
+from appliance.bus.connection import Bus, heeding_cancellation
 from appliance.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,7 @@ class Bucket(Generic[M]):
 @contextlib.contextmanager
 def _unavailable(what: str) -> Iterator[None]:
     try:
-        yield
+        with heeding_cancellation():
+            yield
     except (nats.errors.Error, OSError, TimeoutError) as exc:
         raise UnavailableError(f"state: {what}: {exc or type(exc).__name__}") from exc

@@ -1,6 +1,9 @@
+import asyncio
+import contextlib
+
 import pytest
 
-from appliance.bus.connection import BusAddress
+from appliance.bus.connection import BusAddress, heeding_cancellation
 
 pytestmark = pytest.mark.unit
 
@@ -10,3 +13,22 @@ def test_an_address_that_is_shown_holds_no_secret(url: str) -> None:
     address = BusAddress(url, "me", "secret")
     assert str(address) == "nats://bus.example:4222"
     assert "secret" not in f"{address}"
+
+
+async def test_a_cancellation_that_wait_for_swallowed_is_heeded() -> None:
+    answered = asyncio.get_running_loop().create_future()
+    reached = asyncio.Event()
+
+    async def ask_for_ever() -> None:
+        while True:
+            with heeding_cancellation():
+                reached.set()
+                # As asyncio.wait_for of Python 3.11 does when the answer is there as well.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await answered
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(ask_for_ever())
+        await reached.wait()
+        task.cancel()
+    assert task.cancelled()
