@@ -233,7 +233,7 @@ async def _main(daemon: Daemon) -> None:
 
 
 def _end(stop: asyncio.Event) -> None:
-    """Stop, at the latest in a moment: children have a death signal, so a library that hangs holds nothing up."""
+    """Stop, soon whatever hangs: children have a death signal, so none of them stays."""
     stop.set()
     timer = threading.Timer(_END_SECONDS, os._exit, (0,))
     timer.daemon = True
