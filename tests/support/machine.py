@@ -72,15 +72,20 @@ def bare_root(packages: tuple[str, ...]) -> Path:
 
 
 def unpack(tar: Path, root: Path) -> None:
-    """Make `root` from `tar`, with this machine's registry settings and a copy of the working tree."""
-    checkout = root / "root" / "fanlight"
-    checkout.mkdir(parents=True)
+    """Make `root` from `tar`, with this machine's registry settings."""
+    root.mkdir(parents=True)
     subprocess.run(["tar", "-xf", tar, "-C", root, "--numeric-owner"], check=True, timeout=120)
     resolver = root / "etc" / "resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.write_text("nameserver 10.0.2.3\n")
     if Path("/etc/pip.conf").exists():
         shutil.copy("/etc/pip.conf", root / "etc" / "pip.conf")
+
+
+def copy_working_tree(root: Path) -> None:
+    """Lay this working tree into `root`, without its history."""
+    checkout = root / "root" / "fanlight"
+    checkout.mkdir()
     copy = (
         "git ls-files -z --cached --others --exclude-standard"
         ' | tar -c --null --files-from=- --ignore-failed-read | tar -x -C "$0"'

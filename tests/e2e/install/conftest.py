@@ -9,7 +9,16 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.support.box import CHROMIUM
-from tests.support.machine import Machine, Network, bare_root, namespace, unpack, user_mode_nat, wire
+from tests.support.machine import (
+    Machine,
+    Network,
+    bare_root,
+    copy_working_tree,
+    namespace,
+    unpack,
+    user_mode_nat,
+    wire,
+)
 
 
 @pytest.fixture
@@ -47,6 +56,7 @@ async def machine(inside: Network, tmp_path: Path) -> AsyncIterator[Callable[...
     def make(packages: tuple[str, ...]) -> Machine:
         root = tmp_path / f"machine{len(machines)}"
         unpack(bare_root(packages), root)
+        copy_working_tree(root)
         machines.append(Machine(root, inside))
         return machines[-1]
 
