@@ -1,32 +1,14 @@
 """Another size for an X screen, through RandR 1.2 (X Resize, Rotate and Reflect Extension)."""
 
-from pathlib import Path
 from typing import Any
 
 import xcffib
 import xcffib.randr
-from xcffib import ffi, lib, xproto  # type: ignore[attr-defined]
+from xcffib import xproto
 
-from hw.x11 import read_cookies
+from hw.x11_client import connected
 
 _MM_PER_PIXEL = 25.4 / 96
-_COOKIE_NAME = b"MIT-MAGIC-COOKIE-1"
-
-
-class _Connection(xcffib.Connection):
-    """Comes in by a cookie, which xcffib's own way frees before libxcb reads it."""
-
-    core: Any
-
-    def __init__(self, display: str, cookie: bytes) -> None:
-        name, data = (ffi.new("char[]", text) for text in (_COOKIE_NAME, cookie))
-        lengths = {"namelen": len(_COOKIE_NAME), "datalen": len(cookie)}
-        proof = ffi.new("xcb_auth_info_t *", {"name": name, "data": data, **lengths})
-        preferred = ffi.new("int *")
-        self._conn = lib.xcb_connect_to_display_with_auth_info(display.encode(), proof, preferred)
-        self.pref_screen = preferred[0]
-        self.invalid()  # type: ignore[no-untyped-call]
-        self._init_x()  # type: ignore[no-untyped-call]
 
 
 def set_size(display: str, width: int, height: int, xauthority: str) -> None:
@@ -34,19 +16,14 @@ def set_size(display: str, width: int, height: int, xauthority: str) -> None:
 
     Raises OSError where the server cannot: it is gone, or was started smaller than that.
     """
-    cookies = read_cookies(Path(xauthority), display)
     try:
-        server: Any = _Connection(display, cookies[0].data)
-        try:
-            _resize(server, width, height)
-        finally:
-            server.disconnect()
-    except (xcffib.XcffibException, LookupError) as exc:
-        raise OSError(f"display {display}: no size {width}x{height}: {type(exc).__name__}") from exc
+        with connected(display, xauthority) as (server, root):
+            _resize(server, root, width, height)
+    except OSError as exc:
+        raise OSError(f"no size {width}x{height}: {exc}") from exc
 
 
-def _resize(server: Any, width: int, height: int) -> None:
-    root = server.get_setup().roots[server.pref_screen].root
+def _resize(server: Any, root: int, width: int, height: int) -> None:
     randr = server(xcffib.randr.key)
     randr.QueryVersion(1, 2).reply()
     geometry = server.core.GetGeometry(root).reply()

@@ -16,11 +16,13 @@ from appliance.errors import UnavailableError
 from appliance.processes import Child, child, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
+from hw.window_manager import wait_for_window_manager
 
 logger = logging.getLogger(__name__)
 
 _READY_SECONDS = 15
 _RESTART_SECONDS = 2.0
+_MANAGED_SECONDS = 5.0
 _FILL_SCREEN = ("openbox", "--config-file", str(Path(__file__).with_name("openbox.xml")))
 
 
@@ -78,6 +80,7 @@ async def virtual_screen(
                 tasks = [group.create_task(_watch(server, screen))]
                 if essential and shutil.which(_FILL_SCREEN[0]):
                     tasks.append(group.create_task(_keep(_FILL_SCREEN, there, None)))
+                    await _managed(screen)
                 tasks += [
                     group.create_task(_keep(program, there, screen if essential else None))
                     for program in programs
@@ -125,6 +128,17 @@ async def _shrink(display: str, width: int, height: int, authority: Path) -> Non
         await asyncio.to_thread(set_size, display, width, height, str(authority))
     except OSError as exc:
         raise UnavailableError(f"Xvfb: {exc}") from exc
+
+
+async def _managed(screen: ScreenHandle) -> None:
+    """Only windows that come after the window manager are made to fill the screen."""
+    try:
+        if not await asyncio.to_thread(
+            wait_for_window_manager, screen.display, screen.xauthority, _MANAGED_SECONDS
+        ):
+            logger.warning("no window manager on %s in %s s", screen.display, _MANAGED_SECONDS)
+    except OSError as exc:
+        logger.warning("no window manager: %s", exc)
 
 
 async def _watch(server: Child, screen: ScreenHandle) -> None:

@@ -14,7 +14,7 @@ from tests.support.box import Box, box, chromium, settings, visitor
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 PORT = 40000
-BOX, VIEWER, OUTSIDE = "10.84.0.1", "10.84.0.2", "203.0.113.9"
+BOX, GATE, ROUTER, VIEWER = "192.168.84.2", "192.168.84.1", "203.0.113.1", "203.0.113.2"
 PATTERN = (
     '[[application]]\nname = "pattern"\nkind = "test-pattern"\nsize = "640x360"\nfps = 15\nautostart = true\n'
 )
@@ -38,54 +38,59 @@ table inet firewall {{
 }}
 """
 
-ROUTER = f"""
-table ip router {{
+FORWARD = f"""
+table ip nat {{
   counter through {{ }}
   chain prerouting {{
     type nat hook prerouting priority -100
-    ip daddr {OUTSIDE} udp dport {PORT} counter name through dnat to {BOX}
+    iif out ip daddr {ROUTER} udp dport {PORT} counter name through dnat to {BOX}
+    iif out ip daddr {ROUTER} meta l4proto tcp dnat to {BOX}
   }}
-}}
-"""
-
-OUTER = f"""
-table ip outer {{
-  chain output {{
-    type filter hook output priority 0
-    meta l4proto udp ip daddr {BOX} drop
+  chain postrouting {{
+    type nat hook postrouting priority 100
+    oif out masquerade
   }}
 }}
 """
 
 
 class Namespaces:
-    """The box's and the viewer's, joined by a wire."""
+    """The box's, the viewer's, and a router between them that lets the box out."""
 
     def __init__(self) -> None:
         tag = secrets.token_hex(3)
-        self.box, self.viewer = f"fl{tag}a", f"fl{tag}b"
+        self.box, self.router, self.viewer = f"fl{tag}a", f"fl{tag}r", f"fl{tag}b"
 
     def build(self) -> None:
-        for name in (self.box, self.viewer):
+        for name in (self.box, self.router, self.viewer):
             _run("ip", "netns", "add", name)
-        _run("ip", "-n", self.box, "link", "add", "e0", "type", "veth", "peer", "e0", "netns", self.viewer)
-        for name, address in ((self.box, BOX), (self.viewer, VIEWER)):
             _run("ip", "-n", name, "link", "set", "lo", "up")
-            _run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "e0")
-            _run("ip", "-n", name, "link", "set", "e0", "up")
-        _run("ip", "-n", self.viewer, "route", "add", OUTSIDE, "via", BOX)
+        for end, near, address, link, far in (
+            (self.box, "e0", BOX, "in", GATE),
+            (self.viewer, "e0", VIEWER, "out", ROUTER),
+        ):
+            _run("ip", "-n", end, "link", "add", near, "type", "veth", "peer", link, "netns", self.router)
+            for name, interface, own in ((end, near, address), (self.router, link, far)):
+                _run("ip", "-n", name, "addr", "add", f"{own}/24", "dev", interface)
+                _run("ip", "-n", name, "link", "set", interface, "up")
+        _run("ip", "-n", self.box, "route", "add", "default", "via", GATE)
+        _run("ip", "netns", "exec", self.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def remove(self) -> None:
-        for name in (self.box, self.viewer):
+        for name in (self.box, self.router, self.viewer):
             subprocess.run(["ip", "netns", "delete", name], check=False, timeout=10, capture_output=True)
 
     def filter(self, namespace: str, rules: str) -> None:
         """Load nft rules."""
         _run("ip", "netns", "exec", namespace, "nft", "-f", "-", text=rules)
 
-    def counted(self, table: str, counter: str) -> int:
-        """Packets of a counter of the box."""
-        said = _run("ip", "netns", "exec", self.box, "nft", "list", "counter", *table.split(), counter)
+    def route_viewer(self) -> None:
+        """Let the viewer reach the box at its own address."""
+        _run("ip", "-n", self.viewer, "route", "add", "default", "via", ROUTER)
+
+    def counted(self, namespace: str, table: str, counter: str) -> int:
+        """Packets of a counter."""
+        said = _run("ip", "netns", "exec", namespace, "nft", "list", "counter", *table.split(), counter)
         return int(said.split("packets ")[1].split()[0])
 
 
@@ -121,13 +126,13 @@ def box_of(namespaces: Namespaces, directory: Path, **ice: Any) -> Any:
     return box(directory, settings(ice=lines) + PATTERN, prefix=prefix)
 
 
-async def plays(page: Page, running: Box) -> list[str]:
-    """Wait until the picture moves; returns the remote addresses of all pairs that carry something."""
+async def plays(page: Page, running: Box, address: str) -> list[str]:
+    """Wait until the picture of the box at `address` moves; the remote ends of pairs in use."""
     await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
     link = str((await running.cli("share", "pattern"))["url"])
     host, fragment = link.split("#")
     port = host.rstrip("/").rpartition(":")[2].split("/")[0]
-    await page.goto(f"https://{BOX}:{port}/#{fragment}")
+    await page.goto(f"https://{address}:{port}/#{fragment}")
     await page.wait_for_function("() => __probe.frames.length + __probe.bad > 20", timeout=30_000)
     return list(
         await page.evaluate(
@@ -143,19 +148,19 @@ async def plays(page: Page, running: Box) -> list[str]:
 async def test_a_firewall_that_opens_one_port_lets_the_picture_through(
     namespaces: Namespaces, page: Page, tmp_path: Path
 ) -> None:
+    namespaces.route_viewer()
     namespaces.filter(namespaces.box, FIREWALL)
     async with box_of(namespaces, tmp_path) as running:
-        assert await plays(page, running) == [f"{BOX}:{PORT}"]
+        assert await plays(page, running, BOX) == [f"{BOX}:{PORT}"]
         (instance,) = (await running.until("s['instances'][0]['stats']['viewers']"))["instances"]
     assert instance["stats"]["udp_port"] == PORT
-    assert namespaces.counted("inet firewall", "through") > 0
+    assert namespaces.counted(namespaces.box, "inet firewall", "through") > 0
 
 
 async def test_a_router_that_forwards_the_port_lets_the_picture_through(
     namespaces: Namespaces, page: Page, tmp_path: Path
 ) -> None:
-    namespaces.filter(namespaces.box, ROUTER)
-    namespaces.filter(namespaces.viewer, OUTER)
-    async with box_of(namespaces, tmp_path, external_address=OUTSIDE) as running:
-        assert await plays(page, running) == [f"{OUTSIDE}:{PORT}"]
-    assert namespaces.counted("ip router", "through") > 0
+    namespaces.filter(namespaces.router, FORWARD)
+    async with box_of(namespaces, tmp_path, external_address=ROUTER) as running:
+        assert await plays(page, running, ROUTER) == [f"{ROUTER}:{PORT}"]
+    assert namespaces.counted(namespaces.router, "ip nat", "through") > 0
