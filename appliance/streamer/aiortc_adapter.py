@@ -24,6 +24,7 @@ from aiortc import (
 )
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
 from aiortc.rtcrtpparameters import (
+    RTCRtcpFeedback,
     RTCRtpCodecCapability,
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
@@ -41,8 +42,27 @@ logger = logging.getLogger(__name__)
 
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+_TRANSPORT_CC_ID = 4
+_RTPFB_TRANSPORT_CC = 15
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
+
+
+@dataclass
+class _TransportFeedback(RtcpRtpfbPacket):
+    """Keeps the body of transport-wide feedback, which aiortc would take for NACKs."""
+
+    fci: bytes = b""
+
+    @classmethod
+    def parse(cls, data: bytes, fmt: int) -> RtcpRtpfbPacket:
+        if fmt != _RTPFB_TRANSPORT_CC:
+            return RtcpRtpfbPacket.parse(data, fmt)
+        if len(data) < 8:
+            raise ValueError("RTCP transport feedback length is invalid")
+        ssrc, media_ssrc = int.from_bytes(data[:4]), int.from_bytes(data[4:8])
+        return cls(fmt=fmt, ssrc=ssrc, media_ssrc=media_ssrc, fci=data[8:])
 
 
 class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
@@ -80,11 +100,18 @@ def _connection_kwargs(
 @functools.cache
 def install() -> None:
     """Change what aiortc and aioice do for the whole process, once."""
-    HEADER_EXTENSIONS["video"].append(RTCRtpHeaderExtensionParameters(_PLAYOUT_DELAY_ID, PLAYOUT_DELAY))
+    HEADER_EXTENSIONS["video"] += [
+        RTCRtpHeaderExtensionParameters(_TRANSPORT_CC_ID, TRANSPORT_CC),
+        RTCRtpHeaderExtensionParameters(_PLAYOUT_DELAY_ID, PLAYOUT_DELAY),
+    ]
+    for codec in CODECS["video"]:
+        if not is_rtx(codec):
+            codec.rtcpFeedback.append(RTCRtcpFeedback("transport-cc"))
     for codec in CODECS["audio"]:
         if codec.name == "opus":
             codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
+    vars(aiortc.rtp)["RtcpRtpfbPacket"] = _TransportFeedback
     ice = vars(aiortc.rtcicetransport)
     ice["Connection"] = aioice_adapter.Connection
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
@@ -144,27 +171,32 @@ def discard_incoming(connection: RTCPeerConnection) -> None:
 
 @dataclass(slots=True)
 class RtcpCounters:
-    """Feedback of one viewer on one stream. `remb_bps` is None until the viewer estimates."""
+    """Feedback of one viewer on one stream."""
 
     nacks: int = 0
     plis: int = 0
-    remb_bps: int | None = None
 
 
 def hook_feedback(
     sender: RTCRtpSender,
     request_keyframe: Callable[[], None],
     retransmit: Callable[[Sequence[int]], bool],
+    transport_feedback: Callable[[bytes], None],
+    remb: Callable[[int], None],
 ) -> RtcpCounters:
     """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`.
 
-    NACK goes to `retransmit`; where that returns False, to aiortc.
+    NACK goes to `retransmit`; where that returns False, to aiortc. `transport_feedback` gets the body of
+    transport-wide feedback, `remb` bits a second.
     """
     counters = RtcpCounters()
     original = sender._handle_rtcp_packet
 
     async def handle(packet: AnyRtcpPacket) -> None:
         match packet:
+            case _TransportFeedback(fci=fci):
+                transport_feedback(fci)
+                return
             case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK):
                 counters.nacks += 1
                 if retransmit(packet.lost):
@@ -173,10 +205,11 @@ def hook_feedback(
                 counters.plis += 1
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_APP):
                 try:
-                    counters.remb_bps = unpack_remb_fci(packet.fci)[0]
+                    bps = unpack_remb_fci(packet.fci)[0]
                 except (ValueError, LookupError):
                     logger.debug("a viewer sent malformed REMB")
                     return
+                remb(bps)
         await original(packet)
 
     vars(sender)["_handle_rtcp_packet"] = handle

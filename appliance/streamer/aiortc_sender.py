@@ -12,6 +12,7 @@ from aiortc.rtp import HeaderExtensions
 from pylibsrtp._binding import ffi, lib
 
 from appliance.errors import UnavailableError
+from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import Shape
 from appliance.streamer.rtp.sockets import Path, TransportPath, UdpPath
 
@@ -62,12 +63,14 @@ class SenderLink:
         self.ssrc: int = sender._ssrc
         self.rtx_ssrc: int = sender._rtx_ssrc
         self.rtx_payload_type: int | None = sender._RTCRtpSender__rtx_payload_type
-        self.extension, self.sends_time = _extension_block(sender)
+        self.extensions = _extensions(sender)
         self.shape = Shape(
             transceiver._codecs[0].payloadType or 0,
-            sum(map(len, self.extension)) + (3 if self.sends_time else 0),
+            len(self.extensions.block),
             _TAG_BYTES[dtls._ssl.get_selected_srtp_profile()],
         )
+        # Chromium names whatever stream it heard last when it tells of arrivals.
+        dtls._rtp_router.register_sender(sender, ssrc=self.rtx_ssrc)
         self._sender = sender
         self._session = dtls._tx_srtp
         self._memory = memory
@@ -138,16 +141,21 @@ def _socket_of(pair: Any) -> Any:
     return found if found is not None and found.type == socket.SOCK_DGRAM else None
 
 
-def _extension_block(sender: Any) -> tuple[tuple[bytes, bytes], bool]:
-    """What aiortc would write, before and after its abs-send-time, and whether there is one."""
+def _extensions(sender: Any) -> Extensions:
+    """What aiortc would write, and where in it the values are that change."""
     extensions = sender._RTCRtpSender__rtp_header_extensions_map
     mid = sender._RTCRtpSender__mid
-    early, late = (extensions.set(HeaderExtensions(mid=mid, abs_send_time=time)) for time in (0, 0xFFFFFF))
-    profile, elements = early
-    if not elements:
-        return (b"", b""), False
-    block = profile.to_bytes(2) + (len(elements) // 4).to_bytes(2) + elements
-    for at, (one, other) in enumerate(zip(early[1], late[1], strict=True), 4):
-        if one != other:
-            return (block[:at], block[at + 3 :]), True
-    return (block, b""), False
+
+    def written(time: int, number: int) -> bytes:
+        values = HeaderExtensions(mid=mid, abs_send_time=time, transport_sequence_number=number)
+        profile, elements = extensions.set(values)
+        return profile.to_bytes(2) + (len(elements) // 4).to_bytes(2) + elements if elements else b""
+
+    block = written(0, 0)
+    return Extensions(
+        block, _first_difference(block, written(0xFFFFFF, 0)), _first_difference(block, written(0, 0xFFFF))
+    )
+
+
+def _first_difference(one: bytes, other: bytes) -> int | None:
+    return next((at for at, pair in enumerate(zip(one, other, strict=True)) if len(set(pair)) > 1), None)

@@ -45,10 +45,13 @@ class Subscription:
         """What `next` would return, or None where it would wait."""
         return self._frames.popleft() if self._frames else None
 
-    def stumble(self) -> None:
-        """The frame that was taken last did not get through: go on from a keyframe, which is asked for."""
-        self.dropped += 1
+    def stumble(self, lost: int = 0) -> None:
+        """`lost` frames that were taken did not get through: go on from a keyframe, whoever asks for it."""
+        self.dropped += lost
         self._into_the_lobby()
+
+    def ask(self) -> None:
+        """Ask for a keyframe."""
         self._request_keyframe()
 
     def offer(self, frame: EncodedFrame) -> None:

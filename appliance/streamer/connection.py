@@ -18,7 +18,10 @@ from appliance.streamer import aiortc_adapter, aiortc_sender
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
-from appliance.streamer.rtp.fan_out import FanOut, Seat
+from appliance.streamer.rtp.fan_out import FanOut
+from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.seat import Seat
+from appliance.streamer.steering import FLOOR_KBPS, Steering
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
 logger = logging.getLogger(__name__)
@@ -39,11 +42,21 @@ class Sources:
     sound: SoundFan
     own_packets: bool = True
     """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    kbps: int = 8000
+    """The configured bitrate, which no encoder goes above."""
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
+    _steerings: dict[Codec, Steering] = field(default_factory=dict, init=False)
     _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
 
+    def steering(self, codec: Codec) -> Steering:
+        """What steers this rendition."""
+        if codec not in self._steerings:
+            rendition = self.renditions[codec]
+            self._steerings[codec] = Steering(lambda kbps: rendition.set_bitrate(kbps), self.kbps)
+        return self._steerings[codec]
+
     def place(
-        self, codec: Codec, transceiver: RTCRtpTransceiver
+        self, codec: Codec, transceiver: RTCRtpTransceiver, reception: Reception
     ) -> contextlib.AbstractContextManager[Seat] | None:
         """A place at the fan-out of this rendition; None where aiortc has to send."""
         link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
@@ -51,7 +64,7 @@ class Sources:
             return None
         if codec not in self._fan_outs:
             self._fan_outs[codec] = FanOut(self.renditions[codec], codec)
-        return self._fan_outs[codec].attach(link)
+        return self._fan_outs[codec].attach(link, reception)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,8 @@ class Measured:
 class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
-    Without a `mux` it opens ports of its own.
+    `controls` tells whether the encoder should heed this viewer first. Without a `mux` it opens ports of its
+    own.
     """
 
     def __init__(
@@ -78,6 +92,7 @@ class MediaConnection:
         *,
         changed: Callable[[str], None],
         channel: Callable[[RTCDataChannel], None],
+        controls: Callable[[], bool] = lambda: True,
         mux: Mux | None = None,
     ) -> None:
         self._sources = sources
@@ -88,6 +103,8 @@ class MediaConnection:
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
+        self._heeded = contextlib.ExitStack()
+        self.reception = Reception(sources.kbps * 1000, FLOOR_KBPS * 1000, controls=controls)
         self.track: VideoTrack | None = None
         self.feedback = aiortc_adapter.RtcpCounters()
         self.codec: Codec | None = None
@@ -207,6 +224,7 @@ class MediaConnection:
 
     async def close(self) -> None:
         """End it; the viewer is told."""
+        self._heeded.close()
         await self._pc.close()
         for sender in self._pc.getSenders():
             if sender.track:
@@ -220,11 +238,17 @@ class MediaConnection:
         self._video = transceiver
         aiortc_adapter.own_stream(transceiver)
         self.feedback = aiortc_adapter.hook_feedback(
-            transceiver.sender, self.request_keyframe, track.retransmit
+            transceiver.sender,
+            self.request_keyframe,
+            track.retransmit,
+            self.reception.transport_feedback,
+            self.reception.remb,
         )
 
     def _place(self) -> contextlib.AbstractContextManager[Seat] | None:
-        return self._sources.place(self.codec, self._video) if self.codec and self._video else None
+        if not self.codec or not self._video:
+            return None
+        return self._sources.place(self.codec, self._video, self.reception)
 
     def _rendition(self) -> Rendition:
         if self.codec is None:
@@ -235,6 +259,9 @@ class MediaConnection:
         aiortc_adapter.discard_incoming(self._pc)
         if self._video:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
+            steering = self._sources.steering(self.codec)
+            self._heeded.enter_context(steering.heed(self.reception))
+            self.reception.changed = steering.heard
 
     def _parse(self, sdp: str) -> SessionDescription:
         try:

@@ -318,6 +318,7 @@ class Peer:
             [*event.ice_servers, *spec.ice_servers],
             changed=changed,
             channel=self._use_channel,
+            controls=lambda: self.role.controls,
             mux=self._stage.mux,
         )
         self._connection, self._negotiated = connection, time.monotonic()

@@ -63,7 +63,7 @@ class Streamer:
             self._mux = mux
             stage = Stage(
                 spec=spec,
-                sources=Sources(self._renditions, self._sound),
+                sources=Sources(self._renditions, self._sound, kbps=spec.bitrate_kbps),
                 input=self._input,
                 size=self._size,
                 problem=self._problem,

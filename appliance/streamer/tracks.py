@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.stream import Stream
 
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
-from appliance.streamer.rtp.fan_out import Seat
+from appliance.streamer.rtp.seat import Seat
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _AUDIO_TIME_BASE = Fraction(1, AUDIO_CLOCK)
@@ -33,8 +33,11 @@ class Subscription(Protocol):
     def take(self) -> EncodedFrame | None:
         """The next frame, if there is one."""
 
-    def stumble(self) -> None:
-        """The frame that was taken last did not get through."""
+    def stumble(self, lost: int = 0) -> None:
+        """`lost` frames that were taken and those that wait do not get through: go on from a keyframe."""
+
+    def ask(self) -> None:
+        """Ask for that keyframe."""
 
 
 class Rendition(Protocol):
@@ -55,6 +58,9 @@ class Rendition(Protocol):
 
     def request_keyframe(self) -> None:
         """Coalesced with everybody else's."""
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Steer the encoder, also one that starts later."""
 
 
 class SoundPacket(Protocol):

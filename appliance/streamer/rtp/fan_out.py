@@ -1,37 +1,23 @@
-"""Packetize once, send to everybody: what one rendition's viewers share on the way out."""
+"""Packetize once, send to everybody: what the viewers of one codec share on the way out."""
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from appliance.errors import UnavailableError
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import packetizer
+from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.seat import Queue, Seat
 from appliance.streamer.rtp.sender import Link, ViewerStream
 
-logger = logging.getLogger(__name__)
-
 _TURN_S = 0.002
+_TICK_S = 0.1
+_SLACK_S = 0.001  # who is due that soon is served in the same turn
 _RECENT = 8  # more than the frames that wait for any viewer
-
-
-class Queue(Protocol):
-    """Decides which frames a viewer gets; `dropped` counts the others."""
-
-    @property
-    def dropped(self) -> int:
-        """Frames that this viewer missed."""
-
-    def take(self) -> EncodedFrame | None:
-        """The oldest frame that waits."""
-
-    def stumble(self) -> None:
-        """The frame that was taken last did not get through: go on from a keyframe."""
 
 
 class Source(Protocol):
@@ -41,39 +27,6 @@ class Source(Protocol):
         """Take part; `ready` is called with every frame that was queued."""
 
 
-class Seat:
-    """One viewer's place at the fan-out."""
-
-    def __init__(self, queue: Queue, stream: ViewerStream) -> None:
-        self.frames_sent = 0
-        self.stream = stream
-        self.queue = queue
-        self.lost = False
-        """Whether the way to the viewer is gone; the connection will notice."""
-
-    def send(self, frame: EncodedFrame, packed: PackedFrame) -> None:
-        """Send what was taken from the queue."""
-        with self._noticing():
-            # A keyframe larger than the buffer would be so again: its rest comes by retransmission.
-            if self.stream.send(packed) or frame.keyframe:
-                self.frames_sent += 1
-            else:
-                self.queue.stumble()
-
-    def retransmit(self, sequences: Sequence[int]) -> None:
-        """Answer a NACK."""
-        with self._noticing():
-            self.stream.retransmit(sequences)
-
-    @contextlib.contextmanager
-    def _noticing(self) -> Iterator[None]:
-        try:
-            yield
-        except UnavailableError as exc:
-            logger.info("a viewer gets no more picture: %s", exc)
-            self.lost = True
-
-
 class FanOut:
     """Sends every frame to all viewers that are ready for it, in one turn of the loop if that is short."""
 
@@ -81,29 +34,45 @@ class FanOut:
         self._source = source
         self._packetize = packetizer(codec)
         self._recent: deque[tuple[EncodedFrame, PackedFrame]] = deque()
+        self._seats: set[Seat] = set()
         self._waiting: dict[Seat, None] = {}
+        """Who is served in the coming turn."""
+        self._later: dict[Seat, float] = {}
+        """Who is served when, since its pacer has no room now."""
         self._turn: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def attach(self, link: Link) -> Iterator[Seat]:
+    def attach(self, link: Link, reception: Reception) -> Iterator[Seat]:
         """Send to this viewer from the next keyframe on."""
         seat: Seat | None = None
 
         def ready(frame: EncodedFrame) -> None:
-            if seat and not seat.lost:
+            if seat and seat.admit(time.monotonic()):
                 self._pack(frame)
-                self._waiting[seat] = None
-                self._schedule()
+                self._wake(seat)
 
-        stream = ViewerStream(link)
+        stream = ViewerStream(link, reception.estimator)
         try:
             with self._source.subscribe(ready) as queue:
-                seat = Seat(queue, stream)
+                seat = Seat(queue, stream, reception, self._wake)
+                self._seats.add(seat)
+                self._keep_ticking()
                 yield seat
         finally:
             if seat:
+                self._seats.discard(seat)
                 self._waiting.pop(seat, None)
+                self._later.pop(seat, None)
             stream.close()
+
+    def _wake(self, seat: Seat) -> None:
+        """Serve it in the coming turn."""
+        self._later.pop(seat, None)
+        self._waiting[seat] = None
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._send)
 
     def _pack(self, frame: EncodedFrame) -> None:
         """At once: picture ids follow the order of the frames, whoever is behind."""
@@ -113,21 +82,48 @@ class FanOut:
         if len(self._recent) > _RECENT:
             self._recent.popleft()[1].forget_layouts()
 
-    def _schedule(self) -> None:
-        if self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._send)
+    def _packed(self, frame: EncodedFrame) -> PackedFrame:
+        return next(packed for each, packed in reversed(self._recent) if each is frame)
 
     def _send(self) -> None:
         self._turn = None
-        until = time.perf_counter() + _TURN_S
+        now = time.monotonic()
+        until = now + _TURN_S
         while self._waiting:
             seat = next(iter(self._waiting))
             del self._waiting[seat]
-            self._serve(seat)
-            if self._waiting and time.perf_counter() > until:
-                self._schedule()  # input and sound go first
-                return
+            if not seat.lost and (pause := seat.serve(self._packed, now)) is not None:
+                self._later[seat] = now + pause
+            now = time.monotonic()
+            if self._waiting and now > until:
+                self._turn = asyncio.get_running_loop().call_soon(self._send)  # input and sound go first
+                break
+        self._set_alarm()
 
-    def _serve(self, seat: Seat) -> None:
-        while not seat.lost and (frame := seat.queue.take()):
-            seat.send(frame, next(packed for each, packed in reversed(self._recent) if each is frame))
+    def _set_alarm(self) -> None:
+        """One timer for whoever waits for its pacer."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._later:
+            pause = max(0.0, min(self._later.values()) - time.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(pause, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        now = time.monotonic()
+        for seat in [seat for seat, due in self._later.items() if due <= now + _SLACK_S]:
+            self._wake(seat)
+
+    def _keep_ticking(self) -> None:
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        now = time.monotonic()
+        for seat in self._seats:
+            if seat.tick(now):
+                self._wake(seat)
+        if self._seats:
+            self._keep_ticking()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 HEADER_BYTES = 12
 _RUN_BYTES = 65_000  # of one UDP datagram, before it is segmented
-_RUN_PACKETS = 64  # UDP_MAX_SEGMENTS of Linux
+RUN_PACKETS = 64  # UDP_MAX_SEGMENTS of Linux
 _VERSION, _EXTENSION, _MARKER = 0x80, 0x10, 0x80
 
 
@@ -37,6 +37,15 @@ class Layout:
     packets: Sequence[tuple[int, int]]
     """Offset and length before SRTP."""
     runs: Sequence[Run]
+    tag_bytes: int
+
+    def part(self, start: int, stop: int) -> "Layout":
+        """The packets from `start` to `stop` (exclusive) alone."""
+        first, last = self.packets[start][0], sum(self.packets[stop - 1]) + self.tag_bytes
+        packets = [(offset - first, length) for offset, length in self.packets[start:stop]]
+        return Layout(
+            self.template[first:last], packets, list(_runs(packets, self.tag_bytes)), self.tag_bytes
+        )
 
 
 @dataclass(slots=True)
@@ -46,11 +55,7 @@ class PackedFrame:
     payloads: Sequence[bytes]
     timestamp: int
     """In VIDEO_CLOCK units, not wrapped."""
-    octets: int = 0
     _layouts: dict[Shape, Layout] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.octets = sum(map(len, self.payloads))
 
     def layout(self, shape: Shape) -> Layout:
         """Made for the first viewer of this shape."""
@@ -82,7 +87,7 @@ def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
         length = head_bytes + len(payload)
         packets.append((offset, length))
         offset += length + shape.tag_bytes
-    return Layout(b"".join(parts), packets, list(_runs(packets, shape.tag_bytes)))
+    return Layout(b"".join(parts), packets, list(_runs(packets, shape.tag_bytes)), shape.tag_bytes)
 
 
 def _runs(packets: Sequence[tuple[int, int]], tag_bytes: int) -> list[Run]:
@@ -94,7 +99,7 @@ def _runs(packets: Sequence[tuple[int, int]], tag_bytes: int) -> list[Run]:
             run
             and size <= run.size
             and run.end - run.start == run.packets * run.size  # none smaller so far
-            and run.packets < _RUN_PACKETS
+            and run.packets < RUN_PACKETS
             and offset + size - run.start <= _RUN_BYTES
         ):
             runs[-1] = Run(run.start, offset + size, run.size, run.packets + 1)

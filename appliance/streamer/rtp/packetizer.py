@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from appliance.streamer.frames import Codec
 
-PAYLOAD_BYTES = 1188
+PAYLOAD_BYTES = 1180
 """With all headers it passes tunnels of 1280 bytes, also when it is sent again."""
 _START_CODE = b"\0\0\1"
 _FU_A, _STAP_A = 28, 24

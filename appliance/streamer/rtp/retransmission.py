@@ -16,15 +16,25 @@ _SEQUENCES = 1 << 16
 
 @dataclass(slots=True)
 class SentFrame:
-    """A frame as one viewer got it; the payloads are everybody's."""
+    """Packets of one frame that one viewer got at once; the payloads are everybody's."""
 
     first: int
-    """Sequence number of its first packet, not wrapped."""
+    """Sequence number of the first of them, not wrapped."""
     packed: PackedFrame
     timestamp: int
-    extension: bytes
+    extension: tuple[bytes, bytes]
+    """Before and after the transport-wide sequence number."""
+    transport_first: int = 0
+    """That number of the first of them, not wrapped."""
+    start: int = 0
+    """The first of them is this one of the frame."""
+    packets: int = 0
+    """How many they are; all of the frame if nothing else is said."""
     again: dict[int, float] = field(default_factory=dict)
-    """When packets were sent again, by index."""
+    """When packets were sent again, by index in the frame."""
+
+    def __post_init__(self) -> None:
+        self.packets = self.packets or len(self.packed.payloads)
 
 
 class Budget:
@@ -63,10 +73,14 @@ class History:
         self._frames: deque[SentFrame] = deque(maxlen=_FRAMES)
         self._budget = Budget()
 
-    def remember(self, frame: SentFrame, now: float) -> None:
+    def remember(self, frame: SentFrame, octets: int, now: float) -> None:
         """`frame` has been sent, right after the one before."""
         self._frames.append(frame)
-        self._budget.sent(frame.packed.octets, now)
+        self._budget.sent(octets, now)
+
+    def forget(self) -> None:
+        """What was sent so far is of no use to the viewer any more."""
+        self._frames.clear()
 
     def lost(self, sequences: Sequence[int], rtt: float, now: float) -> Iterator[tuple[SentFrame, int]]:
         """Of the packets with these sequence numbers those to be sent again now: frame and index in it."""
@@ -89,7 +103,7 @@ class History:
         if not self._frames:
             return None
         newest = self._frames[-1]
-        last = newest.first + len(newest.packed.payloads) - 1
+        last = newest.first + newest.packets - 1
         wanted = last - (last - sequence) % _SEQUENCES
         low, high = 0, len(self._frames)
         while low < high:  # the last frame that begins at or before the wanted packet
@@ -101,4 +115,4 @@ class History:
         if not low:
             return None
         frame = self._frames[low - 1]
-        return frame, wanted - frame.first
+        return frame, frame.start + wanted - frame.first

@@ -6,11 +6,22 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from appliance.streamer.rtp.layout import HEADER_BYTES, PackedFrame, Shape, first_bytes
+from appliance.streamer.rtp.extensions import Extensions
+from appliance.streamer.rtp.layout import (
+    HEADER_BYTES,
+    RUN_PACKETS,
+    Layout,
+    PackedFrame,
+    Run,
+    Shape,
+    first_bytes,
+)
 from appliance.streamer.rtp.retransmission import History, SentFrame
 from appliance.streamer.rtp.sockets import Path
 
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+_PADDED = 0x20
+_PADDING = bytes(254) + b"\xff"  # the most that RFC 3550 has room for; the last byte counts
 
 
 class Link(Protocol):
@@ -20,10 +31,7 @@ class Link(Protocol):
     rtx_ssrc: int
     rtx_payload_type: int | None
     shape: Shape
-    extension: tuple[bytes, bytes]
-    """The block of header extensions, before and after its abs-send-time of 3 bytes."""
-    sends_time: bool
-    """Whether there is an abs-send-time."""
+    extensions: Extensions
 
     @property
     def rtt(self) -> float:
@@ -45,73 +53,178 @@ class Link(Protocol):
         """Let go of it."""
 
 
-class ViewerStream:
-    """Sends shared frames to one viewer, under its own sequence numbers, clock and key."""
+class Ledger(Protocol):
+    """Learns of every packet that carries a transport-wide sequence number."""
 
-    def __init__(self, link: Link) -> None:
+    def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
+        """It leaves now; the number is not wrapped."""
+
+
+class ViewerStream:
+    """Sends shared frames to one viewer, under its own sequence numbers, clock and key.
+
+    `now` is time.monotonic() everywhere.
+    """
+
+    def __init__(self, link: Link, ledger: Ledger) -> None:
         self.history = History()
         self._link = link
+        self._ledger = ledger
+        self._numbered = link.extensions.sequence_at is not None
         # In the lower half, so that SRTP does not meet a wrap at once when the first packets are lost.
         self._sequence = secrets.randbelow(1 << 15)
         self._origin = secrets.randbits(32)
+        self._timestamp = 0
         self._rtx_sequence = secrets.randbelow(1 << 15)
-        self._patch = struct.Struct(f"!HLL{link.shape.extension_bytes}s").pack_into
+        self._transport_sequence = secrets.randbelow(1 << 15)
+        before, after = map(len, link.extensions.stamped(0))
+        number = "H" if self._numbered else ""
+        self._patch = struct.Struct(f"!HLL{before}s{number}{after}s").pack_into
 
-    def send(self, packed: PackedFrame) -> bool:
-        """Send a frame; False where the network took only a part of it. Raises UnavailableError."""
+    @property
+    def pads(self) -> bool:
+        """Whether it can send packets that mean nothing, and is told of their arrival."""
+        return self._numbered and self._link.rtx_payload_type is not None
+
+    def size(self, packed: PackedFrame) -> int:
+        """Bytes of a frame as it goes to this viewer, without UDP and below."""
+        return len(packed.layout(self._link.shape).template)
+
+    def send(self, packed: PackedFrame, now: float, start: int = 0, stop: int | None = None) -> bool:
+        """Send a frame, or its packets from `start` to `stop`.
+
+        False where the network took only a part of it. Raises UnavailableError.
+        """
         link = self._link
         path = link.path()
         layout = packed.layout(link.shape)
+        if start or stop is not None:
+            layout = layout.part(start, len(layout.packets) if stop is None else stop)
+        if not start:
+            self._timestamp = packed.timestamp
         ntp = _ntp_now()
-        extension = self._extension(ntp)
-        timestamp = (self._origin + packed.timestamp) & 0xFFFFFFFF
+        extension = link.extensions.stamped(ntp)
+        timestamp = (self._origin + self._timestamp) & 0xFFFFFFFF
         view = link.load(layout.template)
-        sequence, ssrc, patch = self._sequence, link.ssrc, self._patch
-        for offset, _ in layout.packets:
-            patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, extension)
-            sequence += 1
+        count = len(layout.packets)
+        self._write_heads(view, layout, timestamp, extension, now)
         link.protect(layout.packets)
-        self.history.remember(SentFrame(self._sequence, packed, timestamp, extension), time.monotonic())
-        self._sequence = sequence
-        link.sent(len(layout.packets), packed.octets, ntp, timestamp)
+        octets = len(layout.template) - count * (HEADER_BYTES + link.shape.extension_bytes + layout.tag_bytes)
+        first, transport_first = self._sequence, self._transport_sequence
+        sent = SentFrame(first, packed, timestamp, extension, transport_first, start, count)
+        self.history.remember(sent, octets, now)
+        self._sequence += count
+        self._transport_sequence += count
+        link.sent(count, octets, ntp, timestamp)
         return path.send(view, layout.runs)
 
-    def retransmit(self, sequences: Sequence[int]) -> None:
-        """Answer a NACK (RFC 4585), with the format of RFC 4588 if agreed on. Raises UnavailableError."""
+    def retransmit(self, sequences: Sequence[int], now: float) -> int:
+        """Answer a NACK (RFC 4585), with the format of RFC 4588 if agreed on; returns the bytes sent.
+
+        Raises UnavailableError.
+        """
         path = self._link.path()
-        for frame, index in self.history.lost(sequences, self._link.rtt, time.monotonic()):
-            packet = self._again(frame, index)
+        octets = 0
+        for frame, index in self.history.lost(sequences, self._link.rtt, now):
+            packet = self._again(frame, index, now)
             view = self._link.load(packet + bytes(self._link.shape.tag_bytes))
             self._link.protect([(0, len(packet))])
             if not path.send_one(view):
-                return
+                break
+            octets += len(view)
+        return octets
+
+    def pad(self, octets: int, now: float, probe: int) -> int:
+        """Send at most about so many bytes that mean nothing, as part of a probe; returns how many left.
+
+        Raises UnavailableError.
+        """
+        link, shape = self._link, self._link.shape
+        length = HEADER_BYTES + shape.extension_bytes + len(_PADDING)
+        size = length + shape.tag_bytes
+        count = min(max(1, octets // size), RUN_PACKETS)
+        gap = _PADDING + bytes(shape.tag_bytes)
+        extension = link.extensions.stamped(_ntp_now())
+        heads = [self._rtx_head(extension, size, now, padded=True, probe=probe) for _ in range(count)]
+        view = link.load(b"".join(head + gap for head in heads))
+        link.protect([(offset, length) for offset in range(0, count * size, size)])
+        return len(view) if link.path().send(view, [Run(0, len(view), size, count)]) else 0
 
     def close(self) -> None:
         """Let go of the connection."""
         self._link.close()
 
-    def _again(self, frame: SentFrame, index: int) -> bytes:
+    def _write_heads(
+        self, view: memoryview, layout: Layout, timestamp: int, extension: tuple[bytes, bytes], now: float
+    ) -> None:
+        """What a viewer costs: this loop runs for every packet to every one of them."""
+        patch, ssrc, sequence = self._patch, self._link.ssrc, self._sequence
+        before, after = extension
+        if not self._numbered:
+            for offset, _ in layout.packets:
+                patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, after)
+                sequence += 1
+            return
+        number, sent, tag = self._transport_sequence, self._ledger.sent, layout.tag_bytes
+        for offset, length in layout.packets:
+            patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, number & 0xFFFF, after)
+            sent(number, length + tag, now)
+            sequence += 1
+            number += 1
+
+    def _again(self, frame: SentFrame, index: int, now: float) -> bytes:
         link, shape = self._link, self._link.shape
-        sequence = (frame.first + index) & 0xFFFF
+        sequence = frame.first + index - frame.start
         payloads = frame.packed.payloads
         last, payload = index + 1 == len(payloads), payloads[index]
-        packet = bytearray(HEADER_BYTES + shape.extension_bytes)
         if link.rtx_payload_type is None:
             # The very same bytes: the key would leak from two packets with one number.
-            packet[:2] = first_bytes(shape, shape.payload_type, marker=last)
-            self._patch(packet, 2, sequence, frame.timestamp, link.ssrc, frame.extension)
-            return bytes(packet) + payload
-        packet[:2] = first_bytes(shape, link.rtx_payload_type, marker=last)
-        extension = self._extension(_ntp_now())
-        self._patch(packet, 2, self._rtx_sequence, frame.timestamp, link.rtx_ssrc, extension)
-        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        return bytes(packet) + sequence.to_bytes(2) + payload
+            head = bytearray(HEADER_BYTES + shape.extension_bytes)
+            head[:2] = first_bytes(shape, shape.payload_type, marker=last)
+            number = frame.transport_first + index - frame.start
+            self._write_head(head, sequence, frame.timestamp, link.ssrc, frame.extension, number)
+            return bytes(head) + payload
+        size = HEADER_BYTES + shape.extension_bytes + 2 + len(payload) + shape.tag_bytes
+        extension = link.extensions.stamped(_ntp_now())
+        head_again = self._rtx_head(extension, size, now, timestamp=frame.timestamp, marker=last)
+        return head_again + (sequence & 0xFFFF).to_bytes(2) + payload
 
-    def _extension(self, ntp: int) -> bytes:
-        before, after = self._link.extension
-        if not self._link.sends_time:
-            return before
-        return before + (ntp >> 14 & 0xFFFFFF).to_bytes(3) + after
+    def _rtx_head(
+        self,
+        extension: tuple[bytes, bytes],
+        size: int,
+        now: float,
+        *,
+        timestamp: int | None = None,
+        marker: bool = False,
+        padded: bool = False,
+        probe: int | None = None,
+    ) -> bytes:
+        """Of the next packet of the retransmission stream, which counts as sent with `size` bytes."""
+        link, shape = self._link, self._link.shape
+        head = bytearray(HEADER_BYTES + shape.extension_bytes)
+        head[:2] = first_bytes(shape, link.rtx_payload_type or 0, marker=marker)
+        head[0] |= _PADDED if padded else 0
+        stamp = self._origin + self._timestamp & 0xFFFFFFFF if timestamp is None else timestamp
+        self._write_head(head, self._rtx_sequence, stamp, link.rtx_ssrc, extension, self._transport_sequence)
+        self._rtx_sequence += 1
+        if self._numbered:
+            self._ledger.sent(self._transport_sequence, size, now, probe)
+            self._transport_sequence += 1
+        return bytes(head)
+
+    def _write_head(
+        self,
+        head: bytearray,
+        sequence: int,
+        timestamp: int,
+        ssrc: int,
+        extension: tuple[bytes, bytes],
+        transport_sequence: int,
+    ) -> None:
+        before, after = extension
+        number = (transport_sequence & 0xFFFF,) if self._numbered else ()
+        self._patch(head, 2, sequence & 0xFFFF, timestamp, ssrc, before, *number, after)
 
 
 def _ntp_now() -> int:

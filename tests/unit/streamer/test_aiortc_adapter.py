@@ -1,6 +1,7 @@
 """Contracts with the privates of aiortc 1.16: these fail when it moves."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from types import CodeType
@@ -8,7 +9,9 @@ from typing import Any
 
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
+import aiortc.rtcdtlstransport
 import aiortc.rtcicetransport
+import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import aiortc.rtp
 import pytest
@@ -35,6 +38,7 @@ class EndlessRendition:
 
     def __init__(self) -> None:
         self.keyframes_requested = asyncio.Event()
+        self.kbps: int | None = None
         self._number = 0
 
     @contextmanager
@@ -49,6 +53,9 @@ class EndlessRendition:
 
     def request_keyframe(self) -> None:
         self.keyframes_requested.set()
+
+    def set_bitrate(self, kbps: int) -> None:
+        self.kbps = kbps
 
 
 @pytest.fixture
@@ -72,10 +79,10 @@ def names_in(function: Any) -> set[str]:
     [
         (aiortc.rtcrtpsender.RTCRtpSender._retransmit, aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", 1024),
         (aiortc.rtcrtpsender.RTCRtpSender._run_rtp, aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", 1024),
-        (aiortc.codecs.h264.H264Encoder._packetize_fu_a, aiortc.codecs.h264, "PACKET_MAX", 1188),
-        (aiortc.codecs.h264.H264Encoder._packetize_stap_a, aiortc.codecs.h264, "PACKET_MAX", 1188),
-        (aiortc.codecs.h264.H264Encoder._packetize, aiortc.codecs.h264, "PACKET_MAX", 1188),
-        (aiortc.codecs.vpx.Vp8Encoder._packetize, aiortc.codecs.vpx, "PACKET_MAX", 1188),
+        (aiortc.codecs.h264.H264Encoder._packetize_fu_a, aiortc.codecs.h264, "PACKET_MAX", 1180),
+        (aiortc.codecs.h264.H264Encoder._packetize_stap_a, aiortc.codecs.h264, "PACKET_MAX", 1180),
+        (aiortc.codecs.h264.H264Encoder._packetize, aiortc.codecs.h264, "PACKET_MAX", 1180),
+        (aiortc.codecs.vpx.Vp8Encoder._packetize, aiortc.codecs.vpx, "PACKET_MAX", 1180),
     ],
 )
 def test_the_constants_that_are_changed_are_those_in_use(
@@ -119,7 +126,7 @@ def test_a_hostile_extension_id_switches_the_delay_extension_off() -> None:
 
 async def test_packets_pass_a_tunnel_of_1280_bytes(loopback: Loopback) -> None:
     sizes = [len((await loopback.packets.get()).payload) for _ in range(20)]
-    assert max(sizes) <= 1188
+    assert max(sizes) <= 1180
     assert max(sizes) > 1100
 
 
@@ -143,14 +150,15 @@ async def test_feedback_is_counted_and_asks_for_a_keyframe(loopback: Loopback) -
     await receiver._send_rtcp_pli(packet.ssrc)
     await loopback.rendition.keyframes_requested.wait()
     counters = loopback.ours.feedback
-    assert (counters.nacks, counters.plis, counters.remb_bps) == (1, 1, None)
+    assert (counters.nacks, counters.plis, loopback.ours.reception.target_bps) == (1, 1, None)
     for fci in (b"REMB\x03", aiortc.rtp.pack_remb_fci(2_000_000, [packet.ssrc])):
         packet_ = aiortc.rtp.RtcpPsfbPacket(
             fmt=aiortc.rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=packet.ssrc, fci=fci
         )
         sender = loopback.ours._video.sender  # type: ignore[union-attr]
         await sender._handle_rtcp_packet(packet_)
-    assert counters.remb_bps == 2_000_000
+    assert loopback.ours.reception.target_bps == 2_000_000
+    assert loopback.rendition.kbps == 1900
 
 
 async def test_what_the_viewer_sends_is_never_decoded(loopback: Loopback) -> None:
@@ -195,3 +203,41 @@ def test_capabilities_come_in_the_order_asked_for() -> None:
 def test_a_malformed_candidate_is_named(line: str) -> None:
     with pytest.raises(InvalidInputError, match="candidate: malformed"):
         adapter.parse_candidate(line, "0", 0)
+
+
+def feedback(media_ssrc: int, fci: bytes = bytes.fromhex("0007 0001 000001 00 2001 04 00")) -> bytes:
+    """Transport-wide feedback as it comes from the wire: packet 7 arrived."""
+    return aiortc.rtp.pack_rtcp_packet(205, 15, struct.pack("!LL", 1, media_ssrc) + fci)
+
+
+def test_transport_feedback_keeps_its_body_and_nacks_stay_what_they_were() -> None:
+    (packet,) = aiortc.rtp.RtcpPacket.parse(feedback(9))
+    assert (packet.fmt, packet.media_ssrc, packet.fci.hex()) == (15, 9, "000700010000010020010400")
+    assert isinstance(packet, aiortc.rtcdtlstransport.RtcpRtpfbPacket)
+    nack = aiortc.rtcrtpreceiver.RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=9, lost=[4, 6])
+    assert aiortc.rtp.RtcpPacket.parse(bytes(nack)) == [nack]
+    with pytest.raises(ValueError, match="length"):
+        aiortc.rtp.RtcpPacket.parse(bytes.fromhex("8fcd0000"))
+
+
+def test_transport_feedback_is_offered_beside_remb() -> None:
+    async def offer() -> str:
+        loopback = Loopback(EndlessRendition(), own_packets=False)
+        async with loopback:
+            return loopback.offer
+
+    lines = asyncio.run(offer()).splitlines()
+    extension = f"a=extmap:4 {adapter.TRANSPORT_CC}"
+    assert lines.count(extension) == 1
+    media = next(at for at, line in enumerate(lines) if line.startswith("m=audio"))
+    assert lines.index(extension) < media
+    feedbacks = [line.split(" ", 1) for line in lines if line.startswith("a=rtcp-fb:")]
+    for what in ("goog-remb", "transport-cc"):
+        assert len([each for each in feedbacks if each[1] == what]) == 2
+
+
+async def test_transport_feedback_finds_its_sender(loopback: Loopback) -> None:
+    dtls = loopback.ours._video.sender.transport  # type: ignore[union-attr]
+    await dtls._handle_rtcp_data(feedback(loopback.sender._ssrc))
+    assert loopback.ours.reception.target_bps is not None
+    await dtls._handle_rtcp_data(feedback(loopback.sender._ssrc, b"nonsense"))

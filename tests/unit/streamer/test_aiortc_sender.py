@@ -19,6 +19,7 @@ from appliance.errors import UnavailableError
 from appliance.streamer import aiortc_sender
 from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
+from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.sockets import TransportPath, UdpPath
 from tests.support.loopback import Loopback
 
@@ -101,23 +102,21 @@ async def test_packets_have_the_extensions_that_aiortc_would_write(loopback: Loo
         assert packet.extensions.mid == "0"
         assert abs(packet.extensions.abs_send_time - (now >> 14 & 0xFFFFFF)) < 2 << 18
     link = link_of(loopback)
-    before, after = link.extension
-    block = before + b"\1\2\3" + after
+    before, after = link.extensions.stamped(0x010203 << 14)
+    block = before + b"\4\5" + after
     elements = unpack_header_extensions(int.from_bytes(block[:2]), block[4:])
     assert len(block) == 4 + 4 * int.from_bytes(block[2:4]) == link.shape.extension_bytes
-    assert {value for _, value in elements} == {b"0", b"\1\2\3", b"\0\0\0"}
+    assert {value for _, value in elements} == {b"0", b"\1\2\3", b"\4\5", b"\0\0\0"}
 
 
 @pytest.mark.parametrize(
-    ("mid", "time", "expected"), [(None, False, b""), ("x", False, b"\xbe\xde\0\1\x10x\0\0")]
+    ("mid", "expected"), [(None, Extensions()), ("x", Extensions(b"\xbe\xde\0\1\x10x\0\0"))]
 )
-def test_extensions_that_were_not_agreed_on_are_left_out(
-    mid: str | None, time: bool, expected: bytes
-) -> None:
+def test_extensions_that_were_not_agreed_on_are_left_out(mid: str | None, expected: Extensions) -> None:
     extensions = aiortc.rtp.HeaderExtensionsMap()
     extensions._HeaderExtensionsMap__ids.mid = 1  # type: ignore[attr-defined]
     sender = SimpleNamespace(_RTCRtpSender__rtp_header_extensions_map=extensions, _RTCRtpSender__mid=mid)
-    assert aiortc_sender._extension_block(sender) == ((expected, b""), time)
+    assert aiortc_sender._extensions(sender) == expected
 
 
 async def test_sender_reports_tell_what_the_fan_out_sent(loopback: Loopback) -> None:

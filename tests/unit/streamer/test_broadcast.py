@@ -154,8 +154,10 @@ async def test_a_viewer_is_told_of_what_is_queued_and_goes_on_from_a_keyframe_wh
             key, delta = source.deliver(key=True), source.deliver()
             assert told == [key, delta]
             assert viewer.take() is key
-            viewer.stumble()
-            assert (viewer.take(), viewer.dropped, source.keyframes_requested) == (None, 2, 1)
+            viewer.stumble(1)
+            assert (viewer.take(), viewer.dropped, source.keyframes_requested) == (None, 2, 0)
+            viewer.ask()
+            assert source.keyframes_requested == 1
             source.deliver()
             key = source.deliver(key=True)
             assert (viewer.take(), viewer.take(), viewer.dropped) == (key, None, 3)

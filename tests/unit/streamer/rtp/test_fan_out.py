@@ -10,12 +10,15 @@ from appliance.errors import UnavailableError
 from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.rtp import fan_out
+from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.layout import Run, Shape
+from appliance.streamer.rtp.reception import Reception
 
 pytestmark = pytest.mark.unit
 
-SHAPE = Shape(payload_type=97, extension_bytes=8, tag_bytes=0)
+EXTENSIONS = Extensions(b"\xbe\xde\0\2\x22\0\0\0\x41\0\0\0", time_at=5, sequence_at=9)
+SHAPE = Shape(payload_type=97, extension_bytes=12, tag_bytes=0)
 
 
 class Source:
@@ -51,8 +54,7 @@ class Wire:
     rtx_ssrc: int = 8
     rtx_payload_type: int | None = 98
     shape: Shape = SHAPE
-    extension: tuple[bytes, bytes] = (b"\xbe\xde\0\1\x22", b"")
-    sends_time: bool = True
+    extensions: Extensions = EXTENSIONS
     rtt: float = 0
     gone: bool = False
     room: bool = True
@@ -88,6 +90,10 @@ class Wire:
         self.closed = True
 
 
+def reception() -> Reception:
+    return Reception(8_000_000, 300_000)
+
+
 def header(packet: bytes) -> tuple[int, int, int, int, int]:
     """First byte, marker and payload type, sequence number, timestamp, SSRC."""
     return struct.unpack_from("!BBHLL", packet)
@@ -96,7 +102,7 @@ def header(packet: bytes) -> tuple[int, int, int, int, int]:
 async def test_all_viewers_get_a_frame_in_one_turn_each_under_its_own_numbers() -> None:
     source, wires = Source(), [Wire(ssrc=1), Wire(ssrc=2)]
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wires[0]) as one, fan.attach(wires[1]) as two:
+    with fan.attach(wires[0], reception()) as one, fan.attach(wires[1], reception()) as two:
         source.deliver(key=True)
         source.deliver(b"\0\0\1\x61" + b"x" * 3000)
         await asyncio.sleep(0)
@@ -107,19 +113,19 @@ async def test_all_viewers_get_a_frame_in_one_turn_each_under_its_own_numbers() 
         assert [(head[2] - heads[0][2]) & 0xFFFF for head in heads] == [0, 1, 2, 3]
         assert [(head[3] - heads[0][3]) & 0xFFFFFFFF for head in heads] == [0, 1000, 1000, 1000]
         assert {head[4] for head in heads} == {wire.ssrc}
-        assert all(packet[12:17] == b"\xbe\xde\0\1\x22" for packet in wire.packets)
+        assert all(packet[12:17] == b"\xbe\xde\0\2\x22" for packet in wire.packets)
         assert wire.counted == [(1, 8), (3, 3006)]
         assert wire.closed
-    assert wires[0].packets[1][20:] == wires[1].packets[1][20:]
+    assert wires[0].packets[1][24:] == wires[1].packets[1][24:]
     assert header(wires[0].packets[0])[2:4] != header(wires[1].packets[0])[2:4]
 
 
 async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_more() -> None:
     source, wires = Source(), [Wire(), Wire()]
     fan = FanOut(source, Codec.VP8)
-    with fan.attach(wires[0]):
+    with fan.attach(wires[0], reception()):
         source.deliver(key=True)
-        with fan.attach(wires[1]) as late:
+        with fan.attach(wires[1], reception()) as late:
             source.deliver()
             await asyncio.sleep(0)
             assert late.frames_sent == 0
@@ -131,7 +137,7 @@ async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_m
 async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
     source, wires = Source(), [Wire(), Wire()]
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wires[0]) as full, fan.attach(wires[1]) as other:
+    with fan.attach(wires[0], reception()) as full, fan.attach(wires[1], reception()) as other:
         source.deliver(key=True)
         await asyncio.sleep(0)
         wires[0].room = False
@@ -149,7 +155,7 @@ async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
 async def test_the_rest_of_a_keyframe_that_does_not_fit_comes_when_it_is_asked_for() -> None:
     source, wire = Source(), Wire(room=False)
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wire) as seat:
+    with fan.attach(wire, reception()) as seat:
         source.deliver(b"\0\0\1\x65" + b"x" * 3000, key=True)
         await asyncio.sleep(0)
         assert not wire.packets
@@ -158,14 +164,15 @@ async def test_the_rest_of_a_keyframe_that_does_not_fit_comes_when_it_is_asked_f
         await asyncio.sleep(0)
         (next_packet,) = wire.packets
         seat.retransmit([(header(next_packet)[2] - missing) & 0xFFFF for missing in (3, 2, 1)])
-        assert [len(packet) for packet in wire.packets[1:]] == [1024, 1024, 1024]
+        await asyncio.sleep(0)
+        assert [len(packet) for packet in wire.packets[1:]] == [1028, 1028, 1028]
         assert source.keyframes_requested == 0
 
 
 async def test_a_viewer_whose_way_is_gone_holds_nobody_up() -> None:
     source, wires = Source(), [Wire(gone=True), Wire()]
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wires[0]) as gone, fan.attach(wires[1]) as other:
+    with fan.attach(wires[0], reception()) as gone, fan.attach(wires[1], reception()) as other:
         for _ in range(2):
             source.deliver(key=True)
             await asyncio.sleep(0)
@@ -179,7 +186,7 @@ async def test_many_viewers_leave_room_for_others_in_the_loop(monkeypatch: pytes
     source, wires, between = Source(), [Wire() for _ in range(5)], []
     fan, loop = FanOut(source, Codec.H264), asyncio.get_running_loop()
     with contextlib.ExitStack() as stack:
-        seats = [stack.enter_context(fan.attach(wire)) for wire in wires]
+        seats = [stack.enter_context(fan.attach(wire, reception())) for wire in wires]
         source.deliver(key=True)
 
         def look() -> None:
@@ -198,27 +205,29 @@ async def test_many_viewers_leave_room_for_others_in_the_loop(monkeypatch: pytes
 async def test_a_lost_packet_comes_again_on_the_retransmission_stream() -> None:
     source, wire = Source(), Wire()
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wire) as seat:
+    with fan.attach(wire, reception()) as seat:
         source.deliver(b"\0\0\1\x65" + b"x" * 3000, key=True)
         await asyncio.sleep(0)
         original = wire.packets[2]
         sequence = header(original)[2]
         seat.retransmit([sequence, sequence])
+        await asyncio.sleep(0)
         (again,) = wire.packets[3:]
     assert header(again)[1] == 0x80 | 98
     assert header(again)[3:] == (header(original)[3], 8)
     assert again[12:17] == original[12:17]
-    assert again[20:22] == sequence.to_bytes(2)
-    assert again[22:] == original[20:]
+    assert again[24:26] == sequence.to_bytes(2)
+    assert again[26:] == original[24:]
 
 
 async def test_without_a_retransmission_stream_the_very_same_bytes_come_again() -> None:
     source, wire = Source(), Wire(rtx_payload_type=None)
     fan = FanOut(source, Codec.H264)
-    with fan.attach(wire) as seat:
+    with fan.attach(wire, reception()) as seat:
         source.deliver(key=True)
         await asyncio.sleep(0.001)
         seat.retransmit([header(wire.packets[0])[2]])
+        await asyncio.sleep(0)
     assert wire.packets[0] == wire.packets[1]
 
 
@@ -227,7 +236,7 @@ async def test_a_viewer_that_is_behind_still_finds_its_frames_packed_once() -> N
     fan, packed = FanOut(source, Codec.H264), []
     original = fan._packetize
     fan._packetize = lambda data: packed.append(data) or original(data)  # type: ignore[func-returns-value]
-    with fan.attach(wire) as seat, fan.attach(Wire()):
+    with fan.attach(wire, reception()) as seat, fan.attach(Wire(), reception()):
         for number in range(12):
             source.deliver(b"\0\0\1\x65" + bytes([number]), key=True)
         await asyncio.sleep(0)

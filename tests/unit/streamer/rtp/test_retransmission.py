@@ -10,7 +10,7 @@ def history(*packets: int, first: int = 0, size: int = 1000) -> History:
     """Frames of so many packets each, sent at 0 s."""
     kept = History()
     for count in packets:
-        kept.remember(SentFrame(first, PackedFrame([bytes(size)] * count, 0), 0, b""), 0)
+        kept.remember(SentFrame(first, PackedFrame([bytes(size)] * count, 0), 0, (b"", b"")), count * size, 0)
         first += count
     return kept
 

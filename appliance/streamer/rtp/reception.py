@@ -1,0 +1,74 @@
+"""What is known of the way to one viewer, from its RTCP."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+from appliance.errors import InvalidInputError
+from appliance.streamer.rtp import transport_feedback
+from appliance.streamer.rtp.bandwidth import BandwidthEstimator
+
+logger = logging.getLogger(__name__)
+
+_HEADROOM = 2
+"""How far above the configured bitrate the estimate may go: what is beyond is of no use to know."""
+_AMPLE = 1.25
+"""A way known to carry so many times what is ever sent needs no pacing."""
+_SILENT_S = 5.0
+"""Longer than the pause between the frames of a still screen."""
+
+
+class Reception:
+    """One viewer's estimate, and whether anything rests on it. `controls` tells whether the viewer may type.
+
+    `most_bps` is what the encoder is configured to send. `changed` is called after every message.
+    """
+
+    def __init__(
+        self,
+        most_bps: int,
+        floor_bps: int,
+        *,
+        controls: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.controls = controls
+        self.estimator = BandwidthEstimator(
+            start_bps=most_bps, floor_bps=floor_bps, ceiling_bps=_HEADROOM * most_bps
+        )
+        self.changed: Callable[[Reception], None] = lambda _: None
+        self._most_bps = most_bps
+        self._clock = clock
+        self._heard: float | None = None
+
+    @property
+    def target_bps(self) -> int | None:
+        """What this viewer can be sent; None where it never said, or has said nothing for long."""
+        if self._heard is None or self._clock() - self._heard > _SILENT_S:
+            return None
+        return self.estimator.target_bps
+
+    @property
+    def pacing_bps(self) -> float:
+        """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
+        if self._heard is None or self.estimator.target_bps >= _AMPLE * self._most_bps:
+            return math.inf
+        return self.estimator.target_bps
+
+    def transport_feedback(self, fci: bytes) -> None:
+        """A message of draft-holmer-rmcat-transport-wide-cc-extensions-01."""
+        try:
+            feedback = transport_feedback.parse(fci)
+        except InvalidInputError as exc:
+            logger.debug("a viewer sent malformed transport feedback: %s", exc)
+            return
+        self._heard = self._clock()
+        self.estimator.on_feedback(feedback, self._heard)
+        self.changed(self)
+
+    def remb(self, bps: int) -> None:
+        """A message of draft-alvestrand-rmcat-remb."""
+        self._heard = self._clock()
+        self.estimator.on_remb(bps)
+        self.changed(self)

@@ -1,0 +1,200 @@
+"""One viewer's place at the fan-out: which of the frames it gets, and when."""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from appliance.errors import UnavailableError
+from appliance.streamer.budget import Budget
+from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.rtp.layout import PackedFrame
+from appliance.streamer.rtp.pacer import BURST_S, Pacer
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
+from appliance.streamer.rtp.probing import Probe
+from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.sender import ViewerStream
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 0.2
+"""A keyframe, which takes 0.1 s at most where the encoder follows, and two frames on top."""
+_CAUGHT_UP_S = 0.03
+_KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
+"""All viewers of a rendition pay for a keyframe."""
+_KEYFRAME_TAKES_S = 0.5
+_ASKED_MOST = 512
+
+
+class Queue(Protocol):
+    """Decides which frames a viewer gets; `dropped` counts the others."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that this viewer missed."""
+
+    def take(self) -> EncodedFrame | None:
+        """The oldest frame that waits."""
+
+    def stumble(self, lost: int = 0) -> None:
+        """`lost` frames that were taken and those that wait do not get through: go on from a keyframe."""
+
+    def ask(self) -> None:
+        """Ask for that keyframe."""
+
+
+class Seat:
+    """Sends one viewer what its queue gives, as its pacer allows. `wake` has it served soon."""
+
+    def __init__(
+        self, queue: Queue, stream: ViewerStream, reception: Reception, wake: Callable[["Seat"], None]
+    ) -> None:
+        self.frames_sent = 0
+        self.stream = stream
+        self.queue = queue
+        self.lost = False
+        """Whether the way to the viewer is gone; the connection will notice."""
+        self._wake = wake
+        self._reception = reception
+        self._pacer = Pacer()
+        self._pacing_bps = reception.pacing_bps
+        self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
+        self._current: tuple[EncodedFrame, PackedFrame] | None = None
+        self._next = 0
+        """The packet of the current frame that is sent next."""
+        self._asked: deque[int] = deque(maxlen=_ASKED_MOST)
+        self._stumbled = False
+        """Whether it goes on from the next keyframe."""
+        self._ask_at = 0.0
+        self._probe: Probe | None = None
+        self._probed = 0
+        self._probe_at = 0.0
+
+    def admit(self, now: float) -> bool:
+        """Whether the frame that was queued just now has a chance; if not, it is dropped already."""
+        if self.lost:
+            return False
+        waiting = self._unsent(self._current[1]) if self._current else 0
+        if self._pacer.ahead(waiting, now) > _PATIENCE_S:
+            self._stumble(now)
+            return False
+        return True
+
+    def serve(self, packed: Callable[[EncodedFrame], PackedFrame], now: float) -> float | None:
+        """Send what may leave now; returns in how many seconds there is more, None when nothing waits."""
+        with self._noticing():
+            self._follow(now)
+            if self._asked and not self._repeat(now):
+                return self._pacer.wait(now)
+            while current := self._take(packed):
+                if not self._send(*current, now):
+                    return self._pacer.wait(now)
+            return self._pad(now)
+        return None
+
+    def retransmit(self, sequences: Sequence[int]) -> None:
+        """Answer a NACK as soon as there is room."""
+        self._asked.extend(sequences)
+        self._wake(self)
+
+    def tick(self, now: float) -> bool:
+        """Some times a second; tells whether there is something to send."""
+        if self.lost:
+            return False
+        self._reception.estimator.on_silence(now)
+        if self._stumbled:
+            self._ask(now)
+        if self._probe is None and self.stream.pads:
+            self._probe = self._reception.estimator.probe_due(now)
+            self._probed, self._probe_at = 0, now
+        return self._probe is not None
+
+    def _follow(self, now: float) -> None:
+        if self._reception.pacing_bps != self._pacing_bps:
+            self._pacing_bps = self._reception.pacing_bps
+            self._pacer.set_rate(self._pacing_bps, now)
+
+    def _repeat(self, now: float) -> bool:
+        """Whether all that was asked for has been answered."""
+        while self._asked:
+            room = self._pacer.room(len(self._asked) * PAYLOAD_BYTES, now) // PAYLOAD_BYTES
+            if not room:
+                return False
+            some = [self._asked.popleft() for _ in range(min(room, len(self._asked)))]
+            self._pacer.spent(self.stream.retransmit(some, now), now)
+        return True
+
+    def _take(self, packed: Callable[[EncodedFrame], PackedFrame]) -> tuple[EncodedFrame, PackedFrame] | None:
+        """The current frame."""
+        if self._current is None and (frame := self.queue.take()):
+            self._current, self._next = (frame, packed(frame)), 0
+        return self._current
+
+    def _send(self, frame: EncodedFrame, packed: PackedFrame, now: float) -> bool:
+        """Send of the current frame what there is room for; whether that was the rest of it."""
+        if self._pacer.open:
+            stop = None
+        else:
+            unsent, count = self._unsent(packed), len(packed.payloads) - self._next
+            room = self._pacer.room(unsent, now)
+            if not room:
+                return False
+            part = count if room >= unsent else max(1, room * count // unsent)
+            self._pacer.spent(unsent * part // count, now)
+            stop = None if part == count else self._next + part
+        # A keyframe larger than the buffer would be so again: its rest comes by retransmission.
+        if not self.stream.send(packed, now, self._next, stop) and not frame.keyframe:
+            self._current = None
+            self._stumble(now, 1)
+            return True
+        if stop is None:
+            self._current = None
+            self._stumbled = self._stumbled and not frame.keyframe
+            self.frames_sent += 1
+            return True
+        self._next = stop
+        return False
+
+    def _unsent(self, packed: PackedFrame) -> int:
+        """Bytes of the current frame that have not left, about."""
+        count = len(packed.payloads)
+        return self.stream.size(packed) * (count - self._next) // count
+
+    def _pad(self, now: float) -> float | None:
+        """Go on with the probe that is under way."""
+        probe = self._probe
+        if probe is None:
+            return None
+        if now >= self._probe_at:
+            burst = min(probe.rate_bps / 8 * BURST_S, probe.octets - self._probed)
+            sent = self.stream.pad(int(burst), now, probe.number)
+            self._probed += sent
+            self._probe_at += 8 * sent / probe.rate_bps
+            if not sent or self._probed >= probe.octets:
+                self._probe = None
+                return None
+        return max(0.0, self._probe_at - now)
+
+    def _stumble(self, now: float, lost: int = 0) -> None:
+        """What was lost before the keyframe that comes next is of no use any more."""
+        self._stumbled = True
+        self._asked.clear()
+        self.stream.history.forget()
+        self.queue.stumble(lost)
+        self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        """For a keyframe, once there is room for one."""
+        caught_up = self._pacer.ahead(0, now) < _CAUGHT_UP_S
+        if caught_up and now >= self._ask_at and self._keyframes.spend():
+            self._ask_at = now + _KEYFRAME_TAKES_S
+            self.queue.ask()
+
+    @contextlib.contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except UnavailableError as exc:
+            logger.info("a viewer gets no more picture: %s", exc)
+            self.lost = True
