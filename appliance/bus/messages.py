@@ -207,6 +207,10 @@ class ViewerStats(Message):
     loss_percent: float | None = None
     jitter_ms: float | None = None
     bitrate_kbps: float | None = None
+    target_kbps: int | None = None
+    """What congestion control lets this viewer have."""
+    queue_delay_ms: float | None = None
+    """How long packets stand in the queue of the bottleneck on the way."""
     frames_sent: int = 0
     frames_dropped: int = 0
     nacks: int = 0

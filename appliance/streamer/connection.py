@@ -69,13 +69,15 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is known of the path to the viewer. None means not known."""
+    """What is known of the way to the viewer. None means not known."""
 
     pair: str = ""
     rtt_ms: float | None = None
     loss_percent: float | None = None
     jitter_ms: float | None = None
     bitrate_kbps: float | None = None
+    target_kbps: int | None = None
+    queue_delay_ms: float | None = None
 
 
 class MediaConnection:
@@ -220,7 +222,9 @@ class MediaConnection:
                 rtt = None if each.roundTripTime is None else each.roundTripTime * 1e3
                 loss = each.fractionLost / 2.56
                 jitter = each.jitter * 1e3 / VIDEO_CLOCK
-        return Measured(pair, rtt, loss, jitter, kbps)
+        target = self.reception.target_bps
+        queue = None if target is None else self.reception.estimator.queue_delay_s * 1e3
+        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue)
 
     async def close(self) -> None:
         """End it; the viewer is told."""

@@ -222,6 +222,8 @@ class Peer:
             loss_percent=measured.loss_percent,
             jitter_ms=measured.jitter_ms,
             bitrate_kbps=measured.bitrate_kbps,
+            target_kbps=measured.target_kbps,
+            queue_delay_ms=measured.queue_delay_ms,
             frames_sent=track.frames_sent if track else 0,
             frames_dropped=track.frames_dropped if track else 0,
             nacks=connection.feedback.nacks if connection else 0,

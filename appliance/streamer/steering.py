@@ -6,9 +6,12 @@ for the one with the best way, and who cannot follow gets less of it.
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 FLOOR_KBPS = 300
 """Below this a desktop cannot be read; frames are dropped instead."""
@@ -89,5 +92,6 @@ class Steering:
             self._rose = now
         elif wanted >= self.kbps * (1 - _NOTICEABLE):
             return
+        logger.debug("the encoder is steered to %d kb/s", wanted)
         self.kbps = wanted
         self._set_kbps(wanted)

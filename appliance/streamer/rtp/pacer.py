@@ -11,6 +11,7 @@ _AT_ONCE_S = 0.04
 _MOST_AHEAD_S = 0.3
 """More than this no bottleneck keeps: what is beyond has been lost."""
 _LEAST_BYTES = 3000  # two packets
+_ROUNDING = 1.0
 
 
 class Pacer:
@@ -41,16 +42,16 @@ class Pacer:
         if self.open:
             return octets
         self._settle(now)
-        if octets <= self._tokens:
+        if octets <= self._tokens + _ROUNDING:
             return octets
-        return int(self._tokens) if self._tokens >= self._burst() else 0
+        return int(self._tokens) if self._tokens + _ROUNDING >= self._burst() else 0
 
-    def wait(self, now: float) -> float:
-        """Seconds until there is room for a burst."""
+    def wait(self, octets: int, now: float) -> float:
+        """Seconds until there is room for a burst of `octets`."""
         if self.open:
             return 0.0
         self._settle(now)
-        return max(0.0, (self._burst() - self._tokens) / (self._rate * _FACTOR))
+        return max(0.0, (min(octets, self._burst()) - self._tokens) / (self._rate * _FACTOR))
 
     def spent(self, octets: int, now: float) -> None:
         """They have left."""

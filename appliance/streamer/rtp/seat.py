@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -58,7 +59,7 @@ class Seat:
         self._wake = wake
         self._reception = reception
         self._pacer = Pacer()
-        self._pacing_bps = reception.pacing_bps
+        self._pacing_bps = math.inf
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._current: tuple[EncodedFrame, PackedFrame] | None = None
         self._next = 0
@@ -86,10 +87,10 @@ class Seat:
         with self._noticing():
             self._follow(now)
             if self._asked and not self._repeat(now):
-                return self._pacer.wait(now)
+                return self._pacer.wait(len(self._asked) * PAYLOAD_BYTES, now)
             while current := self._take(packed):
                 if not self._send(*current, now):
-                    return self._pacer.wait(now)
+                    return self._pacer.wait(self._unsent(current[1]), now)
             return self._pad(now)
         return None
 

@@ -1,0 +1,173 @@
+"""What one viewer gets, and when: the seat, its stream and its pacer, with the clock in the test's hand."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.streamer.broadcast import Subscription
+from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.rtp.layout import PackedFrame
+from appliance.streamer.rtp.packetizer import h264
+from appliance.streamer.rtp.probing import Probe
+from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.seat import Seat
+from appliance.streamer.rtp.sender import ViewerStream
+from tests.support.wire import Wire, header, transport_sequence
+
+pytestmark = pytest.mark.unit
+
+
+class Stage:
+    """A viewer that said what it can be sent, and what is encoded for it."""
+
+    def __init__(self, bps: int | None) -> None:
+        self.now = 1000.0
+        self.keyframes_requested = 0
+        self.wire = Wire()
+        self.reception = Reception(8_000_000, 300_000, clock=lambda: self.now)
+        if bps:
+            self.reception.remb(bps)
+        self.queue = Subscription(self._request, lambda frame: self.seat.admit(self.now))
+        self.stream = ViewerStream(self.wire, self.reception.estimator)
+        self.seat = Seat(self.queue, self.stream, self.reception, lambda _: None)
+        self._timestamp = 0
+
+    def _request(self) -> None:
+        self.keyframes_requested += 1
+
+    def deliver(self, octets: int, *, key: bool = False) -> None:
+        self._timestamp += 3000
+        data = b"\0\0\1\x65" + bytes([1]) * octets
+        self.queue.offer(EncodedFrame(data, key, self._timestamp, 0, 0, 0))
+
+    def serve(self) -> float | None:
+        return self.seat.serve(self.packed, self.now)
+
+    @staticmethod
+    def packed(frame: EncodedFrame) -> PackedFrame:
+        return PackedFrame(h264(frame.data), frame.timestamp)
+
+    def run(self, seconds: float) -> Iterator[int]:
+        """Serve whenever the pacer says so; yields the packets of each burst."""
+        until = self.now + seconds
+        while True:
+            before = len(self.wire.packets)
+            pause = self.serve()
+            if len(self.wire.packets) > before:
+                yield len(self.wire.packets) - before
+            assert pause is None or pause > 0 or len(self.wire.packets) > before, "would spin"
+            if pause is None or self.now + pause > until:
+                self.now = until
+                return
+            self.now += pause
+
+
+def test_on_a_wide_way_a_frame_leaves_at_once_whatever_it_weighs() -> None:
+    stage = Stage(20_000_000)
+    stage.deliver(300_000, key=True)
+    assert stage.serve() is None
+    assert len(stage.wire.packets) == 255
+    assert stage.seat.frames_sent == 1
+
+
+def test_a_keyframe_on_a_slow_way_leaves_in_bursts_under_consecutive_numbers() -> None:
+    stage = Stage(2_000_000)
+    stage.deliver(60_000, key=True)
+    bursts = list(stage.run(0.2))
+    assert bursts[0] == 8
+    assert set(bursts[1:-1]) <= {1, 2, 3}
+    heads = [header(packet) for packet in stage.wire.packets]
+    assert [head[2] - heads[0][2] for head in heads] == list(range(51))
+    assert [head[1] >> 7 for head in heads] == [0] * 50 + [1]
+    assert len({head[3] for head in heads}) == 1
+    numbers = [transport_sequence(packet) for packet in stage.wire.packets]
+    assert [number - numbers[0] for number in numbers] == list(range(51))
+    assert sum(octets for _, octets in stage.wire.counted) == 60_001 + 51 * 2 - 1
+    assert stage.seat.frames_sent == 1
+
+
+def test_a_packet_of_any_burst_comes_again() -> None:
+    stage = Stage(2_000_000)
+    stage.deliver(60_000, key=True)
+    list(stage.run(0.2))
+    original = stage.wire.packets[30]
+    stage.seat.retransmit([header(original)[2]])
+    list(stage.run(0.1))
+    (again,) = stage.wire.packets[51:]
+    assert header(again)[4] == stage.wire.rtx_ssrc
+    assert again[24:] == header(original)[2].to_bytes(2) + original[24:]
+    assert transport_sequence(again) == transport_sequence(stage.wire.packets[50]) + 1
+
+
+def test_packets_that_are_sent_again_keep_to_the_pace_and_go_before_the_picture() -> None:
+    stage = Stage(1_000_000)
+    stage.deliver(40_000, key=True)
+    list(stage.run(0.3))
+    sent = len(stage.wire.packets)
+    stage.seat.retransmit([header(packet)[2] for packet in stage.wire.packets[:20]])
+    stage.deliver(5000)
+    bursts = list(stage.run(0.05))
+    assert len(bursts) > 2
+    again = stage.wire.packets[sent:]
+    kinds = [header(packet)[4] for packet in again]
+    assert kinds == sorted(kinds, reverse=True)
+    assert kinds.count(stage.wire.rtx_ssrc) > 5
+
+
+def test_a_viewer_that_falls_behind_skips_to_a_keyframe_and_asks_once_it_has_caught_up() -> None:
+    stage = Stage(1_000_000)
+    stage.deliver(10_000, key=True)
+    list(stage.run(0.01))
+    delivered = 1
+    while not stage.queue.dropped and delivered < 20:
+        stage.deliver(20_000)
+        list(stage.run(1 / 30))
+        delivered += 1
+    assert 2 < delivered < 6
+    packets = len(stage.wire.packets)
+    stage.deliver(20_000)
+    list(stage.run(0.01))
+    assert len(stage.wire.packets) <= packets + 20
+    assert stage.keyframes_requested == 0
+    for _ in range(10):
+        list(stage.run(0.1))
+        stage.seat.tick(stage.now)
+    assert stage.keyframes_requested == 2
+    before = stage.seat.frames_sent
+    stage.deliver(10_000, key=True)
+    stage.deliver(1000)
+    list(stage.run(0.5))
+    assert stage.seat.frames_sent == before + 2
+    stage.seat.tick(stage.now)
+    assert stage.keyframes_requested == 2
+
+
+def test_a_probe_is_padding_that_leaves_evenly_and_is_reported() -> None:
+    stage = Stage(2_000_000)
+    reported: list[tuple[int, int | None]] = []
+    estimator = stage.reception.estimator
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimator, "probe_due", lambda now: Probe(7, 4_000_000, 7500))
+        patch.setattr(
+            estimator, "sent", lambda sequence, octets, now, probe=None: reported.append((octets, probe))
+        )
+        assert stage.seat.tick(stage.now)
+        began = stage.now
+        bursts = list(stage.run(1))
+    assert len(bursts) > 2
+    assert stage.now - began >= 0.01
+    assert all(header(packet)[0] & 0x20 for packet in stage.wire.packets)
+    assert {packet[-1] for packet in stage.wire.packets} == {255}
+    assert {header(packet)[4] for packet in stage.wire.packets} == {stage.wire.rtx_ssrc}
+    assert 7000 < sum(map(len, stage.wire.packets)) < 8500
+    assert reported == [(len(packet), 7) for packet in stage.wire.packets]
+
+
+def test_without_retransmission_or_numbers_nothing_is_probed() -> None:
+    stage = Stage(2_000_000)
+    stage.wire.rtx_payload_type = None
+    assert not stage.seat.tick(stage.now)
+    with contextlib.suppress(StopIteration):
+        next(stage.run(0.1))
+    assert not stage.wire.packets
