@@ -91,6 +91,7 @@ class Broadcast:
         self._floor_s = keyframe_floor_s
         self._linger_s = linger_s
         self._subscriptions: set[Subscription] = set()
+        self._holds = 0
         self._wanted = asyncio.Event()
         self._source: VideoSource | None = None
         self._started = asyncio.Event()
@@ -144,15 +145,25 @@ class Broadcast:
         `ready` is called with every frame that was queued.
         """
         subscription = Subscription(self.request_keyframe, ready)
-        self._subscriptions.add(subscription)
+        with self.hold():
+            self._subscriptions.add(subscription)
+            self.request_keyframe()
+            try:
+                yield subscription
+            finally:
+                self._subscriptions.discard(subscription)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Have the source run without watching it."""
+        self._holds += 1
         self._wanted.set()
         self._stop_at(None)
-        self.request_keyframe()
         try:
-            yield subscription
+            yield
         finally:
-            self._subscriptions.discard(subscription)
-            if not self._subscriptions:
+            self._holds -= 1
+            if not self._holds:
                 self._wanted.clear()
                 self._stop_at(asyncio.get_running_loop().time() + self._linger_s)
 
@@ -211,7 +222,7 @@ class Broadcast:
         self._source = source
         try:
             async with asyncio.timeout(None) as self._deadline:
-                if not self._subscriptions:
+                if not self._holds:
                     self._stop_at(asyncio.get_running_loop().time() + self._linger_s)
                 await source.run(self._deliver, self._started)
                 raise UnavailableError("the source ended by itself")
@@ -220,7 +231,7 @@ class Broadcast:
                 raise
             logger.info(
                 "%s: %s stopped",
-                "another is wanted" if self._subscriptions else "nobody watches",
+                "another is wanted" if self._holds else "nobody watches",
                 source.info.source if self._started.is_set() else "source",
             )
         finally:

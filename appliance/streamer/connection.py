@@ -20,6 +20,7 @@ from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.renditions import Pair, Second
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.steering import FLOOR_KBPS, Steering
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
@@ -42,6 +43,8 @@ class Sources:
     sound: SoundFan
     own_packets: bool = True
     """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    seconds: Mapping[Codec, Second] = field(default_factory=dict)
+    """The same, smaller, for who cannot follow; made from the first, which is a First."""
     kbps: int = 8000
     """The configured bitrate, which no encoder goes above."""
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
@@ -63,7 +66,10 @@ class Sources:
         if link is None:
             return None
         if codec not in self._fan_outs:
-            self._fan_outs[codec] = FanOut(self.renditions[codec], codec)
+            first = self.renditions[codec]
+            second = self.seconds.get(codec)
+            pair = Pair(first, second, self.kbps) if second else None
+            self._fan_outs[codec] = FanOut(first, codec, pair)
         return self._fan_outs[codec].attach(link, reception)
 
 

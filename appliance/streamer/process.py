@@ -9,12 +9,13 @@ import logging
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import InstanceStats, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
+from appliance.errors import UnavailableError
 from appliance.streamer import stats
 from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
-from appliance.streamer.capture.select import open_source
+from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
@@ -27,6 +28,7 @@ from appliance.streamer.tracks import SoundFan
 logger = logging.getLogger(__name__)
 
 _NO_SOUND = "sound is switched off"
+_SECOND_LINGER_S = 5.0
 
 
 class Streamer:
@@ -36,6 +38,10 @@ class Streamer:
         self._spec = spec
         self._renditions = {
             codec: Broadcast(functools.partial(self._open_source, codec)) for codec in _codecs(spec)
+        }
+        self._seconds = {
+            codec: Broadcast(functools.partial(self._open_second, codec), linger_s=_SECOND_LINGER_S)
+            for codec in self._renditions
         }
         self._sound = SoundFan()
         self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
@@ -63,7 +69,7 @@ class Streamer:
             self._mux = mux
             stage = Stage(
                 spec=spec,
-                sources=Sources(self._renditions, self._sound, kbps=spec.bitrate_kbps),
+                sources=Sources(self._renditions, self._sound, seconds=self._seconds, kbps=spec.bitrate_kbps),
                 input=self._input,
                 size=self._size,
                 problem=self._problem,
@@ -72,7 +78,7 @@ class Streamer:
             )
             session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
             self._input.on_clipboard = session.tell_clipboard
-            for rendition in self._renditions.values():
+            for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
@@ -100,6 +106,12 @@ class Streamer:
 
     def _open_source(self, codec: Codec) -> VideoSource:
         return open_source(self._spec, codec)
+
+    def _open_second(self, codec: Codec) -> VideoSource:
+        first = self._renditions[codec].source
+        if not isinstance(first, LadderSource):
+            raise UnavailableError("the first rendition does not run")
+        return first.second()
 
     async def _resize(self, wanted: Screen) -> None:
         before, self._spec = self._spec.screen, await resized(self._spec, wanted)

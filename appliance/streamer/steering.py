@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 FLOOR_KBPS = 300
 """Below this a desktop cannot be read; frames are dropped instead."""
-_SHARE = 0.95
+SHARE = 0.95
 """Of what a viewer can be sent; the rest is for sound and for packets that are sent again."""
 _NOTICEABLE = 0.05
 _RISE_S = 0.25
@@ -45,23 +45,28 @@ def wanted_kbps(viewers: Iterable[Viewer], ceiling_kbps: int) -> int:
         target = max(watching)
     else:
         return ceiling_kbps
-    return min(max(int(target * _SHARE / 1000), FLOOR_KBPS), ceiling_kbps)
+    return min(max(int(target * SHARE / 1000), FLOOR_KBPS), ceiling_kbps)
 
 
 class Steering:
-    """Keeps one encoder at what its viewers want: down at once, up with patience."""
+    """Keeps one encoder at what its viewers want: down at once, up with patience.
+
+    `wanted` makes one bitrate of all viewers and the ceiling, in kb/s.
+    """
 
     def __init__(
         self,
         set_kbps: Callable[[int], None],
         ceiling_kbps: int,
         clock: Callable[[], float] = time.monotonic,
+        wanted: Callable[[Iterable[Viewer], int], int] = wanted_kbps,
     ) -> None:
         self.kbps = ceiling_kbps
         """What the encoder was last told."""
         self._set_kbps = set_kbps
         self._ceiling_kbps = ceiling_kbps
         self._clock = clock
+        self._wanted = wanted
         self._viewers: set[Viewer] = set()
         self._looked = self._rose = float("-inf")
 
@@ -73,18 +78,19 @@ class Steering:
             yield
         finally:
             self._viewers.discard(viewer)
-            self._look()
+            self.look()
 
     def heard(self, viewer: Viewer) -> None:
         """There is news of `viewer`."""
         target = viewer.target_bps
         urgent = target is not None and target < self.kbps * 1000 and viewer.controls()
         if urgent or self._clock() - self._looked >= _LOOK_S:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Steer, if there is a reason."""
         now = self._looked = self._clock()
-        wanted = wanted_kbps(self._viewers, self._ceiling_kbps)
+        wanted = self._wanted(self._viewers, self._ceiling_kbps)
         if wanted > self.kbps:
             small = wanted < self.kbps * (1 + _NOTICEABLE) and wanted < self._ceiling_kbps
             if small or now - self._rose < _RISE_S:

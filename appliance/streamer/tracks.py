@@ -56,6 +56,13 @@ class Rendition(Protocol):
     ) -> contextlib.AbstractContextManager[Subscription]:
         """Take part from the next keyframe on, which is asked for; `ready` hears of every queued frame."""
 
+    @property
+    def bitrate_kbps(self) -> float | None:
+        """Over the last two seconds; None while nothing runs."""
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """Have it run without watching it."""
+
     def request_keyframe(self) -> None:
         """Coalesced with everybody else's."""
 

@@ -43,6 +43,7 @@ class Encoder(Protocol):
 
     name: str
     codec: Codec
+    fps: int
 
     def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
         """Encode a yuv420p picture of even size at once; another size than before opens anew.
@@ -67,7 +68,7 @@ class _PyavEncoder:
     library: str
 
     def __init__(self, fps: int, kbps: int) -> None:
-        self._fps = fps
+        self.fps = fps
         self._kbps = self._opened_kbps = kbps
         self._context: VideoCodecContext | None = None
         self._timestamp = 0
@@ -109,7 +110,7 @@ class _PyavEncoder:
             if not isinstance(context, VideoCodecContext):
                 raise EncoderRefusedError(f"{self.library} is no video encoder")
             context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-            context.framerate, context.time_base = Fraction(self._fps), _TIME_BASE
+            context.framerate, context.time_base = Fraction(self.fps), _TIME_BASE
             context.gop_size = 1_000_000_000
             context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
             context.colorspace, context.color_range = _MATRIX_BT601, _RANGE_LIMITED
@@ -163,7 +164,7 @@ class X264Encoder(_PyavEncoder):
     def _steer(self, context: VideoCodecContext, elapsed_s: float) -> None:
         # x264 takes every frame for 1/fps long: after a pause it would starve the frame that has had the
         # whole pause's bits to itself.
-        frames = max(1.0, min(elapsed_s, BURST_S) * self._fps)
+        frames = max(1.0, min(elapsed_s, BURST_S) * self.fps)
         context.bit_rate = min(int(self._kbps * 1000 * frames), _X264_CEILING)
 
     def _options(self, blocks: int) -> dict[str, str]:
@@ -171,7 +172,7 @@ class X264Encoder(_PyavEncoder):
             "preset": "ultrafast",
             "tune": "zerolatency",
             "profile": "baseline",
-            "level": _h264_level(blocks, self._fps),
+            "level": _h264_level(blocks, self.fps),
             "forced-idr": "1",
             "qmin": "18",
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0:keyint=infinite",
@@ -198,7 +199,7 @@ class Vp8Encoder(_PyavEncoder):
             "cpu-used": "-8",
             "lag-in-frames": "0",
             "minrate": str(self._ceiling()),
-            "max-intra-rate": str(int(BURST_S * self._fps * 100)),
+            "max-intra-rate": str(int(BURST_S * self.fps * 100)),
             "screen-content-mode": "1",
             "static-thresh": "1",
             "qmin": "4",

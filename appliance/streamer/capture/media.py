@@ -38,14 +38,13 @@ class MediaSource(ThreadedSource):
         options: dict[str, str] | None = None,
         reason: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(open_encoder(codec, fps=fps, kbps=kbps))
         self._url = url
         self._format = format
         self._options = options or {}
         self._live = live
         self._largest = size
         self._reason = reason
-        self._encoder = open_encoder(codec, fps=fps, kbps=kbps)
 
     def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:
         """See ThreadedSource.work."""
@@ -64,8 +63,7 @@ class MediaSource(ThreadedSource):
                 if remaining <= 0:
                     break
                 waiting.poll(remaining * 1000)
-            fitted = self._fit(picture)
-            emit(self._encoder.encode(fitted, time.monotonic_ns(), keyframe=keyframe))
+            self.encode(self._fit(picture), time.monotonic_ns(), emit, keyframe=keyframe)
             keyframe = False
 
     def _pictures(self) -> Iterator[tuple[float, VideoFrame]]:

@@ -28,10 +28,9 @@ class PatternSource(ThreadedSource):
     def __init__(
         self, width: int, height: int, *, codec: Codec, fps: int, kbps: int, reason: str = ""
     ) -> None:
-        super().__init__()
+        super().__init__(open_encoder(codec, fps=fps, kbps=kbps))
         self._pattern = Pattern(max(width, _SMALLEST) & ~1, max(height, _SMALLEST) & ~1)
         self._fps = fps
-        self._encoder = open_encoder(codec, fps=fps, kbps=kbps)
         width, height = self._pattern.picture.width, self._pattern.picture.height
         self.info = SourceInfo(
             f"test pattern {width}x{height}", self._encoder.name, reason, False, codec, width, height
@@ -57,7 +56,7 @@ class PatternSource(ThreadedSource):
                 continue
             captured_ns = time.monotonic_ns()
             self._pattern.draw(number)
-            emit(self._encoder.encode(self._pattern.picture, captured_ns, keyframe=keyframe))
+            self.encode(self._pattern.picture, captured_ns, emit, keyframe=keyframe)
             keyframe = False
             number += 1
             due = max(due + 1 / self._fps, time.monotonic() - 1 / self._fps)

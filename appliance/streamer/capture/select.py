@@ -9,6 +9,7 @@ from typing import Any
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import UnavailableError
 from appliance.streamer.capture.encoder import EncoderRefusedError
+from appliance.streamer.capture.worker import ThreadedSource
 from appliance.streamer.capture.x11 import X11Source
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo, VideoSource
 
@@ -69,6 +70,12 @@ class LadderSource:
     def capture(self) -> Any:
         """pixelflux's ScreenCapture where that captures, for input; else None."""
         return getattr(self._current, "capture", None)
+
+    def second(self) -> VideoSource:
+        """See ThreadedSource.second. Raises UnavailableError where a GPU or a compositor has the pictures."""
+        if not isinstance(self._current, ThreadedSource):
+            raise UnavailableError("there is no smaller rendition of what pixelflux captures")
+        return self._current.second()
 
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         """See VideoSource.run. A step whose encoder refuses, even later on, gives way to the next."""

@@ -8,7 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
+from av.video.frame import VideoFrame
+
+from appliance.errors import UnavailableError
+from appliance.streamer.capture.encoder import Encoder, open_encoder
+from appliance.streamer.capture.second import SecondSource
 from appliance.streamer.frames import EncodedFrame, SourceInfo
+
+_SECOND_KBPS = 1000  # until it is steered
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,10 @@ class ThreadedSource:
 
     info: SourceInfo
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
         self._mailbox = Mailbox()
+        self._second: SecondSource | None = None
 
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         """See VideoSource.run. A source runs once."""
@@ -95,6 +104,8 @@ class ThreadedSource:
         finally:
             self._mailbox.post(stop=True)
             await asyncio.wait((work,))
+            if self._second:
+                self._second.end(UnavailableError("the source that it shares the pictures of has ended"))
             threads.shutdown(wait=False)
             self._mailbox.close()
 
@@ -105,6 +116,22 @@ class ThreadedSource:
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""
         self._mailbox.post(kbps=kbps)
+
+    def second(self) -> SecondSource:
+        """A source of the same pictures, smaller; one at a time."""
+        encoder = open_encoder(self._encoder.codec, fps=self._encoder.fps, kbps=_SECOND_KBPS)
+        self._second = SecondSource(encoder, self._mailbox.post)
+        return self._second
+
+    def encode(
+        self, picture: VideoFrame, captured_ns: int, emit: Callable[[EncodedFrame], None], *, keyframe: bool
+    ) -> EncodedFrame:
+        """In the thread: encode and emit, then once more for the second source, if there is one."""
+        frame = self._encoder.encode(picture, captured_ns, keyframe=keyframe)
+        emit(frame)
+        if second := self._second:
+            second.encode(picture, captured_ns, self.info.source)
+        return frame
 
     def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:
         """Set `info`, then capture, encode and emit until told to stop, in the source's own thread."""

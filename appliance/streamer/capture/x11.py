@@ -17,13 +17,12 @@ class X11Source(ThreadedSource):
     def __init__(
         self, display: str, *, xauthority: str = "", codec: Codec, fps: int, kbps: int, reason: str = ""
     ) -> None:
-        super().__init__()
+        super().__init__(open_encoder(codec, fps=fps, kbps=kbps))
         self._display = display
         self._xauthority = xauthority
         self._fps = fps
         self._reason = reason
         self._size = (0, 0)
-        self._encoder = open_encoder(codec, fps=fps, kbps=kbps)
 
     def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:
         """See ThreadedSource.work."""
@@ -41,6 +40,7 @@ class X11Source(ThreadedSource):
                     self._encoder.set_bitrate(orders.kbps)
                 if orders.keyframe:
                     keyframe = True
+                if orders.keyframe or (self._second and self._second.hurry):
                     cadence.forced(time.monotonic())
                 # Replies may have brought events along: those are in xcb's queue, and no descriptor says so.
                 if screen.changed():
@@ -52,8 +52,7 @@ class X11Source(ThreadedSource):
                 captured_ns = time.monotonic_ns()
                 screen.capture()
                 self._describe((screen.canvas.width, screen.canvas.height))
-                frame = self._encoder.encode(screen.canvas.picture, captured_ns, keyframe=keyframe)
-                emit(frame)
+                frame = self.encode(screen.canvas.picture, captured_ns, emit, keyframe=keyframe)
                 keyframe = False
                 cadence.captured(captured_ns / 1e9, len(frame.data))
 

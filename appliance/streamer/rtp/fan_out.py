@@ -4,37 +4,35 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.rtp.feed import Feed
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import packetizer
 from appliance.streamer.rtp.reception import Reception
-from appliance.streamer.rtp.seat import Queue, Seat
+from appliance.streamer.rtp.renditions import Pair, Source
+from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sender import Link, ViewerStream
 
 _TURN_S = 0.002
 _TICK_S = 0.1
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
-_RECENT = 8  # more than the frames that wait for any viewer
-
-
-class Source(Protocol):
-    """Where the frames come from."""
-
-    def subscribe(self, ready: Callable[[EncodedFrame], None]) -> contextlib.AbstractContextManager[Queue]:
-        """Take part; `ready` is called with every frame that was queued."""
+_RECENT = 16  # more than the frames of both renditions that wait for any viewer
 
 
 class FanOut:
-    """Sends every frame to all viewers that are ready for it, in one turn of the loop if that is short."""
+    """Sends every frame to all viewers that are ready for it, in one turn of the loop if that is short.
 
-    def __init__(self, source: Source, codec: Codec) -> None:
+    With a `pair`, whose first rendition is `source`, viewers that cannot follow get the second.
+    """
+
+    def __init__(self, source: Source, codec: Codec, pair: Pair | None = None) -> None:
         self._source = source
+        self._pair = pair
         self._packetize = packetizer(codec)
         self._recent: deque[tuple[EncodedFrame, PackedFrame]] = deque()
-        self._seats: set[Seat] = set()
+        self._seats: dict[Seat, tuple[Feed, Reception]] = {}
         self._waiting: dict[Seat, None] = {}
         """Who is served in the coming turn."""
         self._later: dict[Seat, float] = {}
@@ -53,19 +51,20 @@ class FanOut:
                 self._pack(frame)
                 self._wake(seat)
 
-        stream = ViewerStream(link, reception.estimator)
-        try:
-            with self._source.subscribe(ready) as queue:
-                seat = Seat(queue, stream, reception, self._wake)
-                self._seats.add(seat)
-                self._keep_ticking()
+        renditions = self._pair.subscriptions(reception) if self._pair else [self._source.subscribe]
+        with (
+            contextlib.closing(ViewerStream(link, reception.estimator)) as stream,
+            contextlib.closing(Feed(renditions, ready)) as feed,
+        ):
+            seat = Seat(feed, stream, reception, self._wake)
+            self._seats[seat] = (feed, reception)
+            self._keep_ticking()
+            try:
                 yield seat
-        finally:
-            if seat:
-                self._seats.discard(seat)
+            finally:
+                del self._seats[seat]
                 self._waiting.pop(seat, None)
                 self._later.pop(seat, None)
-            stream.close()
 
     def _wake(self, seat: Seat) -> None:
         """Serve it in the coming turn."""
@@ -75,7 +74,6 @@ class FanOut:
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
     def _pack(self, frame: EncodedFrame) -> None:
-        """At once: picture ids follow the order of the frames, whoever is behind."""
         if self._recent and self._recent[-1][0] is frame:
             return
         self._recent.append((frame, PackedFrame(self._packetize(frame.data), frame.timestamp)))
@@ -122,7 +120,11 @@ class FanOut:
     def _tick(self) -> None:
         self._ticking = None
         now = time.monotonic()
-        for seat in self._seats:
+        if self._pair:
+            self._pair.look()
+        for seat, (feed, reception) in self._seats.items():
+            if self._pair:
+                self._pair.choose(feed, reception, now)
             if seat.tick(now):
                 self._wake(seat)
         if self._seats:

@@ -1,7 +1,6 @@
 """Pictures into RTP payloads: equal sizes, so that one send with UDP GSO takes many of them."""
 
 import math
-import secrets
 from collections.abc import Callable, Iterator
 
 from appliance.streamer.frames import Codec
@@ -14,8 +13,8 @@ _START, _END = 0x80, 0x40
 
 
 def packetizer(codec: Codec) -> Callable[[bytes], list[bytes]]:
-    """A function that takes the frames of one rendition, in their order."""
-    return h264 if codec is Codec.H264 else Vp8()
+    """A function from a frame to its payloads."""
+    return h264 if codec is Codec.H264 else vp8
 
 
 def h264(data: bytes) -> list[bytes]:
@@ -37,21 +36,10 @@ def h264(data: bytes) -> list[bytes]:
     return payloads
 
 
-class Vp8:
-    """RFC 7741: the descriptor has the start of the frame and a picture id of 15 bits."""
-
-    def __init__(self) -> None:
-        self._picture = secrets.randbelow(1 << 15)
-
-    def __call__(self, data: bytes) -> list[bytes]:
-        """The next frame."""
-        identified = b"\x80" + (0x8000 | self._picture).to_bytes(2)
-        self._picture = (self._picture + 1) % (1 << 15)
-        size = _even_size(len(data), PAYLOAD_BYTES - 4)
-        return [
-            (b"\x80" if start else b"\x90") + identified + data[start : start + size]
-            for start in range(0, len(data), size)
-        ]
+def vp8(data: bytes) -> list[bytes]:
+    """RFC 7741 without picture ids: two renditions cannot share them, and the order of packets is enough."""
+    size = _even_size(len(data), PAYLOAD_BYTES - 1)
+    return [(b"\0" if start else b"\x10") + data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _nal_units(data: bytes) -> Iterator[bytes]:

@@ -5,11 +5,11 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 from appliance.errors import UnavailableError
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.rtp.feed import Queue
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.pacer import BURST_S, Pacer
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -26,23 +26,6 @@ _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
 """All viewers of a rendition pay for a keyframe."""
 _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
-
-
-class Queue(Protocol):
-    """Decides which frames a viewer gets; `dropped` counts the others."""
-
-    @property
-    def dropped(self) -> int:
-        """Frames that this viewer missed."""
-
-    def take(self) -> EncodedFrame | None:
-        """The oldest frame that waits."""
-
-    def stumble(self, lost: int = 0) -> None:
-        """`lost` frames that were taken and those that wait do not get through: go on from a keyframe."""
-
-    def ask(self) -> None:
-        """Ask for that keyframe."""
 
 
 class Seat:
@@ -128,8 +111,10 @@ class Seat:
 
     def _take(self, packed: Callable[[EncodedFrame], PackedFrame]) -> tuple[EncodedFrame, PackedFrame] | None:
         """The current frame."""
-        if self._current is None and (frame := self.queue.take()):
-            self._current, self._next = (frame, packed(frame)), 0
+        while self._current is None and (frame := self.queue.take()):
+            found = packed(frame)
+            if found.payloads:
+                self._current, self._next = (frame, found), 0
         return self._current
 
     def _send(self, frame: EncodedFrame, packed: PackedFrame, now: float) -> bool:

@@ -74,7 +74,7 @@ class ViewerStream:
         # In the lower half, so that SRTP does not meet a wrap at once when the first packets are lost.
         self._sequence = secrets.randbelow(1 << 15)
         self._origin = secrets.randbits(32)
-        self._timestamp = 0
+        self._timestamp = -1
         self._rtx_sequence = secrets.randbelow(1 << 15)
         self._transport_sequence = secrets.randbelow(1 << 15)
         before, after = map(len, link.extensions.stamped(0))
@@ -101,7 +101,7 @@ class ViewerStream:
         if start or stop is not None:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
-            self._timestamp = packed.timestamp
+            self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions may share a picture
         ntp = _ntp_now()
         extension = link.extensions.stamped(ntp)
         timestamp = (self._origin + self._timestamp) & 0xFFFFFFFF

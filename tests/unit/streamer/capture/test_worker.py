@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from appliance.errors import UnavailableError
+from appliance.streamer.capture.encoder import open_encoder
 from appliance.streamer.capture.worker import Mailbox, Orders, ThreadedSource
-from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.frames import Codec, EncodedFrame
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +21,7 @@ class Echo(ThreadedSource):
     """Emits a frame for each keyframe order."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(open_encoder(Codec.H264, fps=30, kbps=1000))
         self.thread: threading.Thread | None = None
 
     def work(self, mailbox: Mailbox, emit: Callable[[EncodedFrame], None]) -> None:

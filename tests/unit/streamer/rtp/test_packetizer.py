@@ -4,8 +4,7 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.streamer.frames import Codec
-from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES, Vp8, h264, packetizer
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES, h264, vp8
 
 pytestmark = pytest.mark.unit
 
@@ -55,16 +54,9 @@ def test_start_codes_of_three_bytes_and_trailing_zeros_are_no_part_of_a_unit() -
 @given(st.integers(1, 9000))
 def test_a_vp8_frame_comes_back_as_it_was(size: int) -> None:
     frame = bytes(number % 251 for number in range(size))
-    payloads = Vp8()(frame)
+    payloads = vp8(frame)
     parsed = [VpxPayloadDescriptor.parse(payload) for payload in payloads]
     assert b"".join(data for _, data in parsed) == frame
     assert [head.partition_start for head, _ in parsed] == [1] + [0] * (len(payloads) - 1)
     assert len({len(payload) for payload in payloads[:-1]}) <= 1
     assert max(map(len, payloads)) <= PAYLOAD_BYTES
-
-
-def test_vp8_pictures_are_numbered_in_15_bits() -> None:
-    pack = packetizer(Codec.VP8)
-    pack._picture = 0x7FFF  # type: ignore[attr-defined]
-    numbers = [VpxPayloadDescriptor.parse(pack(b"frame")[0])[0].picture_id for _ in range(2)]
-    assert numbers == [0x7FFF, 0]

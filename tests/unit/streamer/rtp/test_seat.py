@@ -28,7 +28,7 @@ class Stage:
         self.reception = Reception(8_000_000, 300_000, clock=lambda: self.now)
         if bps:
             self.reception.remb(bps)
-        self.queue = Subscription(self._request, lambda frame: self.seat.admit(self.now))
+        self.queue = Subscription(self._request, lambda _: self.seat.admit(self.now))
         self.stream = ViewerStream(self.wire, self.reception.estimator)
         self.seat = Seat(self.queue, self.stream, self.reception, lambda _: None)
         self._timestamp = 0
@@ -148,10 +148,8 @@ def test_a_probe_is_padding_that_leaves_evenly_and_is_reported() -> None:
     reported: list[tuple[int, int | None]] = []
     estimator = stage.reception.estimator
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimator, "probe_due", lambda now: Probe(7, 4_000_000, 7500))
-        patch.setattr(
-            estimator, "sent", lambda sequence, octets, now, probe=None: reported.append((octets, probe))
-        )
+        patch.setattr(estimator, "probe_due", lambda _: Probe(7, 4_000_000, 7500))
+        patch.setattr(estimator, "sent", lambda _, octets, __, probe: reported.append((octets, probe)))
         assert stage.seat.tick(stage.now)
         began = stage.now
         bursts = list(stage.run(1))
