@@ -43,13 +43,14 @@ class Choice:
 
     def __init__(self) -> None:
         self.wanted = FIRST
+        """What to feed the viewer."""
         self._since: float | None = None
         """Since when the other one has been the better one."""
         self._patience = _AMPLE_S
         self._returned = float("-inf")
 
-    def look(self, target: int | None, rate: float, now: float) -> int:
-        """What to feed a viewer with this target, if the first rendition has this rate."""
+    def look(self, target: int | None, rate: float, now: float) -> None:
+        """Judge anew for a viewer with this target, if the first rendition has this rate."""
         if target is None:
             self._since = None
         elif self.wanted == FIRST:
@@ -60,7 +61,6 @@ class Choice:
         elif self._lasts(target > rate * _AMPLE, self._patience, now):
             self._returned = now
             self._change(FIRST)
-        return self.wanted
 
     def _lasts(self, better: bool, seconds: float, now: float) -> bool:
         if not better:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from appliance.streamer.frames import EncodedFrame
-from appliance.streamer.rtp.feed import Feed, Queue, Subscribe
+from appliance.streamer.rtp.feed import Choice, Feed, Queue, Subscribe
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.steering import SHARE, Steering, Viewer
 
@@ -81,5 +81,8 @@ class Pair:
 
     def choose(self, feed: Feed, reception: Reception, now: float) -> None:
         """Feed one viewer from the one that it can follow; who controls steers the first, and has it."""
-        target = None if reception.controls() else reception.target_bps
-        feed.switch(feed.choice.look(target, self._rate, now))
+        if reception.controls():
+            feed.choice = Choice()
+        else:
+            feed.choice.look(reception.target_bps, self._rate, now)
+        feed.switch(feed.choice.wanted)
