@@ -1,0 +1,124 @@
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from appliance.streamer.broadcast import Subscription
+from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.rtp.feed import FIRST, SECOND, Choice, Feed
+
+pytestmark = pytest.mark.unit
+
+MEGABIT = 1_000_000
+
+
+class Rendition:
+    """Delivers what the test says; `open` while anyone is subscribed."""
+
+    def __init__(self) -> None:
+        self.subscriptions: list[Subscription] = []
+        self.keyframes_requested = 0
+
+    @contextlib.contextmanager
+    def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
+        subscription = Subscription(self._request, ready)
+        self.subscriptions.append(subscription)
+        yield subscription
+        self.subscriptions.remove(subscription)
+
+    def deliver(self, *, key: bool = False) -> EncodedFrame:
+        frame = EncodedFrame(b"", key, 0, 0, 0, 0)
+        for subscription in tuple(self.subscriptions):
+            subscription.offer(frame)
+        return frame
+
+    def _request(self) -> None:
+        self.keyframes_requested += 1
+
+
+def fed() -> tuple[Rendition, Rendition, Feed, list[EncodedFrame]]:
+    first, second, arrived = Rendition(), Rendition(), []
+    return first, second, Feed([first.subscribe, second.subscribe], arrived.append), arrived
+
+
+def test_it_changes_at_a_keyframe_of_the_other_rendition_and_misses_nothing_until_then() -> None:
+    first, second, feed, arrived = fed()
+    sent = [first.deliver(key=True)]
+    feed.switch(SECOND)
+    second.deliver()
+    sent.append(first.deliver())
+    assert (feed.current, [feed.take(), feed.take()]) == (FIRST, sent)
+    sent.append(second.deliver(key=True))
+    first.deliver()
+    assert (feed.current, feed.take(), first.subscriptions) == (SECOND, sent[2], [])
+    sent.append(second.deliver())
+    assert arrived == sent
+
+
+def test_a_change_of_mind_before_the_keyframe_costs_nothing() -> None:
+    first, second, feed, arrived = fed()
+    first.deliver(key=True)
+    feed.switch(SECOND)
+    feed.switch(FIRST)
+    second.deliver(key=True)
+    assert (feed.current, second.subscriptions, len(first.subscriptions)) == (FIRST, [], 1)
+    assert len(arrived) == 1
+
+
+def test_what_was_missed_adds_up_and_no_keyframe_is_asked_of_what_is_left_behind() -> None:
+    first, second, feed, _ = fed()
+    first.deliver(key=True)
+    feed.stumble()
+    feed.switch(SECOND)
+    feed.ask()
+    assert first.keyframes_requested == 0
+    second.deliver(key=True)
+    second.deliver()
+    feed.stumble()
+    feed.ask()
+    assert (feed.dropped, second.keyframes_requested) == (3, 1)
+    feed.close()
+    assert not second.subscriptions
+
+
+def looks(choice: Choice, target: int, seconds: float, since: float) -> float:
+    """Ten looks a second at a first rendition of 4 Mb/s; when it ended."""
+    for number in range(round(seconds * 10)):
+        choice.look(target, 4 * MEGABIT, since + number / 10)
+    return since + seconds
+
+
+def test_a_short_dip_changes_nothing() -> None:
+    choice = Choice()
+    now = looks(choice, 3 * MEGABIT, 0.5, 0)
+    now = looks(choice, 5 * MEGABIT, 0.1, now)
+    looks(choice, 3 * MEGABIT, 0.5, now)
+    assert choice.wanted == FIRST
+
+
+def test_who_cannot_follow_gets_the_second_and_comes_back_when_there_has_been_room_for_a_while() -> None:
+    choice = Choice()
+    now = looks(choice, 3 * MEGABIT, 1, 0)
+    assert choice.wanted == SECOND
+    now = looks(choice, int(4.5 * MEGABIT), 20, now)
+    assert choice.wanted == SECOND
+    now = looks(choice, 5 * MEGABIT, 4.9, now)
+    assert choice.wanted == SECOND
+    looks(choice, 5 * MEGABIT, 0.3, now)
+    assert choice.wanted == FIRST
+
+
+def test_who_comes_back_too_early_waits_longer_each_time() -> None:
+    choice, now, returns = Choice(), 0.0, 0
+    for _ in range(1200):
+        before = choice.wanted
+        now = looks(choice, (5 if before == SECOND else 3) * MEGABIT, 0.1, now)
+        returns += (before, choice.wanted) == (SECOND, FIRST)
+    assert returns == 4
+
+
+def test_a_viewer_of_whom_nothing_is_known_stays_where_it_is() -> None:
+    choice = Choice()
+    for number in range(100):
+        choice.look(None, 4 * MEGABIT, number)
+    assert choice.wanted == FIRST
