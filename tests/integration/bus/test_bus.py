@@ -170,7 +170,7 @@ async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: p
             assert [key async for key, _ in bucket.items()] == []
 
         async def gone() -> bool:
-            return not await bus.client.jetstream().consumers_info("KV_notes")
+            return not (await bus.client.jetstream().stream_info("KV_notes")).state.consumer_count
 
         await until(gone)
 
