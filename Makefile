@@ -21,7 +21,7 @@ lint:
 	$(BIN)/lint-imports --no-logo
 
 unit:
-	$(BIN)/pytest -q -m unit
+	$(BIN)/pytest -q -m unit -n 2
 
 .PHONY: test
 test: ## unit and integration tests: real servers, screens, encoders
