@@ -31,6 +31,10 @@ test: ## unit and integration tests: real servers, screens, encoders
 e2e: ## real browsers, networks of their own, fresh and booted machines; needs root
 	$(BIN)/pytest -m e2e
 
+.PHONY: bare
+bare: ## the set-up and all tests in a root that holds only git, python3 and certificates; needs root
+	$(BIN)/python -m tests.e2e.install.empty_root
+
 .PHONY: format
 format: ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
