@@ -21,7 +21,7 @@ lint:
 	$(BIN)/lint-imports --no-logo
 
 unit:
-	$(BIN)/pytest -q -m unit
+	$(BIN)/pytest -q -m unit -n 2
 
 .PHONY: test
 test: ## unit and integration tests: real servers, screens, encoders
@@ -30,6 +30,10 @@ test: ## unit and integration tests: real servers, screens, encoders
 .PHONY: e2e
 e2e: ## real browsers, networks of their own, fresh and booted machines; needs root
 	$(BIN)/pytest -m e2e
+
+.PHONY: bare
+bare: ## the set-up and all tests in a root that holds only git, python3 and certificates; needs root
+	$(BIN)/python -m tests.e2e.install.empty_root
 
 .PHONY: format
 format: ## format, and mend what the linter can mend

@@ -211,6 +211,8 @@ class ApplicationSection(Section):
     gpu: Literal["gpu", "gpu-preferred", "software"] = "gpu-preferred"
     autostart: bool = False
     idle_minutes: int = Field(0, ge=0)
+    whip_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    whip_token: str = Field("", repr=False)
 
     _check_size = field_validator("size")(_size)
 

@@ -46,21 +46,21 @@ class Child:
         return next((line for line in reversed(self.tail) if line.strip()), "it said nothing")
 
     async def wait(self) -> int:
-        """Its exit code, negative for a signal; its standard error is read until then."""
-        await self._read()
-        return await self.process.wait()
-
-    async def _read(self) -> None:
-        if self.process.stderr is None:
-            return
-        while line := await _line(self.process.stderr):
-            text = line.decode(errors="replace").rstrip()
-            self.tail.append(text)
+        """Its exit code, negative for a signal; its standard error is read, and logged, until then."""
+        async for text in self.lines():
             word, _, rest = text.partition(" ")
             if word in _LEVELS:
                 logger.log(_LEVELS[word], "%s: %s", self.name, rest.lstrip())
             else:
                 logger.log(self._level, "%s: %s", self.name, text)
+        return await self.process.wait()
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Its standard error, line by line, until it ends."""
+        while self.process.stderr and (line := await _line(self.process.stderr)):
+            text = line.decode(errors="replace").rstrip()
+            self.tail.append(text)
+            yield text
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
@@ -119,6 +119,7 @@ async def end(process: asyncio.subprocess.Process, patience_s: float = _TERM_SEC
     # asyncio lets go of a process only once its pipes have ended, and complains if the loop closes before.
     if process.stdin:
         process.stdin.close()
-    if process.stderr:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.stderr.read(), patience_s)
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(pipe.read(), patience_s)

@@ -1,6 +1,7 @@
-"""What a still 1080p screen with one viewer costs: CPU of every process of the box, and the network.
+"""What a 1080p screen with one viewer costs: CPU of every process of the box, and the network.
 
-`python -m bench.still [--seconds 30]`. The X server and the browser are not the box's.
+`python -m bench.still [--seconds 30] [--mode still|caret|motion]`: nothing moves; a caret changes twice a
+second; an editor scrolls at 30 frames a second. The X server and the browser are not the box's.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from bench.systems import Job, fanlight
 from tests.support.box import chromium, counter, visitor, x_server
 
 SETTLE_SECONDS = 8
+_CHANGES = {"still": "1", "caret": "2", "motion": "30"}
+"""A second."""
 RECEIVED = """
 (async () => {
   let bytes = 0;
@@ -28,9 +31,13 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--size", default="1920x1080")
+    parser.add_argument("--mode", choices=_CHANGES, default="still")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    async with x_server(width, height) as display, counter(display, mode="still"):
+    async with (
+        x_server(width, height) as display,
+        counter(display, mode=options.mode, fps=_CHANGES[options.mode]),
+    ):
         with tempfile.TemporaryDirectory() as scratch:
             job = Job(display, width, height, 60, 8000)
             async with (
@@ -50,7 +57,7 @@ async def main() -> None:
                 used = {pid: 100 * (cpu_seconds(pid) - before[pid]) / elapsed for pid in members}
                 connections = await page.evaluate("__probe.peers.length")
                 kbps = (await page.evaluate(RECEIVED) - bytes_before) * 8 / elapsed / 1000
-    print(f"still {options.size}, one viewer, {elapsed:.0f} s: % of a core")
+    print(f"{options.mode} {options.size}, one viewer, {elapsed:.0f} s: % of a core")
     for pid, percent in used.items():
         print(f"  {members[pid]:28}{percent:6.2f}")
     if connections != 1:

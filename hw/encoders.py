@@ -121,7 +121,7 @@ async def _run(tries: Sequence[Candidate]) -> tuple[list[bytes], str]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await process.communicate()  # which lets go of its pipes as well
     return lines, f"the probe crashed: {_signal_name(-code)}" if code < 0 else f"the probe ended with {code}"
 
 

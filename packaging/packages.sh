@@ -21,7 +21,7 @@ TEST_PACKAGES=(
   pulseaudio pulseaudio-utils # a real sound server
   openssl
   xdotool x11-utils x11-apps    # X clients to drive and to look at
-  weston                        # a Wayland host
+  weston foot                   # a Wayland host, a Wayland client
   tmux                          # a terminal for the TUI
   iproute2 nftables slirp4netns # networks of their own
   mmdebstrap systemd-container  # machines of their own

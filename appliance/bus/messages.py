@@ -252,6 +252,8 @@ class InstanceStats(Message):
     """What input goes to, or why it goes nowhere."""
     udp_port: int = 0
     """The one port of all media; 0: each viewer has ports of its own."""
+    published: str = ""
+    """How publishing to another server goes; empty where nothing is to be published."""
     problem: str = ""
     viewers: list[ViewerStats] = []
     visits: int = 0

@@ -1,25 +1,22 @@
 """The embedded nats-server: a supervised child on loopback with JetStream and credentials of its own."""
 
 import asyncio
-import collections
 import contextlib
 import logging
 import re
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.bus.connection import BusAddress
 from appliance.errors import UnavailableError
-from appliance.processes import end
+from appliance.processes import Child, child
 from appliance.storage import remembered, write_atomic
 
 logger = logging.getLogger(__name__)
 
 _START_SECONDS = 10
-_STOP_SECONDS = 3
 _RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
 _SYNCS = (2, 10)
 """The first version that can write state through to the disk, so that it survives a power cut."""
@@ -47,7 +44,6 @@ class EmbeddedServer:
         self._password = ""
         self._durable = False
         self._port_taken = False
-        self._log: collections.deque[str] = collections.deque(maxlen=100)
         self.pid: int | None = None
         self.restarts = -1
 
@@ -97,42 +93,31 @@ class EmbeddedServer:
 
     async def _run_once(self, executable: Path, started: asyncio.Event) -> None:
         file = self._dir / "nats.conf"
-        guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
         self._port_taken = False
         try:
             await asyncio.to_thread(_write_changed, file, self._configuration())
-            process = await asyncio.create_subprocess_exec(
-                *guard,
-                executable,
-                "--config",
-                file,
-                f"--port={self._port or -1}",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                process_group=0,
-            )
         except OSError as exc:
             raise UnavailableError(f"bus: nats-server: {exc}") from exc
-        self.pid = process.pid
-        self.restarts += 1
-        try:
+        arguments = (str(executable), "--config", str(file), f"--port={self._port or -1}")
+        async with child(arguments, name="nats-server") as running:
+            self.pid = running.pid
+            self.restarts += 1
             try:
-                async with asyncio.timeout(_START_SECONDS):
-                    await self._until_ready(process)
-            except TimeoutError:
-                raise UnavailableError(f"bus: nats-server not ready in {_START_SECONDS} s") from None
-            started.set()
-            await self._read_log(process)
-            await process.wait()
-        finally:
-            self.pid = None
-            await end(process, _STOP_SECONDS)
+                try:
+                    async with asyncio.timeout(_START_SECONDS):
+                        await self._until_ready(running)
+                except TimeoutError:
+                    raise UnavailableError(f"bus: nats-server not ready in {_START_SECONDS} s") from None
+                started.set()
+                async for line in running.lines():
+                    if "[ERR]" in line or "[FTL]" in line:
+                        logger.warning("nats-server: %s", line)
+                await running.process.wait()
+            finally:
+                self.pid = None
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        async for raw in _lines(process):
-            line = raw.decode(errors="replace").rstrip()
-            self._log.append(line)
+    async def _until_ready(self, running: Child) -> None:
+        async for line in running.lines():
             if found := _LISTENING.search(line):
                 self._port = int(found["port"])
                 with contextlib.suppress(OSError):  # a full disk: after a restart it is another port
@@ -141,16 +126,9 @@ class EmbeddedServer:
                 return
             if "address already in use" in line:
                 self._port_taken = True
-        code = await process.wait()
-        tail = " | ".join(list(self._log)[-3:])
+        code = await running.process.wait()
+        tail = " | ".join(list(running.tail)[-3:])
         raise UnavailableError(f"bus: nats-server ended with {code}: {tail}")
-
-    async def _read_log(self, process: asyncio.subprocess.Process) -> None:
-        async for raw in _lines(process):
-            line = raw.decode(errors="replace").rstrip()
-            self._log.append(line)
-            if "[ERR]" in line or "[FTL]" in line:
-                logger.warning("nats-server: %s", line)
 
 
 def _write_changed(file: Path, text: str) -> None:
@@ -160,13 +138,9 @@ def _write_changed(file: Path, text: str) -> None:
 
 
 async def _version(executable: Path) -> tuple[int, int]:
-    asked = await asyncio.create_subprocess_exec(executable, "--version", stdout=asyncio.subprocess.PIPE)
-    said, _ = await asked.communicate()
+    async with child(
+        (str(executable), "--version"), name="nats-server", stdout=asyncio.subprocess.PIPE
+    ) as asked:
+        said = await asked.process.stdout.read() if asked.process.stdout else b""
     found = _VERSION.search(said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
-    if process.stderr:
-        async for raw in process.stderr:
-            yield raw

@@ -55,6 +55,9 @@ class StreamerSpec(BaseModel):
     udp_ports: int = Field(1, ge=1)
     """So many ports, from `udp_port` on, may be tried: other streamers of the box have some of them."""
     external_address: str = ""
+    whip_url: str = ""
+    """Where the stream is published as well; empty: nowhere."""
+    whip_token: str = Field("", repr=False)
     viewers_max: int = 100
     message_bytes: int = 65536
     bus_url: str = ""

@@ -36,6 +36,8 @@ class Bucket(Generic[M]):
         self._name = name
         self._store = store
         self._model = model
+        self._seen: tuple[object, dict[str, bytes]] = (None, {})
+        """The last snapshot, with what the stream was like before it."""
 
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M], *, replicas: int = 1) -> "Bucket[M]":
@@ -121,18 +123,29 @@ class Bucket(Generic[M]):
                 logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
 
     async def _snapshot(self) -> dict[str, bytes]:
+        """Several parts look every few seconds, and a listing costs the server a consumer."""
+        await self._bus.ready()
+        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+        with _unavailable(self._name):
+            stream = await context.stream_info(f"KV_{self._name}")
+        version = (stream.created, stream.state.last_seq, stream.state.messages)
+        if version != self._seen[0]:
+            self._seen = (version, await self._read_all())
+        return self._seen[1]
+
+    async def _read_all(self) -> dict[str, bytes]:
         for last_try in (False, False, True):
             await self._bus.ready()
             with _unavailable(self._name):
                 try:
-                    return await self._read_all()
+                    return await self._list()
                 except nats.errors.TimeoutError:
                     # The end mark never comes where the last entry is deleted while it is on its way.
                     if last_try:
                         raise
         raise AssertionError
 
-    async def _read_all(self) -> dict[str, bytes]:
+    async def _list(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         watcher = await self._store.watchall(ignore_deletes=True, inactive_threshold=_TIMEOUT_SECONDS)
         try:

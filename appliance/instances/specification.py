@@ -45,6 +45,8 @@ def specification(
         udp_port=config.ice.udp_port,
         udp_ports=config.limits.instances,
         external_address=config.ice.external_address,
+        whip_url=application.whip_url,
+        whip_token=application.whip_token,
         viewers_max=config.limits.viewers_per_session,
         message_bytes=config.limits.message_bytes,
         bus_url=bus.url,

@@ -122,8 +122,8 @@ class MediaConnection:
         """Whether media can flow."""
         return bool(self._pc.connectionState == "connected")
 
-    async def offer(self, settings: Settings) -> str:
-        """Our offer in SDP: the picture, the sound, the data channels."""
+    async def offer(self, settings: Settings, *, channel: bool = True) -> str:
+        """Our offer in SDP: the picture, the sound, and a data channel."""
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         if settings.enable_video:
             with self._sources.renditions[codecs[0]].subscribe():
@@ -136,7 +136,8 @@ class MediaConnection:
             transceiver = self._pc.addTransceiver(SoundTrack(self._sources.sound), direction=direction)
             transceiver.setCodecPreferences(aiortc_adapter.capabilities("audio", ["opus"]))
             aiortc_adapter.own_stream(transceiver)
-        self._pc.createDataChannel(_CHANNEL)
+        if channel:
+            self._pc.createDataChannel(_CHANNEL)
         if self._video:
             self._video.setCodecPreferences(aiortc_adapter.capabilities("video", codecs))
         await self._pc.setLocalDescription(await self._pc.createOffer())

@@ -5,18 +5,20 @@ import contextlib
 import functools
 import gc
 import logging
+from collections.abc import Callable
 
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import InstanceStats, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import UnavailableError
+from appliance.signaling.anbox import Settings
 from appliance.streamer import stats
 from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.select import LadderSource, open_source
-from appliance.streamer.connection import Sources
+from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.mux import Mux, shared_port
@@ -24,6 +26,7 @@ from appliance.streamer.peer import Stage
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
 from appliance.streamer.tracks import SoundFan
+from appliance.streamer.whip import Publisher
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Streamer:
         self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
+        self._publisher: Publisher | None = None
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -78,6 +82,9 @@ class Streamer:
             )
             session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
             self._input.on_clipboard = session.tell_clipboard
+            if spec.whip_url:
+                self._publisher = _publisher(stage)
+                group.create_task(self._publisher.run())
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
             if self._audio:
@@ -102,6 +109,7 @@ class Streamer:
             audio=self._audio.description if self._audio else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
+            published=self._publisher.status if self._publisher else "",
         )
 
     def _open_source(self, codec: Codec) -> VideoSource:
@@ -132,6 +140,22 @@ class Streamer:
 
     def _problem(self) -> str:
         return stats.problem_of(self._renditions.values())
+
+
+def _publisher(stage: Stage) -> Publisher:
+    spec = stage.spec
+
+    def connect(changed: Callable[[str], None]) -> MediaConnection:
+        return MediaConnection(
+            stage.sources,
+            spec.ice_servers,
+            changed=changed,
+            channel=lambda _: None,
+            controls=lambda: False,
+            mux=stage.mux,
+        )
+
+    return Publisher(spec.whip_url, spec.whip_token, Settings(enable_speaker=spec.audio), connect)
 
 
 def _port(spec: StreamerSpec) -> contextlib.AbstractAsyncContextManager[Mux | None]:

@@ -72,6 +72,7 @@ def instance_stats(
     audio: str,
     input_: str,
     udp_port: int = 0,
+    published: str = "",
 ) -> InstanceStats:
     """Counters over all renditions, rates and words of the busiest one."""
     shown = busiest(renditions, viewers)
@@ -101,6 +102,7 @@ def instance_stats(
         audio=audio,
         input=input_,
         udp_port=udp_port,
+        published=published,
         problem=problem_of(renditions),
         viewers=viewers,
     )

@@ -140,7 +140,7 @@ async def _output(*command: str) -> tuple[int, str]:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()
     return process.returncode or 0, out.decode(errors="replace")
 
 

@@ -1,6 +1,6 @@
 """An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
 
-Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|still]`.
+Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|caret|still]`.
 The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
 The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
 """
@@ -66,6 +66,11 @@ class Counter:
 
     def draw(self, code: int) -> None:
         """Frame `code`."""
+        if self.mode == "caret":
+            self._color(0xFFFFFF if code % 2 else 0x203040)
+            self._fill([(400, 400, 2, 16)])
+            self.sync()
+            return
         if self.mode == "motion":
             if code % 3 == 0:
                 self._core.CopyArea(
@@ -125,7 +130,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=30)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--log", type=argparse.FileType("w"))
-    parser.add_argument("--mode", choices=("counter", "motion", "still"), default="counter")
+    parser.add_argument("--mode", choices=("counter", "motion", "caret", "still"), default="counter")
     parser.add_argument("--flash", action="store_true", help="change colour on input")
     options = parser.parse_args()
     counter = Counter(options.mode)

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from playwright.async_api import Browser
 
 REPOSITORY = Path(__file__).parents[2]
 CACHE = REPOSITORY / "tests" / ".cache"
-SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+APT = Path("/etc/apt")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 BARE = ("git", "python3", "ca-certificates")
 BOOTABLE = (*BARE, "systemd-sysv", "dbus", "udev", "iproute2")
@@ -48,7 +49,9 @@ exec "$@"
 def bare_root(packages: tuple[str, ...]) -> Path:
     """A tar of minimal Debian with `packages`, made once."""
     CACHE.mkdir(exist_ok=True)
-    key = hashlib.sha256(SOURCES.read_bytes() + " ".join(packages).encode()).hexdigest()[:12]
+    sources = [file for file in (APT / "sources.list", *sorted(APT.glob("sources.list.d/*"))) if _lists(file)]
+    contents = b"".join(file.read_bytes() for file in sources)
+    key = hashlib.sha256(contents + " ".join(packages).encode()).hexdigest()[:12]
     tar = CACHE / f"root-{key}.tar"
     with (CACHE / f"root-{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -62,13 +65,18 @@ def bare_root(packages: tuple[str, ...]) -> Path:
                 *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"),
                 *(f"--aptopt={option}" for option in options),
                 *(f"--customize-hook={hook}" for hook in hooks if AUTHORITIES.is_dir()),
-                *(f"--include={','.join(packages)}", "bookworm", part, SOURCES),
+                *(f"--include={','.join(packages)}", platform.freedesktop_os_release()["VERSION_CODENAME"]),
+                *(part, *sources),
             ],
             check=True,
             timeout=600,
         )
         part.rename(tar)
     return tar
+
+
+def _lists(file: Path) -> bool:
+    return file.suffix in (".list", ".sources") and file.is_file()
 
 
 def unpack(tar: Path, root: Path) -> None:

@@ -8,7 +8,8 @@ CLEANUP_FRAMES = (2, 20)
 """So many at least, since the last frame of a change may be lost, and at most."""
 SHARP_BYTES = 4096
 """A frame of a still screen that weighs less had nothing left to sharpen."""
-HEARTBEAT_S = 2.0
+HEARTBEAT_S = 2.5
+"""Chromium asks for a keyframe, which costs more, when it gets no frame for 3 s."""
 
 
 class Cadence:

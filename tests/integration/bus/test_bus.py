@@ -162,15 +162,44 @@ async def test_requests_carry_answers_and_errors(tmp_path: Path) -> None:
             task.cancel()
 
 
+async def test_a_listing_is_never_out_of_date(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        reader, writer = [await Bucket.open(bus, "notes", Note) for _ in range(2)]
+
+        async def texts() -> dict[str, str]:
+            return {key: note.text async for key, note in reader.items()}
+
+        assert await texts() == {}
+        await writer.create("a", Note(text="one"))
+        assert await texts() == {"a": "one"}
+        await writer.put("a", Note(text="two"))
+        assert await texts() == {"a": "two"}
+        await writer.delete("a")
+        assert await texts() == {}
+        await writer.put("a", Note(text="three"))
+        assert await texts() == {"a": "three"}
+
+
+async def test_a_listing_of_what_has_not_changed_is_one_question(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        first = [note async for _, note in bucket.items()]
+        before = bus.client.stats["out_msgs"]
+        assert [note async for _, note in bucket.items()] == first == [Note(text="kept")]
+        assert bus.client.stats["out_msgs"] == before + 1
+
+
 async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
         bucket = await Bucket.open(bus, "notes", Note)
-        for _ in range(5):
-            assert [key async for key, _ in bucket.items()] == []
+        for number in range(5):
+            await bucket.put("a", Note(text=str(number)))
+            assert [note.text async for _, note in bucket.items()] == [str(number)]
 
         async def gone() -> bool:
-            return not await bus.client.jetstream().consumers_info("KV_notes")
+            return not (await bus.client.jetstream().stream_info("KV_notes")).state.consumer_count
 
         await until(gone)
 

@@ -17,8 +17,9 @@ async def test_the_handed_out_ca_vouches_for_the_gateway(tmp_path: Path) -> None
         port = here.gateway.port
         async with here.http.get(f"https://127.0.0.1:{port}/ca.pem", ssl=False) as answer:
             trusting = ssl.create_default_context(cadata=await answer.text())
-        for host in ("127.0.0.1", "localhost"):
-            async with here.http.get(f"https://{host}:{port}/healthz", ssl=trusting) as answer:
+        for name in ("127.0.0.1", "localhost"):
+            asked = here.http.get(f"https://127.0.0.1:{port}/healthz", ssl=trusting, server_hostname=name)
+            async with asked as answer:
                 assert answer.status == 200
         pinned = aiohttp.Fingerprint(bytes.fromhex(here.gateway.fingerprint.replace(":", "")))
         async with here.http.get(f"https://127.0.0.1:{port}/readyz", ssl=pinned) as answer:

@@ -163,7 +163,7 @@ COOKIE = b"\x21\x12\xa4\x42"
         b"\x16\xfe\xff" + bytes(100),
         RTP,
     ],
-    ids=repr,
+    ids=len,
 )
 async def test_garbage_belongs_to_nobody(shared: SharedSocket, join: Join, garbage: bytes) -> None:
     agent = join("oneoneon")
