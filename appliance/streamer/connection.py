@@ -101,8 +101,9 @@ class MediaConnection:
         """Our offer in SDP: the picture, the sound, and a data channel."""
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         if settings.enable_video:
-            with self._sources.renditions[codecs[0]].subscribe():
-                pass  # the source starts up while we negotiate
+            if not self._sources.renditions[codecs[0]].info:
+                with self._sources.renditions[codecs[0]].subscribe():
+                    pass  # the source starts up while we negotiate
             direction = "sendrecv" if settings.enable_camera else "sendonly"
             track = self._new_track()
             self._send_video(self._pc.addTransceiver(track, direction=direction), track)
@@ -236,6 +237,7 @@ class MediaConnection:
         aiortc_adapter.discard_incoming(self._pc)
         if self._video:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
+            self.request_keyframe()  # it is encoded while ICE and DTLS are at work
 
     def _parse(self, sdp: str) -> SessionDescription:
         try:

@@ -309,7 +309,6 @@ class Peer:
             if state == "connected":
                 self.visited = True
                 logger.info("viewer %s connected as %s", self.id, self.role)
-                connection.request_keyframe()
             elif state in ("failed", "closed"):
                 self._inbox.put_nowait(connection)
 

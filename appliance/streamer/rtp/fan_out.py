@@ -99,19 +99,24 @@ class FanOut:
         try:
             with self._source.subscribe(ready) as queue:
                 seat = Seat(queue, stream)
+                self._waiting[seat] = None  # there may be frames already
+                self._schedule()
                 yield seat
         finally:
             if seat:
                 self._waiting.pop(seat, None)
             stream.close()
 
-    def _pack(self, frame: EncodedFrame) -> None:
-        """At once: picture ids follow the order of the frames, whoever is behind."""
-        if self._recent and self._recent[-1][0] is frame:
-            return
-        self._recent.append((frame, PackedFrame(self._packetize(frame.data), frame.timestamp)))
+    def _pack(self, frame: EncodedFrame) -> PackedFrame:
+        """Once, as soon as it is queued: picture ids follow the order of the frames, whoever is behind."""
+        for known, packed in reversed(self._recent):
+            if known is frame:
+                return packed
+        packed = PackedFrame(self._packetize(frame.data), frame.timestamp)
+        self._recent.append((frame, packed))
         if len(self._recent) > _RECENT:
             self._recent.popleft()[1].forget_layouts()
+        return packed
 
     def _schedule(self) -> None:
         if self._turn is None:
@@ -130,4 +135,4 @@ class FanOut:
 
     def _serve(self, seat: Seat) -> None:
         while not seat.lost and (frame := seat.queue.take()):
-            seat.send(frame, next(packed for each, packed in reversed(self._recent) if each is frame))
+            seat.send(frame, self._pack(frame))

@@ -69,6 +69,7 @@ export class Stage {
 
   /** Plays until left; `caption` names what plays. @param {string} caption */
   open(caption) {
+    const over = this.session.run(); // asks its first question while the stage is laid out
     byId('caption').textContent = caption;
     stage.hidden = false;
     view.setMode('fit');
@@ -77,7 +78,7 @@ export class Stage {
     this.#onState();
     this.toolbar.open();
     screen.focus({ preventScroll: true });
-    return this.session.run();
+    return over;
   }
 
   close() {

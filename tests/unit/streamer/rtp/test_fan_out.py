@@ -24,6 +24,8 @@ class Source:
     def __init__(self) -> None:
         self.keyframes_requested = 0
         self.subscriptions: list[Subscription] = []
+        self.latest: list[EncodedFrame] = []
+        """What who joins gets at once."""
         self._timestamp = 0
 
     def request_keyframe(self) -> None:
@@ -33,6 +35,8 @@ class Source:
     def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
         subscription = Subscription(self.request_keyframe, ready)
         self.subscriptions.append(subscription)
+        for frame in self.latest:
+            subscription.offer(frame)
         yield subscription
         self.subscriptions.remove(subscription)
 
@@ -132,6 +136,20 @@ async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_m
             source.deliver(key=True)
         await turns()
     assert [len(wire.packets) for wire in wires] == [3, 0]
+
+
+async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
+    source, wires = Source(), [Wire(), Wire()]
+    source.latest = [
+        EncodedFrame(b"\0\0\1\x65k", True, 1000, 0, 0, 0),
+        EncodedFrame(b"\0\0\1\x61d", False, 2000, 0, 0, 0),
+    ]
+    fan = FanOut(source, Codec.H264)
+    for wire in wires:
+        with fan.attach(wire) as seat:
+            await asyncio.sleep(0)
+            assert seat.frames_sent == 2
+    assert [[packet[-1:] for packet in wire.packets] for wire in wires] == [[b"k", b"d"]] * 2
 
 
 async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
