@@ -16,7 +16,7 @@ from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import aiortc_adapter, aiortc_sender
 from appliance.streamer.budget import Budget
-from appliance.streamer.frames import VIDEO_CLOCK, Codec
+from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut, Seat
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
@@ -68,6 +68,7 @@ class Measured:
 class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
+    `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp.
     Without a `mux` it opens ports of its own.
     """
 
@@ -78,9 +79,11 @@ class MediaConnection:
         *,
         changed: Callable[[str], None],
         channel: Callable[[RTCDataChannel], None],
+        on_sent: Callable[[EncodedFrame, int], None] | None = None,
         mux: Mux | None = None,
     ) -> None:
         self._sources = sources
+        self._on_sent = on_sent
         self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
@@ -215,7 +218,7 @@ class MediaConnection:
                 sender.track.stop()
 
     def _new_track(self) -> VideoTrack:
-        self.track = VideoTrack(self._rendition, self._place)
+        self.track = VideoTrack(self._rendition, self._place, self._on_sent)
         return self.track
 
     def _send_video(self, transceiver: RTCRtpTransceiver, track: VideoTrack) -> None:

@@ -19,13 +19,16 @@ from appliance.signaling.control import (
     Disconnect,
     Ignored,
     Keyframe,
+    Latency,
     Ping,
+    Timing,
     build_control,
     parse_control,
 )
 from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection, Sources
 from appliance.streamer.mux import Mux
+from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +105,8 @@ class Peer:
         self._connection: MediaConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._told: dict[str, Any] = {}
+        self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
+        self._latency_ms: float | None = None
 
     @property
     def role(self) -> Role:
@@ -218,6 +223,7 @@ class Peer:
             pair=measured.pair,
             state="connected" if self.connected else "connecting" if connection else "waiting",
             age_s=round(time.monotonic() - self._opened, 1),
+            latency_ms=self._latency_ms,
             rtt_ms=measured.rtt_ms,
             loss_percent=measured.loss_percent,
             jitter_ms=measured.jitter_ms,
@@ -317,6 +323,7 @@ class Peer:
             [*event.ice_servers, *spec.ice_servers],
             changed=changed,
             channel=self._use_channel,
+            on_sent=self._times.sent,
             mux=self._stage.mux,
         )
         self._connection, self._negotiated = connection, time.monotonic()
@@ -331,6 +338,8 @@ class Peer:
     async def _disconnect(self) -> None:
         connection, self._connection, self._channel, self._told = self._connection, None, None, {}
         self._stage.input.release(self._holder)
+        self._times.stop()
+        self._latency_ms = None
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -352,7 +361,11 @@ class Peer:
         try:
             match message := parse_control(text if isinstance(text, str) else text.decode()):
                 case Ping(t):
-                    self.tell("fanlight::pong", {"t": t})
+                    self.tell("fanlight::pong", {"t": t, "box": box_ms()})
+                case Timing(wanted):
+                    self._times.wanted = wanted
+                case Latency(ms):
+                    self._latency_ms = ms
                 case Keyframe():
                     if self._connection:
                         self._connection.request_keyframe()

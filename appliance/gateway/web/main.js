@@ -15,7 +15,7 @@ const root = byId('home');
 let stage = null;
 let visit = new AbortController();
 
-/** Read only, for support and tests. */
+/** For support, tests and benchmarks, which may look and ask, but not change anything. */
 Object.defineProperty(window, 'fanlight', {
   value: Object.freeze({
     get state() { return stage?.session.state ?? 'home'; },
@@ -26,6 +26,8 @@ Object.defineProperty(window, 'fanlight', {
     get connections() { return stage?.session.connections ?? 0; },
     get signaled() { return stage?.session.signaled ?? false; },
     get box() { return stage?.session.box ?? null; },
+    get frames() { return stage?.frames ?? []; },
+    followFrames: (/** @type {boolean} */ on) => stage?.followFrames(on),
     stats: () => stage?.session.stats() ?? Promise.resolve(null),
   }),
 });

@@ -191,6 +191,10 @@ export class Session extends EventTarget {
       this.#takeRole(data.role);
     } else if (type === 'fanlight::pong') {
       this.echoMs = performance.now() - data.t;
+      this.#tell('echo', data);
+    } else if (type === 'fanlight::frames') {
+      this.#tell('frames', data.frames);
+      this.#ping();
     } else if (type === 'fanlight::stats') {
       this.box = data;
       this.#boxHeardAt = performance.now();
@@ -205,7 +209,7 @@ export class Session extends EventTarget {
   async #tick() {
     const peer = this.#peer;
     if (!peer?.connected) return;
-    this.send('fanlight::ping', { t: performance.now() });
+    this.#ping();
     const sample = await this.stats();
     if (!sample || peer !== this.#peer || !peer.connected) return;
     this.#tell('stats', sample);
@@ -217,6 +221,10 @@ export class Session extends EventTarget {
     });
     if (advice === 'keyframe') this.send('fanlight::keyframe', {});
     if (advice === 'rejoin') this.#lost('The picture stopped coming.');
+  }
+
+  #ping() {
+    this.send('fanlight::ping', { t: performance.now() });
   }
 
   /** The peer is lost: the socket goes too, and the next attempt begins anew. @param {string} reason */

@@ -48,6 +48,8 @@ class Seat:
         self.frames_sent = 0
         self.stream = stream
         self.queue = queue
+        self.on_sent: Callable[[EncodedFrame, int], None] | None = None
+        """Called with every frame that was sent, and its RTP timestamp."""
         self.lost = False
         """Whether the way to the viewer is gone; the connection will notice."""
 
@@ -57,6 +59,8 @@ class Seat:
             # A keyframe larger than the buffer would be so again: its rest comes by retransmission.
             if self.stream.send(packed) or frame.keyframe:
                 self.frames_sent += 1
+                if self.on_sent:
+                    self.on_sent(frame, self.stream.wire_timestamp(packed))
             else:
                 self.queue.stumble()
 

@@ -64,7 +64,7 @@ class ViewerStream:
         layout = packed.layout(link.shape)
         ntp = _ntp_now()
         extension = self._extension(ntp)
-        timestamp = (self._origin + packed.timestamp) & 0xFFFFFFFF
+        timestamp = self.wire_timestamp(packed)
         view = link.load(layout.template)
         sequence, ssrc, patch = self._sequence, link.ssrc, self._patch
         for offset, _ in layout.packets:
@@ -75,6 +75,10 @@ class ViewerStream:
         self._sequence = sequence
         link.sent(len(layout.packets), packed.octets, ntp, timestamp)
         return path.send(view, layout.runs)
+
+    def wire_timestamp(self, packed: PackedFrame) -> int:
+        """The RTP timestamp that this viewer sees."""
+        return (self._origin + packed.timestamp) & 0xFFFFFFFF
 
     def retransmit(self, sequences: Sequence[int]) -> None:
         """Answer a NACK (RFC 4585), with the format of RFC 4588 if agreed on. Raises UnavailableError."""

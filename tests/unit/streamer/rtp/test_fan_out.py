@@ -152,6 +152,19 @@ async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
     assert [[packet[-1:] for packet in wire.packets] for wire in wires] == [[b"k", b"d"]] * 2
 
 
+async def test_what_was_sent_is_told_with_the_timestamp_on_the_wire() -> None:
+    source, wire = Source(), Wire()
+    fan, told = FanOut(source, Codec.H264), []
+    with fan.attach(wire) as seat:
+        seat.on_sent = lambda frame, timestamp: told.append((frame.timestamp, timestamp))
+        source.deliver(key=True)
+        await asyncio.sleep(0)
+        wire.room = False
+        source.deliver()
+        await asyncio.sleep(0)
+    assert told == [(1000, header(wire.packets[0])[3])]
+
+
 async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:
     source, wires = Source(), [Wire(), Wire()]
     fan = FanOut(source, Codec.H264)
