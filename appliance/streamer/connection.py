@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_sender
+from appliance.streamer import aiortc_adapter, aiortc_sender, descriptions
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
@@ -24,11 +24,9 @@ from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrac
 logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
-_MEDIA_MAX = 8
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _CHANNEL = "fanlight"
-_MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
-_NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
+_NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,7 @@ class MediaConnection:
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
+        self._offered: list[tuple[str, str]] = []
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
@@ -122,7 +121,9 @@ class MediaConnection:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         if self._video:
             self._video.setCodecPreferences([])  # from here on the order of the answer decides
-        return str(self._pc.localDescription.sdp)
+        sdp = str(self._pc.localDescription.sdp)
+        self._offered = descriptions.names(sdp)
+        return sdp
 
     async def take_answer(self, sdp: str) -> list[Candidate]:
         """Start to connect; returns the candidates whose names must be resolved first.
@@ -131,10 +132,9 @@ class MediaConnection:
         """
         if self._pc.signalingState != "have-local-offer":
             raise InvalidInputError("answer: there is no offer to answer")
-        sdp, unresolved = split_mdns(sdp)
-        answered = self._parse(sdp)
-        offered = SessionDescription.parse(self._pc.localDescription.sdp)
-        if [_name(media) for media in answered.media] != [_name(media) for media in offered.media]:
+        sdp, unresolved = descriptions.split_mdns(sdp)
+        answered = self._read(sdp)
+        if [descriptions.name(media) for media in answered.media] != self._offered:
             raise InvalidInputError("answer: its media are not those of the offer")
         for media in answered.media:
             if not media.port:
@@ -148,8 +148,8 @@ class MediaConnection:
 
     async def answer(self, sdp: str, settings: Settings) -> tuple[str, list[Candidate]]:
         """Our answer to a version 1 client, and the candidates whose names must be resolved first."""
-        sdp, unresolved = split_mdns(sdp)
-        self._parse(sdp)
+        sdp, unresolved = descriptions.split_mdns(sdp)
+        self._read(sdp)
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
@@ -242,48 +242,13 @@ class MediaConnection:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
             self.request_keyframe()  # it is encoded while ICE and DTLS are at work
 
-    def _parse(self, sdp: str) -> SessionDescription:
-        try:
-            parsed = SessionDescription.parse(sdp)
-        except _MALFORMED as exc:
-            raise InvalidInputError(f"sdp: malformed: {str(exc)[:100] or type(exc).__name__}") from exc
-        if not 0 < len(parsed.media) <= _MEDIA_MAX:
-            raise InvalidInputError(f"sdp: must have 1 to {_MEDIA_MAX} media")
-        if not all(media.dtls and media.dtls.fingerprints for media in parsed.media if media.port):
-            raise InvalidInputError("sdp: no DTLS fingerprint")
-        mids = [media.rtp.muxId for media in parsed.media]
-        if not all(mids) or len(mids) != len(set(mids)):
-            raise InvalidInputError("sdp: every media needs a mid of its own")
-        accepted = [media.rtp.muxId for media in parsed.media if media.port]
-        for group in parsed.group:
-            # aiortc would stop a transport that is in use.
-            if group.semantic == "BUNDLE" and group.items and group.items != accepted:
-                raise InvalidInputError("sdp: BUNDLE must have all media, in their order")
+    def _read(self, sdp: str) -> SessionDescription:
+        """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""
+        parsed = descriptions.parse(sdp)
         self._candidates += sum(len(media.ice_candidates) for media in parsed.media)
         if self._candidates > _CANDIDATES_MAX:
             raise LimitExceededError(f"sdp: more than {_CANDIDATES_MAX} candidates")
         return parsed
-
-
-def split_mdns(sdp: str) -> tuple[str, list[Candidate]]:
-    """`sdp` without candidates with `.local` names, and those: resolving them must not hold up the rest."""
-    kept: list[str] = []
-    split: list[Candidate] = []
-    index = -1
-    for line in sdp.splitlines():
-        index += line.startswith("m=")
-        fields = line.split()
-        if line.startswith("a=candidate:") and len(fields) > 4 and fields[4].endswith(".local"):
-            split.append(Candidate(line.removeprefix("a="), None, index))
-        else:
-            kept.append(line)
-    if split:
-        kept = [line for line in kept if line != "a=end-of-candidates"]
-    return "\r\n".join((*kept, "")), split
-
-
-def _name(media: MediaDescription) -> tuple[str, str]:
-    return (media.kind, media.rtp.muxId)
 
 
 def _ordered(available: Mapping[Codec, Rendition], preferred: Sequence[str]) -> list[Codec]:
