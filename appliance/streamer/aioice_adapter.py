@@ -93,13 +93,15 @@ class Connection(aioice.ice.Connection):
 
     def _check_periodic(self) -> bool:
         """Start checks at aioice's pace, on a timer: its `connect` would sleep through their success."""
-        if self._pace is None:
-            self._start_checks()
-        return not self._check_list and not self._check_list_done
+        more = self._pace is not None or self._start_checks()
+        return more and not self._check_list
 
-    def _start_checks(self) -> None:
-        if super()._check_periodic():
-            self._pace = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._start_checks)
+    def _start_checks(self) -> bool:
+        more = super()._check_periodic()
+        self._pace = (
+            asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._start_checks) if more else None
+        )
+        return more
 
     async def _reflexive(self, protocol: _SharedProtocol, seconds: float) -> Iterable[Candidate]:
         """What the STUN server sees of the shared port; aioice asks it for IPv4 only."""

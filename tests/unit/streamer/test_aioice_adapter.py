@@ -153,6 +153,15 @@ async def test_who_is_told_of_the_other_side_late_still_checks_it(mux: Mux) -> N
             await one.add_remote_candidate(two.local_candidates[0])
 
 
+async def test_who_is_told_that_there_is_nobody_gives_up(mux: Mux) -> None:
+    async with agent(mux=mux) as one:
+        one.remote_username, one.remote_password = "them", "x" * 22
+        await one.add_remote_candidate(None)
+        with pytest.raises(ConnectionError, match="failed"):
+            async with asyncio.timeout(5):
+                await one.connect()
+
+
 async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:
     async with agent(mux=mux) as one, agent(mux=mux, ice_controlling=True) as two:
         await pair(one, two)
