@@ -123,13 +123,15 @@ export class Timing {
   }
 
   /** @param {any} frame VideoFrameCallbackMetadata */
-  #see({ rtpTimestamp, receiveTime, processingDuration, expectedDisplayTime }) {
+  #see({ rtpTimestamp, receiveTime, processingDuration, presentationTime, expectedDisplayTime }) {
     if (receiveTime === undefined) return;
-    this.#inside.sum += expectedDisplayTime - receiveTime;
+    // A browser that is behind expects the display at a moment that has passed.
+    const displayed = Math.max(presentationTime, expectedDisplayTime);
+    this.#inside.sum += displayed - receiveTime;
     this.#inside.count += 1;
     if (!this.#every || rtpTimestamp === undefined) return;
-    this.#displayed.set(rtpTimestamp,
-      { received: receiveTime, decode: (processingDuration ?? 0) * 1000, displayed: expectedDisplayTime });
+    const decode = (processingDuration ?? 0) * 1000;
+    this.#displayed.set(rtpTimestamp, { received: receiveTime, decode, displayed });
     if (this.#displayed.size > KEPT) this.#displayed.delete(this.#displayed.keys().next().value ?? 0);
   }
 }
