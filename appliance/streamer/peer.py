@@ -4,18 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen, ViewerStats
-from appliance.bus.spec import StreamerSpec
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox
 from appliance.signaling.control import (
-    ControlMessage,
     Disconnect,
     Ignored,
     Keyframe,
@@ -26,8 +23,8 @@ from appliance.signaling.control import (
     parse_control,
 )
 from appliance.streamer.budget import Budget
-from appliance.streamer.connection import Measured, MediaConnection, Sources
-from appliance.streamer.mux import Mux
+from appliance.streamer.connection import Measured, MediaConnection
+from appliance.streamer.stage import Stage
 from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
@@ -42,31 +39,6 @@ _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
 
 T = TypeVar("T")
-
-
-class InputSink(Protocol):
-    """Where the viewers' input goes."""
-
-    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
-        """Inject `message`, if `role` may."""
-
-    def release(self, viewer: str) -> None:
-        """Let go of everything that `viewer` holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What all viewers of an instance share."""
-
-    spec: StreamerSpec
-    sources: Sources
-    input: InputSink
-    size: Callable[[], tuple[int, int]]
-    problem: Callable[[], str]
-    resize: Callable[[Screen], Awaitable[None]]
-    """Called with what a client that takes the controls would like to see."""
-    mux: Mux | None = None
-    """The port that all share; None: every viewer has ports of its own."""
 
 
 class Peer:

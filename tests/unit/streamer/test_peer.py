@@ -15,7 +15,8 @@ from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, EncodedFrame
-from appliance.streamer.peer import Peer, Stage
+from appliance.streamer.peer import Peer
+from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 
 pytestmark = pytest.mark.unit
