@@ -203,6 +203,8 @@ class ViewerStats(Message):
     """host, srflx, prflx or relay."""
     state: str = ""
     age_s: float = 0.0
+    latency_ms: float | None = None
+    """From the box's screen to the viewer's, as its page makes it out."""
     rtt_ms: float | None = None
     loss_percent: float | None = None
     jitter_ms: float | None = None

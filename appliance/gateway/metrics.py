@@ -1,5 +1,6 @@
 """Prometheus metrics of the gateway and of the streamers that report to it."""
 
+import statistics
 from collections import Counter as Tally
 from collections.abc import Iterable
 
@@ -37,6 +38,9 @@ class Metrics:
         self._latency = Gauge(
             "fanlight_capture_to_encoded_p95_ms", "Capture to encoded frame", labels, registry=registry
         )
+        self._seen = Gauge(
+            "fanlight_screen_to_screen_ms", "Median of the viewers' own estimates", labels, registry=registry
+        )
         self._fallback = Gauge(
             "fanlight_software_fallback",
             "1 where a GPU should encode and does not",
@@ -60,16 +64,18 @@ class Metrics:
         tally = Tally(sessions)
         for status in SessionStatus:
             self._sessions.labels(status.value).set(tally[status])
-        for gauge in (self._viewers, self._fps, self._kbps, self._latency, self._fallback):
+        for gauge in (self._viewers, self._fps, self._kbps, self._latency, self._seen, self._fallback):
             gauge.clear()
         for each in stats:
             labels = (each.instance, each.encoder, each.codec)
             self._viewers.labels(*labels).set(len(each.viewers))
             self._fallback.labels(*labels).set(each.software_fallback)
+            seen = [viewer.latency_ms for viewer in each.viewers if viewer.latency_ms is not None]
             for gauge, value in (
                 (self._fps, each.fps),
                 (self._kbps, each.bitrate_kbps),
                 (self._latency, each.capture_to_encoded_p95_ms),
+                (self._seen, statistics.median(seen) if seen else None),
             ):
                 if value is not None:
                     gauge.labels(*labels).set(value)

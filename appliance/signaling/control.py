@@ -143,6 +143,20 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """Whether the page wants to know when each frame was captured, encoded and sent."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From the box's screen to the page's, as the page makes it out."""
+
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Keyframe:
     """The page shows nothing."""
 
@@ -175,6 +189,8 @@ ControlMessage = (
     | ImeText
     | ImeKey
     | Ping
+    | Timing
+    | Latency
     | Keyframe
     | Disconnect
     | Ignored
@@ -324,6 +340,10 @@ def _ping(fields: _Fields) -> ControlMessage:
     return Ping(fields.number("t", most=2**53))
 
 
+def _latency(fields: _Fields) -> ControlMessage:
+    return Latency(round(max(0.0, fields.number("ms")), 1))
+
+
 _PARSERS: dict[str, Callable[[_Fields], ControlMessage]] = {
     "input::mouse-move": _mouse_move,
     "input::mouse-button": _mouse_button,
@@ -342,5 +362,7 @@ _PARSERS: dict[str, Callable[[_Fields], ControlMessage]] = {
     "fanlight::wheel": _wheel,
     "fanlight::clipboard": lambda fields: Clipboard(fields.string("text", CLIPBOARD_BYTES)),
     "fanlight::ping": _ping,
+    "fanlight::timing": lambda fields: Timing(fields.boolean("on")),
+    "fanlight::latency": _latency,
     "fanlight::keyframe": lambda _: Keyframe(),
 }

@@ -19,6 +19,7 @@ from appliance.streamer.ports import LOOPBACK, tune
 logger = logging.getLogger(__name__)
 
 _CONSENT_SECONDS, _CONSENT_FAILURES = 2.5, 4  # a dead viewer is noticed in about 12 s instead of 30
+_CHECK_SECONDS = 0.02  # as aioice paces its checks
 _GATHER_SECONDS = 2
 _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might meet in it
 _SECOND_PREFERENCE = 65534  # next to aioice's 65535
@@ -61,6 +62,7 @@ class Connection(aioice.ice.Connection):
     def __init__(self, mux: Mux | None = None, local_username: str | None = None, **options: Any) -> None:
         super().__init__(local_username=local_username or random_string(_UFRAG_CHARACTERS), **options)
         self._mux = mux
+        self._pace: asyncio.TimerHandle | None = None
 
     async def get_component_candidates(
         self,
@@ -88,6 +90,18 @@ class Connection(aioice.ice.Connection):
             relayed = group.create_task(super().get_component_candidates(component, [], timeout))
             mapped = [group.create_task(self._reflexive(each, timeout)) for each in hosts]
         return [*candidates, *(found for task in mapped for found in task.result()), *relayed.result()]
+
+    def _check_periodic(self) -> bool:
+        """Start checks at aioice's pace, on a timer: its `connect` would sleep through their success."""
+        more = self._pace is not None or self._start_checks()
+        return more and not self._check_list
+
+    def _start_checks(self) -> bool:
+        more = super()._check_periodic()
+        self._pace = (
+            asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._start_checks) if more else None
+        )
+        return more
 
     async def _reflexive(self, protocol: _SharedProtocol, seconds: float) -> Iterable[Candidate]:
         """What the STUN server sees of the shared port; aioice asks it for IPv4 only."""

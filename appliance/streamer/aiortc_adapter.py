@@ -34,7 +34,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import aioice_adapter
+from appliance.streamer import aioice_adapter, aiortc_economy
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 
@@ -116,6 +116,7 @@ def install() -> None:
     ice["Connection"] = aioice_adapter.Connection
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
     aioice_adapter.install()
+    aiortc_economy.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
     vars(aiortc.codecs.h264)["PACKET_MAX"] = PAYLOAD_BYTES
     vars(aiortc.codecs.vpx)["PACKET_MAX"] = PAYLOAD_BYTES

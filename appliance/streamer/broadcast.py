@@ -102,6 +102,8 @@ class Broadcast:
         self._asked_at = float("-inf")
         self._requested_ns = 0
         self._pending: asyncio.TimerHandle | None = None
+        self._latest: list[EncodedFrame] = []
+        """From the last keyframe on, while few."""
 
     @property
     def info(self) -> SourceInfo | None:
@@ -140,14 +142,18 @@ class Broadcast:
 
     @contextlib.contextmanager
     def subscribe(self, ready: Callable[[EncodedFrame], None] | None = None) -> Iterator[Subscription]:
-        """Watch. The first frame is a keyframe, which is requested at once.
+        """Watch. The first frame is a keyframe: one that somebody just asked for, else one that is requested.
 
         `ready` is called with every frame that was queued.
         """
         subscription = Subscription(self.request_keyframe, ready)
         with self.hold():
             self._subscriptions.add(subscription)
-            self.request_keyframe()
+            if self._latest and time.monotonic_ns() - self._latest[0].encoded_ns < self._floor_s * 1e9:
+                for frame in self._latest:
+                    subscription.offer(frame)
+            else:
+                self.request_keyframe()
             try:
                 yield subscription
             finally:
@@ -238,6 +244,7 @@ class Broadcast:
             self._source = self._deadline = None
             self._started.clear()
             self._meter.forget_rates()
+            self._latest.clear()
 
     def _stop_at(self, when: float | None) -> None:
         if self._deadline is not None and not self._deadline.expired() and not self._outdated:
@@ -250,8 +257,18 @@ class Broadcast:
         self._meter.count(frame)
         if frame.keyframe and frame.captured_ns >= self._requested_ns:
             self._forget_request()
+        self._keep(frame)
         for subscription in self._subscriptions:
             subscription.offer(frame)
+
+    def _keep(self, frame: EncodedFrame) -> None:
+        """For who joins just after a keyframe."""
+        if frame.keyframe:
+            self._latest = [frame]
+        elif 0 < len(self._latest) < _DEPTH:
+            self._latest.append(frame)
+        else:
+            self._latest = []
 
     def _ask(self) -> None:
         self._pending = None

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_sender
+from appliance.streamer import aiortc_adapter, aiortc_sender, descriptions
 from appliance.streamer.budget import Budget
-from appliance.streamer.frames import VIDEO_CLOCK, Codec
+from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
@@ -28,11 +28,9 @@ from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrac
 logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
-_MEDIA_MAX = 8
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _CHANNEL = "fanlight"
-_MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
-_NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
+_NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,8 @@ class Measured:
 class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
-    `controls` tells whether the encoder should heed this viewer first. Without a `mux` it opens ports of its
-    own.
+    `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp. `controls` tells if
+    the encoder should heed this viewer first. Without a `mux` it opens ports of its own.
     """
 
     def __init__(
@@ -101,13 +99,16 @@ class MediaConnection:
         changed: Callable[[str], None],
         channel: Callable[[RTCDataChannel], None],
         controls: Callable[[], bool] = lambda: True,
+        on_sent: Callable[[EncodedFrame, int], None] | None = None,
         mux: Mux | None = None,
     ) -> None:
         self._sources = sources
+        self._on_sent = on_sent
         self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
+        self._offered: list[tuple[str, str]] = []
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
@@ -126,8 +127,9 @@ class MediaConnection:
         """Our offer in SDP: the picture, the sound, and a data channel."""
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         if settings.enable_video:
-            with self._sources.renditions[codecs[0]].subscribe():
-                pass  # the source starts up while we negotiate
+            if not self._sources.renditions[codecs[0]].info:
+                with self._sources.renditions[codecs[0]].subscribe():
+                    pass  # the source starts up while we negotiate
             direction = "sendrecv" if settings.enable_camera else "sendonly"
             track = self._new_track()
             self._send_video(self._pc.addTransceiver(track, direction=direction), track)
@@ -143,7 +145,9 @@ class MediaConnection:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         if self._video:
             self._video.setCodecPreferences([])  # from here on the order of the answer decides
-        return str(self._pc.localDescription.sdp)
+        sdp = str(self._pc.localDescription.sdp)
+        self._offered = descriptions.names(sdp)
+        return sdp
 
     async def take_answer(self, sdp: str) -> list[Candidate]:
         """Start to connect; returns the candidates whose names must be resolved first.
@@ -152,10 +156,9 @@ class MediaConnection:
         """
         if self._pc.signalingState != "have-local-offer":
             raise InvalidInputError("answer: there is no offer to answer")
-        sdp, unresolved = split_mdns(sdp)
-        answered = self._parse(sdp)
-        offered = SessionDescription.parse(self._pc.localDescription.sdp)
-        if [_name(media) for media in answered.media] != [_name(media) for media in offered.media]:
+        sdp, unresolved = descriptions.split_mdns(sdp)
+        answered = self._read(sdp)
+        if [descriptions.name(media) for media in answered.media] != self._offered:
             raise InvalidInputError("answer: its media are not those of the offer")
         for media in answered.media:
             if not media.port:
@@ -169,8 +172,8 @@ class MediaConnection:
 
     async def answer(self, sdp: str, settings: Settings) -> tuple[str, list[Candidate]]:
         """Our answer to a version 1 client, and the candidates whose names must be resolved first."""
-        sdp, unresolved = split_mdns(sdp)
-        self._parse(sdp)
+        sdp, unresolved = descriptions.split_mdns(sdp)
+        self._read(sdp)
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
@@ -242,7 +245,7 @@ class MediaConnection:
                 sender.track.stop()
 
     def _new_track(self) -> VideoTrack:
-        self.track = VideoTrack(self._rendition, self._place)
+        self.track = VideoTrack(self._rendition, self._place, self._on_sent)
         return self.track
 
     def _send_video(self, transceiver: RTCRtpTransceiver, track: VideoTrack) -> None:
@@ -273,49 +276,15 @@ class MediaConnection:
             steering = self._sources.steering(self.codec)
             self._heeded.enter_context(steering.heed(self.reception))
             self.reception.changed = steering.heard
+            self.request_keyframe()  # it is encoded while ICE and DTLS are at work
 
-    def _parse(self, sdp: str) -> SessionDescription:
-        try:
-            parsed = SessionDescription.parse(sdp)
-        except _MALFORMED as exc:
-            raise InvalidInputError(f"sdp: malformed: {str(exc)[:100] or type(exc).__name__}") from exc
-        if not 0 < len(parsed.media) <= _MEDIA_MAX:
-            raise InvalidInputError(f"sdp: must have 1 to {_MEDIA_MAX} media")
-        if not all(media.dtls and media.dtls.fingerprints for media in parsed.media if media.port):
-            raise InvalidInputError("sdp: no DTLS fingerprint")
-        mids = [media.rtp.muxId for media in parsed.media]
-        if not all(mids) or len(mids) != len(set(mids)):
-            raise InvalidInputError("sdp: every media needs a mid of its own")
-        accepted = [media.rtp.muxId for media in parsed.media if media.port]
-        for group in parsed.group:
-            # aiortc would stop a transport that is in use.
-            if group.semantic == "BUNDLE" and group.items and group.items != accepted:
-                raise InvalidInputError("sdp: BUNDLE must have all media, in their order")
+    def _read(self, sdp: str) -> SessionDescription:
+        """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""
+        parsed = descriptions.parse(sdp)
         self._candidates += sum(len(media.ice_candidates) for media in parsed.media)
         if self._candidates > _CANDIDATES_MAX:
             raise LimitExceededError(f"sdp: more than {_CANDIDATES_MAX} candidates")
         return parsed
-
-
-def split_mdns(sdp: str) -> tuple[str, list[Candidate]]:
-    """`sdp` without candidates with `.local` names, and those: resolving them must not hold up the rest."""
-    kept: list[str] = []
-    split: list[Candidate] = []
-    index = -1
-    for line in sdp.splitlines():
-        index += line.startswith("m=")
-        fields = line.split()
-        if line.startswith("a=candidate:") and len(fields) > 4 and fields[4].endswith(".local"):
-            split.append(Candidate(line.removeprefix("a="), None, index))
-        else:
-            kept.append(line)
-    if split:
-        kept = [line for line in kept if line != "a=end-of-candidates"]
-    return "\r\n".join((*kept, "")), split
-
-
-def _name(media: MediaDescription) -> tuple[str, str]:
-    return (media.kind, media.rtp.muxId)
 
 
 def _ordered(available: Mapping[Codec, Rendition], preferred: Sequence[str]) -> list[Codec]:

@@ -4,28 +4,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen, ViewerStats
-from appliance.bus.spec import StreamerSpec
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox
 from appliance.signaling.control import (
-    ControlMessage,
     Disconnect,
     Ignored,
     Keyframe,
+    Latency,
     Ping,
+    Timing,
     build_control,
     parse_control,
 )
 from appliance.streamer.budget import Budget
-from appliance.streamer.connection import Measured, MediaConnection, Sources
-from appliance.streamer.mux import Mux
+from appliance.streamer.connection import Measured, MediaConnection
+from appliance.streamer.stage import Stage
+from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
 
@@ -39,31 +39,6 @@ _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
 
 T = TypeVar("T")
-
-
-class InputSink(Protocol):
-    """Where the viewers' input goes."""
-
-    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
-        """Inject `message`, if `role` may."""
-
-    def release(self, viewer: str) -> None:
-        """Let go of everything that `viewer` holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What all viewers of an instance share."""
-
-    spec: StreamerSpec
-    sources: Sources
-    input: InputSink
-    size: Callable[[], tuple[int, int]]
-    problem: Callable[[], str]
-    resize: Callable[[Screen], Awaitable[None]]
-    """Called with what a client that takes the controls would like to see."""
-    mux: Mux | None = None
-    """The port that all share; None: every viewer has ports of its own."""
 
 
 class Peer:
@@ -102,6 +77,8 @@ class Peer:
         self._connection: MediaConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._told: dict[str, Any] = {}
+        self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
+        self._latency_ms: float | None = None
 
     @property
     def role(self) -> Role:
@@ -218,6 +195,7 @@ class Peer:
             pair=measured.pair,
             state="connected" if self.connected else "connecting" if connection else "waiting",
             age_s=round(time.monotonic() - self._opened, 1),
+            latency_ms=self._latency_ms,
             rtt_ms=measured.rtt_ms,
             loss_percent=measured.loss_percent,
             jitter_ms=measured.jitter_ms,
@@ -311,7 +289,6 @@ class Peer:
             if state == "connected":
                 self.visited = True
                 logger.info("viewer %s connected as %s", self.id, self.role)
-                connection.request_keyframe()
             elif state in ("failed", "closed"):
                 self._inbox.put_nowait(connection)
 
@@ -321,6 +298,7 @@ class Peer:
             changed=changed,
             channel=self._use_channel,
             controls=lambda: self.role.controls,
+            on_sent=self._times.sent,
             mux=self._stage.mux,
         )
         self._connection, self._negotiated = connection, time.monotonic()
@@ -335,6 +313,8 @@ class Peer:
     async def _disconnect(self) -> None:
         connection, self._connection, self._channel, self._told = self._connection, None, None, {}
         self._stage.input.release(self._holder)
+        self._times.stop()
+        self._latency_ms = None
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -356,7 +336,11 @@ class Peer:
         try:
             match message := parse_control(text if isinstance(text, str) else text.decode()):
                 case Ping(t):
-                    self.tell("fanlight::pong", {"t": t})
+                    self.tell("fanlight::pong", {"t": t, "box": box_ms()})
+                case Timing(wanted):
+                    self._times.wanted = wanted
+                case Latency(ms):
+                    self._latency_ms = ms
                 case Keyframe():
                     if self._connection:
                         self._connection.request_keyframe()

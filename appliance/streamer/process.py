@@ -22,9 +22,9 @@ from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.mux import Mux, shared_port
-from appliance.streamer.peer import Stage
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
+from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 from appliance.streamer.whip import Publisher
 

@@ -22,7 +22,8 @@ from appliance.bus.messages import (
 )
 from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling import anbox
-from appliance.streamer.peer import Peer, Stage
+from appliance.streamer.peer import Peer
+from appliance.streamer.stage import Stage
 
 logger = logging.getLogger(__name__)
 

@@ -127,6 +127,7 @@ class VideoTrack(_PacketTrack):
     """The picture of one viewer, from the rendition that its negotiation led to.
 
     `fan_out` takes a place there once the viewer is connected; where it returns None, aiortc pulls frames.
+    `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp.
     """
 
     kind = "video"
@@ -135,8 +136,10 @@ class VideoTrack(_PacketTrack):
         self,
         rendition: Callable[[], Rendition],
         fan_out: Callable[[], contextlib.AbstractContextManager[Seat] | None] = lambda: None,
+        on_sent: Callable[[EncodedFrame, int], None] | None = None,
     ) -> None:
         super().__init__()
+        self._on_sent = on_sent
         self._rendition = rendition
         self._fan_out = fan_out
         self._seat: Seat | None = None
@@ -166,6 +169,7 @@ class VideoTrack(_PacketTrack):
         if self._subscription is None:
             if place := self._fan_out():
                 self._seat = self._subscribed.enter_context(place)
+                self._seat.on_sent = self._on_sent
                 await asyncio.get_running_loop().create_future()
             self._subscription = self._subscribed.enter_context(self._rendition().subscribe())
         frame = await self._subscription.next()

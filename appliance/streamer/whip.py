@@ -91,7 +91,6 @@ class Publisher:
                     "no media could reach it: the network in between lets none through"
                 ) from None
             if connection.connected:
-                connection.request_keyframe()
                 self._say(f"{self._host}: connected", logging.INFO)
             await over.wait()
             raise UnavailableError("the connection is gone")

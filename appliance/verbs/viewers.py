@@ -40,7 +40,7 @@ def kick(context: Context, args: argparse.Namespace) -> int:
 
 def viewer_table(found: list[tuple[Instance, ViewerStats]]) -> str:
     """One line a viewer."""
-    heads = ("ID", "WHO", "ROLE", "WATCHES", "BY", "PATH", "RTT", "LOSS", "RATE", "DROPPED", "FOR")
+    heads = ("ID", "WHO", "ROLE", "WATCHES", "BY", "PATH", "LATENCY", "RTT", "LOSS", "RATE", "DROPPED", "FOR")
     rows = [
         (
             viewer.id,
@@ -49,6 +49,7 @@ def viewer_table(found: list[tuple[Instance, ViewerStats]]) -> str:
             instance.application,
             viewer.dialect,
             viewer.pair or words.NA,
+            words.number(viewer.latency_ms, "ms", 0),
             words.number(viewer.rtt_ms, "ms"),
             words.number(viewer.loss_percent, "%"),
             words.bitrate(viewer.bitrate_kbps),

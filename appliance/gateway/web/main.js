@@ -15,7 +15,7 @@ const root = byId('home');
 let stage = null;
 let visit = new AbortController();
 
-/** Read only, for support and tests. */
+/** For support, tests and benchmarks, which may look and ask, but not change anything. */
 Object.defineProperty(window, 'fanlight', {
   value: Object.freeze({
     get state() { return stage?.session.state ?? 'home'; },
@@ -26,6 +26,8 @@ Object.defineProperty(window, 'fanlight', {
     get connections() { return stage?.session.connections ?? 0; },
     get signaled() { return stage?.session.signaled ?? false; },
     get box() { return stage?.session.box ?? null; },
+    get frames() { return stage?.frames ?? []; },
+    followFrames: (/** @type {boolean} */ on) => stage?.followFrames(on),
     stats: () => stage?.session.stats() ?? Promise.resolve(null),
   }),
 });
@@ -36,8 +38,8 @@ window.addEventListener('pageshow', ({ persisted }) => {
 });
 enter();
 
-/** Goes where the address says. */
-async function enter() {
+/** Goes where the address says. @param {api.Me} [known] who we are, where the box has just told */
+async function enter(known) {
   visit.abort();
   visit = new AbortController();
   const { signal } = visit;
@@ -48,13 +50,13 @@ async function enter() {
   const address = new URLSearchParams(window.location.hash.slice(1));
   const share = address.get('share');
   if (share) return redeem(share, signal);
-  const me = await identify(signal);
+  const me = known ?? await identify(signal);
   if (!me || signal.aborted) return undefined;
   document.title = `${me.box} – Fanlight`;
   if (me.role === null) return showPairing(root, me, () => enter());
   const session = address.get('session');
   if (session) return play(session, me);
-  return showHome(root, me, { open, stranger: () => enter(), forget: () => forget() }, signal);
+  return showHome(root, me, { open: (id) => open(id, me), stranger: () => enter(), forget: () => forget() }, signal);
 }
 
 /** Who we are to the box, as soon as it answers. @param {AbortSignal} signal */
@@ -97,7 +99,7 @@ async function play(session, me) {
   document.title = `${me.box} – Fanlight`;
   stage = new Stage(session, () => { window.location.hash = ''; });
   // The picture comes first: what it is called can wait.
-  stage.session.addEventListener('video', () => caption(session, me), { once: true });
+  stage.session.addEventListener('picture', () => caption(session, me), { once: true });
   await stage.open(me.box);
 }
 
@@ -115,8 +117,10 @@ async function forget() {
   enter();
 }
 
-function open(/** @type {string} */ session) {
-  window.location.hash = sessionAddress(session);
+/** From the list to the stage, without asking again who we are. @param {string} session @param {api.Me} me */
+function open(session, me) {
+  window.history.pushState(null, '', sessionAddress(session));
+  enter(me);
 }
 
 const sessionAddress = (/** @type {string} */ session) => `#session=${encodeURIComponent(session)}`;

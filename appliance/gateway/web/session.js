@@ -94,6 +94,7 @@ export class Session extends EventTarget {
     if (this.ended || !this.#peer) return;
     this.#backoff.reset();
     this.#become('playing', '');
+    this.#tell('picture', null);
   }
 
   /** @param {string} type @param {object} data @param {boolean} [droppable] */
@@ -114,9 +115,7 @@ export class Session extends EventTarget {
       if (this.ended) return;
       this.#stunServers = invitation.stun_servers;
       if (!this.#peer) this.#takeRole(invitation.role);
-      this.#link = await Signaling.open(invitation.url);
-      if (this.ended) return this.#link.close();
-      this.#signaled(true);
+      this.#link = new Signaling(invitation.url);
       await this.#converse(this.#link);
     } catch (error) {
       this.#judge(error);
@@ -127,18 +126,18 @@ export class Session extends EventTarget {
     }
   }
 
-  /** Speaks until the socket closes. @param {Signaling} link */
+  /** Speaks until the socket closes; what is said first is said as it opens. @param {Signaling} link */
   async #converse(link) {
     if (this.#peer?.connected && this.peerId) link.send({ type: 'fanlight::adopt', peer: this.peerId });
     else this.#begin(link, this.reason);
+    await link.opened;
+    this.#signaled(true);
     for await (const message of link.messages()) await this.#hear(link, message);
   }
 
   /** @param {Signaling} link @param {any} message */
   async #hear(link, message) {
     switch (message.type) {
-      case 'resp:discover':
-        return link.send(settings());
       case 'offer': {
         const sdp = await this.#peer?.accept(decode(message.sdp));
         return sdp && link.send({ type: 'answer', sdp: encode(sdp) });
@@ -161,7 +160,7 @@ export class Session extends EventTarget {
     }
   }
 
-  /** A new peer connection, on an open socket. @param {Signaling} link @param {string} reason */
+  /** A new peer connection. We know what a box answers to `discover`, and do not wait for it. @param {Signaling} link @param {string} reason */
   #begin(link, reason) {
     this.#become(this.connections ? 'reconnecting' : 'connecting', reason);
     this.#dropPeer();
@@ -182,6 +181,7 @@ export class Session extends EventTarget {
       CONNECT_MS,
     );
     link.send({ type: 'discover' });
+    link.send(settings());
   }
 
   /** A message of the control channel. @param {string} type @param {any} data */
@@ -191,6 +191,10 @@ export class Session extends EventTarget {
       this.#takeRole(data.role);
     } else if (type === 'fanlight::pong') {
       this.echoMs = performance.now() - data.t;
+      this.#tell('echo', data);
+    } else if (type === 'fanlight::frames') {
+      this.#tell('frames', data.frames);
+      this.#ping();
     } else if (type === 'fanlight::stats') {
       this.box = data;
       this.#boxHeardAt = performance.now();
@@ -205,7 +209,7 @@ export class Session extends EventTarget {
   async #tick() {
     const peer = this.#peer;
     if (!peer?.connected) return;
-    this.send('fanlight::ping', { t: performance.now() });
+    this.#ping();
     const sample = await this.stats();
     if (!sample || peer !== this.#peer || !peer.connected) return;
     this.#tell('stats', sample);
@@ -217,6 +221,10 @@ export class Session extends EventTarget {
     });
     if (advice === 'keyframe') this.send('fanlight::keyframe', {});
     if (advice === 'rejoin') this.#lost('The picture stopped coming.');
+  }
+
+  #ping() {
+    this.send('fanlight::ping', { t: performance.now() });
   }
 
   /** The peer is lost: the socket goes too, and the next attempt begins anew. @param {string} reason */

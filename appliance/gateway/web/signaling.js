@@ -6,13 +6,15 @@ export const encode = (/** @type {string} */ text) => btoa(text);
 export const decode = (/** @type {string} */ text) => atob(text);
 
 export class Signaling {
+  /** Resolves when the socket is open; rejects when it is refused. @type {Promise<void>} */ opened;
   /** @type {WebSocket} */ #socket;
   /** @type {object[]} */ #received = [];
+  /** Said before the socket was open. @type {string[]} */ #unsent = [];
   /** @type {(() => void)|null} */ #wake = null;
 
-  /** @param {WebSocket} socket an open one */
-  constructor(socket) {
-    this.#socket = socket;
+  /** @param {string} url used as it came */
+  constructor(url) {
+    const socket = this.#socket = new WebSocket(url);
     socket.onmessage = ({ data }) => {
       try {
         this.#received.push(JSON.parse(data));
@@ -21,24 +23,17 @@ export class Signaling {
       }
       this.#wake?.();
     };
-    socket.onclose = () => this.#wake?.();
-  }
-
-  /**
-   * @param {string} url used as it came
-   * @returns {Promise<Signaling>} rejects when the socket does not open
-   */
-  static open(url) {
-    const socket = new WebSocket(url);
-    return new Promise((resolve, reject) => {
+    this.opened = new Promise((resolve, reject) => {
       const timer = setTimeout(() => socket.close(), OPEN_TIMEOUT_MS);
       socket.onopen = () => {
         clearTimeout(timer);
-        resolve(new Signaling(socket));
+        for (const text of this.#unsent.splice(0)) socket.send(text);
+        resolve();
       };
       socket.onclose = () => {
         clearTimeout(timer);
         reject(new Error('The signaling connection was refused.'));
+        this.#wake?.();
       };
     });
   }
@@ -47,9 +42,10 @@ export class Signaling {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** @param {{type: string, [field: string]: any}} message */
+  /** Now, or as soon as the socket is open. @param {{type: string, [field: string]: any}} message */
   send(message) {
     if (this.isOpen) this.#socket.send(JSON.stringify(message));
+    else if (this.#socket.readyState === WebSocket.CONNECTING) this.#unsent.push(JSON.stringify(message));
   }
 
   /** Messages in their order, until the socket is closed by either side. */

@@ -59,6 +59,7 @@ class FanOut:
             seat = Seat(feed, stream, reception, self._wake)
             self._seats[seat] = (feed, reception)
             self._keep_ticking()
+            self._wake(seat)  # there may be frames already
             try:
                 yield seat
             finally:
@@ -73,15 +74,16 @@ class FanOut:
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
-    def _pack(self, frame: EncodedFrame) -> None:
-        if self._recent and self._recent[-1][0] is frame:
-            return
-        self._recent.append((frame, PackedFrame(self._packetize(frame.data), frame.timestamp)))
+    def _pack(self, frame: EncodedFrame) -> PackedFrame:
+        """Once, as soon as it is queued: picture ids follow the order of the frames, whoever is behind."""
+        for known, packed in reversed(self._recent):
+            if known is frame:
+                return packed
+        packed = PackedFrame(self._packetize(frame.data), frame.timestamp)
+        self._recent.append((frame, packed))
         if len(self._recent) > _RECENT:
             self._recent.popleft()[1].forget_layouts()
-
-    def _packed(self, frame: EncodedFrame) -> PackedFrame:
-        return next(packed for each, packed in reversed(self._recent) if each is frame)
+        return packed
 
     def _send(self) -> None:
         self._turn = None
@@ -90,7 +92,7 @@ class FanOut:
         while self._waiting:
             seat = next(iter(self._waiting))
             del self._waiting[seat]
-            if not seat.lost and (pause := seat.serve(self._packed, now)) is not None:
+            if not seat.lost and (pause := seat.serve(self._pack, now)) is not None:
                 self._later[seat] = now + pause
             now = time.monotonic()
             if self._waiting and now > until:

@@ -116,9 +116,9 @@ class Feed:
         if rendition == self._coming:
             return
         self._next.close()
-        self._coming = rendition
         if rendition != self._current:
             self._next_queue = self._next.enter_context(self._subscribe(rendition))
+        self._coming = rendition  # what waits already goes with the frame that comes next
 
     def close(self) -> None:
         """It takes part no more."""

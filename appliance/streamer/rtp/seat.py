@@ -37,6 +37,8 @@ class Seat:
         self.frames_sent = 0
         self.stream = stream
         self.queue = queue
+        self.on_sent: Callable[[EncodedFrame, int], None] | None = None
+        """Called with every frame that has left, and its RTP timestamp."""
         self.lost = False
         """Whether the way to the viewer is gone; the connection will notice."""
         self._wake = wake
@@ -138,6 +140,8 @@ class Seat:
             self._current = None
             self._stumbled = self._stumbled and not frame.keyframe
             self.frames_sent += 1
+            if self.on_sent:
+                self.on_sent(frame, self.stream.wire_timestamp(packed))
             return True
         self._next = stop
         return False

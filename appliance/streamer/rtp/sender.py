@@ -104,7 +104,7 @@ class ViewerStream:
             self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions may share a picture
         ntp = _ntp_now()
         extension = link.extensions.stamped(ntp)
-        timestamp = (self._origin + self._timestamp) & 0xFFFFFFFF
+        timestamp = self.wire_timestamp(packed)
         view = link.load(layout.template)
         count = len(layout.packets)
         self._write_heads(view, layout, timestamp, extension, now)
@@ -117,6 +117,10 @@ class ViewerStream:
         self._transport_sequence += count
         link.sent(count, octets, ntp, timestamp)
         return path.send(view, layout.runs)
+
+    def wire_timestamp(self, packed: PackedFrame) -> int:
+        """The RTP timestamp that this viewer sees."""
+        return (self._origin + packed.timestamp) & 0xFFFFFFFF
 
     def retransmit(self, sequences: Sequence[int], now: float) -> int:
         """Answer a NACK (RFC 4585), with the format of RFC 4588 if agreed on; returns the bytes sent.

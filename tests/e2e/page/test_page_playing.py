@@ -64,6 +64,41 @@ async def test_statistics_show_both_ends(playing: Page) -> None:
     await expect(panel.locator(".legend li")).to_have_count(5)
 
 
+async def test_both_ends_tell_where_the_time_of_a_frame_went(playing: Page) -> None:
+    told = await playing.evaluate(
+        """async () => {
+          const { Timing } = await import('/timing.js');
+          const seen = [];
+          const timing = new Timing({ requestVideoFrameCallback: (look) => seen.push(look) });
+          timing.watch(true);
+          const now = performance.now();
+          timing.heedEcho(now - 400, 0);
+          timing.heedEcho(now - 2, now + 5000);
+          const frame = { rtpTimestamp: 900, receiveTime: now + 20, processingDuration: 0.002,
+            presentationTime: now + 28, expectedDisplayTime: now + 10 };
+          seen.at(-1)(0, frame);
+          seen.at(-1)(0, { ...frame, rtpTimestamp: 1800 });
+          timing.heedFrames([[900, now + 5000, 2, 5, 1], [4444, now, 2, 5, 1]]);
+          return { ...timing.takeSummary(), inside: timing.takeInside(), again: timing.takeSummary(),
+            decode: timing.frames[0].decode };
+        }"""
+    )
+    assert (told["capture"], told["encode"], told["send"], told["inside"], told["decode"]) == (2, 5, 1, 8, 2)
+    assert told["again"] is None
+    assert 10.5 < told["network"] < 14, "half an echo and 20 ms after the capture, less 8 ms in the box"
+    assert told["p50"] == told["p95"] == pytest.approx(told["network"] + 16)
+
+
+async def test_the_box_is_asked_for_frame_times_only_while_somebody_looks(
+    playing: Page, box: StandIn
+) -> None:
+    await playing.hover("#handle")
+    for on in (True, False):
+        await playing.click('[data-do="stats"]')
+        await box.until(lambda on=on: box.sent("fanlight::timing")[-1:] == [{"on": on}])
+    assert (await box.until(lambda: box.sent("fanlight::latency")))[0]["ms"] > 0
+
+
 async def test_the_picture_asks_for_no_buffer(page: Page, box: StandIn) -> None:
     await page.add_init_script(
         "const Real = RTCPeerConnection; window.__all = [];"

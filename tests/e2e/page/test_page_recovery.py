@@ -134,7 +134,7 @@ async def test_waiting_says_what_for(page: Page, box: StandIn) -> None:
     await box.tell("fanlight::wait", reason="The application starts.")
     await expect(page.locator("#cover")).to_contain_text("The application starts.")
     box.silent = False
-    await box.tell("resp:discover", max_api_version=2)
+    await box.tell("fanlight::restart", reason="it has started")
     await page.wait_for_function(PLAYING)
 
 
@@ -144,9 +144,8 @@ async def test_a_refused_attempt_says_why_and_is_repeated(page: Page, box: Stand
     await box.until(lambda: box.signaling)
     await box.tell("error", message="50 viewers are enough")
     await expect(page.locator("#cover")).to_contain_text("50 viewers are enough")
-    await box.until(lambda: len(box.signaling) == 2)
     box.silent = False
-    await box.tell("resp:discover", max_api_version=2)
+    await box.until(lambda: len(box.sockets) == 2)
     await page.wait_for_function(PLAYING)
 
 

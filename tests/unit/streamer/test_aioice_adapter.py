@@ -127,6 +127,41 @@ async def test_many_agents_on_one_port_keep_their_traffic_apart(mux: Mux) -> Non
     assert tables(mux) == 0
 
 
+async def test_a_connection_waits_for_no_pace_of_checks(mux: Mux, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_CHECK_SECONDS", 3600)
+    rounds: list[bool] = []
+    original = adapter.Connection._check_periodic
+
+    def counted(self: adapter.Connection) -> bool:
+        rounds.append(original(self))
+        return rounds[-1]
+
+    monkeypatch.setattr(adapter.Connection, "_check_periodic", counted)
+    async with agent(mux=mux) as one, agent(mux=mux, ice_controlling=True) as two:
+        await pair(one, two)
+    assert rounds == [False, False], "connect would sleep between rounds"
+
+
+async def test_who_is_told_of_the_other_side_late_still_checks_it(mux: Mux) -> None:
+    async with agent(mux=mux) as one, agent(mux=mux, ice_controlling=True) as two:
+        for here, there in ((one, two), (two, one)):
+            here.remote_username, here.remote_password = there.local_username, there.local_password
+        async with asyncio.TaskGroup() as group:
+            group.create_task(one.connect())
+            group.create_task(two.connect())
+            await asyncio.sleep(0)
+            await one.add_remote_candidate(two.local_candidates[0])
+
+
+async def test_who_is_told_that_there_is_nobody_gives_up(mux: Mux) -> None:
+    async with agent(mux=mux) as one:
+        one.remote_username, one.remote_password = "them", "x" * 22
+        await one.add_remote_candidate(None)
+        with pytest.raises(ConnectionError, match="failed"):
+            async with asyncio.timeout(5):
+                await one.connect()
+
+
 async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:
     async with agent(mux=mux) as one, agent(mux=mux, ice_controlling=True) as two:
         await pair(one, two)

@@ -125,6 +125,53 @@ async def test_a_viewer_who_joins_midway_waits_for_a_keyframe() -> None:
                 assert late.dropped == 0
 
 
+async def test_a_viewer_who_joins_right_after_a_keyframe_gets_it_and_what_followed() -> None:
+    source = FakeSource()
+    broadcast = Broadcast(lambda: source, keyframe_floor_s=60)
+    async with running(broadcast):
+        with broadcast.subscribe() as first:
+            await source.running.wait()
+            source.deliver(key=True)
+            first.take()
+            frames = [source.deliver(key=True), source.deliver(), source.deliver()]
+            told: list[EncodedFrame] = []
+            with broadcast.subscribe(told.append) as late:
+                frames.append(source.deliver())
+                assert [late.take() for _ in frames] == told == frames
+                assert (late.dropped, broadcast.keyframe_requests) == (0, 1)
+
+
+@pytest.mark.parametrize(("floor_s", "deltas"), [(60, 4), (0, 0)])
+async def test_a_keyframe_that_is_too_old_to_catch_up_from_is_asked_for_anew(
+    floor_s: float, deltas: int
+) -> None:
+    source = FakeSource()
+    broadcast = Broadcast(lambda: source, keyframe_floor_s=floor_s)
+    async with running(broadcast):
+        with broadcast.subscribe() as first:
+            await source.running.wait()
+            source.deliver(key=True)
+            for _ in range(deltas):
+                first.take()
+                source.deliver()
+            with broadcast.subscribe() as late:
+                assert (late.take(), broadcast.keyframe_requests) == (None, 2)
+
+
+async def test_frames_of_a_source_that_ended_are_not_given_to_who_joins_the_next_one() -> None:
+    sources = [FakeSource(), FakeSource()]
+    first, second = sources
+    broadcast = Broadcast(lambda: sources.pop(0), keyframe_floor_s=60)
+    async with running(broadcast):
+        with broadcast.subscribe():
+            await first.running.wait()
+            first.deliver(key=True)
+            broadcast.reopen()
+            await second.running.wait()
+            with broadcast.subscribe() as late:
+                assert late.take() is None
+
+
 async def test_a_slow_viewer_loses_its_queue_and_nobody_else_does() -> None:
     source = FakeSource()
     broadcast = Broadcast(lambda: source, keyframe_floor_s=0)

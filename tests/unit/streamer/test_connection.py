@@ -1,17 +1,42 @@
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import MediaConnection, Sources, split_mdns
-from appliance.streamer.frames import Codec
+from appliance.streamer.broadcast import Broadcast, Subscription
+from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.descriptions import split_mdns
+from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.tracks import SoundFan
+from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
 
 
 def unused() -> None:
     raise NotImplementedError
+
+
+class StillRendition:
+    """Runs already, and writes down what it is asked for."""
+
+    info = SourceInfo("still", "none", "", False, Codec.H264, 2, 2)
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.joined = asyncio.Event()
+
+    @contextmanager
+    def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
+        self.asked.append("joined")
+        self.joined.set()
+        yield Subscription(unused, ready)
+
+    def request_keyframe(self) -> None:
+        self.asked.append("agreed")
 
 
 def connection() -> MediaConnection:
@@ -119,6 +144,12 @@ async def test_an_answer_that_rejects_the_picture_says_so() -> None:
     with pytest.raises(InvalidInputError, match="rejects video"):
         await ours.take_answer(answer.replace("actpass", "active").replace("BUNDLE 0 1", "BUNDLE 1"))
     await ours.close()
+
+
+async def test_a_keyframe_is_asked_for_while_the_connection_comes_about_and_not_again() -> None:
+    async with Loopback(StillRendition()) as loopback:
+        await loopback.rendition.joined.wait()
+        assert loopback.rendition.asked == ["agreed", "joined"]
 
 
 async def test_candidates_are_limited() -> None:

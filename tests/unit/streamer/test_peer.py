@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,8 +14,9 @@ from appliance.signaling.control import ControlMessage, Key
 from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.connection import Sources
-from appliance.streamer.frames import Codec
-from appliance.streamer.peer import Peer, Stage
+from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.peer import Peer
+from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 
 pytestmark = pytest.mark.unit
@@ -166,7 +168,7 @@ async def test_settings_again_begin_a_new_connection(house: House) -> None:
     house.control.on("message", house._told)
     await house.connect()
     house.say({"type": "fanlight::ping", "data": {"t": 3}})
-    assert await house.told.get() == ("fanlight::pong", {"t": 3.0})
+    assert (await house.told.get())[1]["t"] == 3.0
     await old.close()
     assert not house.peer.ended
 
@@ -248,6 +250,33 @@ async def test_a_message_that_is_not_known_is_not_answered(house: House) -> None
     await house.expect("resp:discover")
 
 
+async def test_who_asks_is_told_of_every_frame_on_the_clock_of_its_echoes(house: House) -> None:
+    await house.connect()
+    house.say({"type": "fanlight::timing", "data": {"on": True}})
+    house.say({"type": "fanlight::ping", "data": {"t": 1}})
+    _, echo = await house.told.get()
+    now = int(echo["box"] * 1e6)
+    frame = EncodedFrame(b"", True, 0, now, now + 1_500_000, now + 4_000_000)
+    house.peer._times.sent(frame, 4_000_000_000)
+    kind, told = await house.told.get()
+    ((timestamp, captured, capture, encode, sent),) = told["frames"]
+    assert (kind, timestamp, capture, encode) == ("fanlight::frames", 4_000_000_000, 1.5, 2.5)
+    assert abs(captured - echo["box"]) < 0.02
+    assert captured + capture + encode + sent == pytest.approx(time.monotonic() * 1e3, abs=5000)
+
+
+async def test_the_latency_that_the_page_makes_out_is_known_while_it_is_connected(house: House) -> None:
+    await house.connect()
+    assert (await house.peer.stats()).latency_ms is None
+    house.say({"type": "fanlight::latency", "data": {"ms": 21.36}})
+    house.say({"type": "fanlight::ping", "data": {"t": 1}})
+    await house.told.get()
+    assert (await house.peer.stats()).latency_ms == 21.4
+    await house.pc.close()
+    await house.input.released.get()
+    assert (await house.peer.stats()).latency_ms is None
+
+
 async def test_who_connects_anew_without_end_is_slowed_down(house: House) -> None:
     for _ in range(8):
         house.send("settings")
@@ -264,6 +293,6 @@ async def test_who_asks_for_keyframes_without_end_gets_a_few(house: House) -> No
     for number in range(50):
         house.say({"type": "fanlight::keyframe", "data": {}})
         house.say({"type": "fanlight::ping", "data": {"t": number}})
-    while await house.told.get() != ("fanlight::pong", {"t": 49}):
+    while (await house.told.get())[1].get("t") != 49:
         pass
     assert 0 < house.broadcast.keyframe_requests - before <= 5

@@ -20,8 +20,9 @@ from appliance.errors import InvalidInputError, LimitExceededError, UnavailableE
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import session as session_module
 from appliance.streamer.connection import Sources
-from appliance.streamer.peer import Peer, Stage
+from appliance.streamer.peer import Peer
 from appliance.streamer.session import Session
+from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 
 pytestmark = pytest.mark.unit

@@ -75,6 +75,7 @@ def stats(second: int = 60) -> InstanceStats:
                 codec="H264",
                 pair="host",
                 age_s=754,
+                latency_ms=21.4,
                 rtt_ms=3.2,
                 loss_percent=0.0,
                 jitter_ms=0.4,

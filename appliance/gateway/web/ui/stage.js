@@ -3,6 +3,7 @@
 import { Clipboard } from '../input/clipboard.js';
 import { attachInput } from '../input/input.js';
 import { attachLook } from '../input/look.js';
+import { Latency } from '../latency.js';
 import { Session } from '../session.js';
 import { Cover } from './cover.js';
 import { byId } from './dom.js';
@@ -34,6 +35,7 @@ export class Stage {
   #cover = new Cover();
   #picture = new Picture();
   #panel = new Panel();
+  #latency;
   #gap = 0;
   #leave;
 
@@ -45,6 +47,7 @@ export class Stage {
     const send = (/** @type {string} */ type, /** @type {object} */ data, droppable = false) =>
       this.session.send(type, data, droppable);
     const focus = () => screen.focus({ preventScroll: true });
+    this.#latency = new Latency(this.session, screen);
     this.clipboard = new Clipboard({ send, limit: () => this.session.messageLimit, tell: toast });
     this.exchange = new Exchange(this.clipboard, focus, signal);
     this.sound = new Sound(() => this.#showSound(), signal);
@@ -60,7 +63,7 @@ export class Stage {
       sound: () => this.sound.toggle(),
       keyboard: () => this.keys.toggle(),
       clipboard: () => this.exchange.open(),
-      stats: () => this.toolbar.set('stats', { pressed: this.#panel.toggle() }),
+      stats: () => this.#toggleStats(),
     }, focus, signal);
     this.stage = { surface, screen, view, send, clipboard: this.clipboard,
       openToolbar: () => this.toolbar.open({ focus: true }) };
@@ -69,6 +72,7 @@ export class Stage {
 
   /** Plays until left; `caption` names what plays. @param {string} caption */
   open(caption) {
+    const over = this.session.run(); // asks its first question while the stage is laid out
     byId('caption').textContent = caption;
     stage.hidden = false;
     view.setMode('fit');
@@ -77,7 +81,16 @@ export class Stage {
     this.#onState();
     this.toolbar.open();
     screen.focus({ preventScroll: true });
-    return this.session.run();
+    return over;
+  }
+
+  /** Frames that were displayed, each with its times, once `followFrames`. */
+  get frames() {
+    return this.#latency.timing.frames;
+  }
+
+  followFrames(/** @type {boolean} */ on) {
+    this.#latency.follow(on);
   }
 
   close() {
@@ -86,6 +99,7 @@ export class Stage {
     this.#input.abort();
     clearTimeout(this.#gap);
     this.#picture.clear();
+    this.#latency.follow(false);
     this.#panel.close();
     this.toolbar.close();
     if (document.fullscreenElement) document.exitFullscreen();
@@ -100,7 +114,12 @@ export class Stage {
     on('video', (stream) => this.#picture.play(stream, () => this.session.pictureShown()));
     on('sound', (stream) => this.sound.attach(stream));
     on('role', (role) => this.#onRole(role));
-    on('stats', () => this.#panel.draw(this.session));
+    on('stats', (sample) => {
+      this.#latency.look(sample);
+      this.#panel.draw(this.session, this.#latency);
+    });
+    on('echo', ({ t, box }) => this.#latency.timing.heedEcho(t, box));
+    on('frames', (rows) => this.#latency.timing.heedFrames(rows));
     on('clipboard', (text) => this.clipboard.fromBox(text));
     on('notice', toast);
     on('signaled', () => this.#showLink());
@@ -136,6 +155,7 @@ export class Stage {
 
   #onEnd(/** @type {import('./words.js').Words} */ words, /** @type {string} */ ending) {
     this.#input.abort();
+    this.#latency.follow(false);
     this.#panel.close();
     this.toolbar.set('stats', { pressed: false });
     if (document.pointerLockElement) document.exitPointerLock();
@@ -160,6 +180,11 @@ export class Stage {
       this.keys.close();
       attachLook(surface, view, this.#input.signal);
     }
+  }
+
+  #toggleStats() {
+    this.toolbar.set('stats', { pressed: this.#panel.toggle() });
+    this.#latency.follow(this.#panel.isOpen);
   }
 
   #toggleSize() {

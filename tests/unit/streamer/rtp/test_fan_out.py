@@ -20,6 +20,8 @@ class Source:
     def __init__(self) -> None:
         self.keyframes_requested = 0
         self.subscriptions: list[Subscription] = []
+        self.latest: list[EncodedFrame] = []
+        """What who joins gets at once."""
         self._timestamp = 0
 
     def request_keyframe(self) -> None:
@@ -29,6 +31,8 @@ class Source:
     def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
         subscription = Subscription(self.request_keyframe, ready)
         self.subscriptions.append(subscription)
+        for frame in self.latest:
+            subscription.offer(frame)
         yield subscription
         self.subscriptions.remove(subscription)
 
@@ -82,6 +86,33 @@ async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_m
             source.deliver(key=True)
         await turns()
     assert [len(wire.packets) for wire in wires] == [3, 0]
+
+
+async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
+    source, wires = Source(), [Wire(), Wire()]
+    source.latest = [
+        EncodedFrame(b"\0\0\1\x65k", True, 1000, 0, 0, 0),
+        EncodedFrame(b"\0\0\1\x61d", False, 2000, 0, 0, 0),
+    ]
+    fan = FanOut(source, Codec.H264)
+    for wire in wires:
+        with fan.attach(wire, reception()) as seat:
+            await asyncio.sleep(0)
+            assert seat.frames_sent == 2
+    assert [[packet[-1:] for packet in wire.packets] for wire in wires] == [[b"k", b"d"]] * 2
+
+
+async def test_what_was_sent_is_told_with_the_timestamp_on_the_wire() -> None:
+    source, wire = Source(), Wire()
+    fan, told = FanOut(source, Codec.H264), []
+    with fan.attach(wire, reception()) as seat:
+        seat.on_sent = lambda frame, timestamp: told.append((frame.timestamp, timestamp))
+        source.deliver(key=True)
+        await asyncio.sleep(0)
+        wire.room = False
+        source.deliver()
+        await asyncio.sleep(0)
+    assert told == [(1000, header(wire.packets[0])[3])]
 
 
 async def test_a_full_buffer_drops_the_frame_and_asks_for_a_keyframe() -> None:

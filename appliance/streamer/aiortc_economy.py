@@ -1,0 +1,66 @@
+"""What aiortc does for every connection anew and need not: a join costs the streamer half as much.
+
+Each private has a test that fails when it moves.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import aiortc.rtcpeerconnection
+import aiortc.rtcrtpreceiver
+from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rtcdtlstransport import (
+    SRTP_PROFILES,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    SRTPProtectionProfile,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
+
+_LEFT = timedelta(days=1)
+_FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
+
+
+class _SharedCertificate(RTCCertificate):
+    """The certificate of all connections of this process, with what is derived from it made once."""
+
+    _current: ClassVar["_SharedCertificate | None"] = None
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> None:
+        super().__init__(key, cert)
+        self._fingerprints = [each for each in super().getFingerprints() if each.algorithm == _FINGERPRINT]
+        self._context = super()._create_ssl_context(SRTP_PROFILES)
+        self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # it would keep those of all viewers
+
+    def getFingerprints(self) -> list[RTCDtlsFingerprint]:  # noqa: N802 - aiortc names it
+        return self._fingerprints
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:  # noqa: ARG002
+        return self._context
+
+    @classmethod
+    def generateCertificate(cls) -> "_SharedCertificate":  # noqa: N802
+        """The one there is, or a new one when that expires soon."""
+        current = cls._current
+        if current is None or current.expires - datetime.now(UTC) < _LEFT:
+            current = cls._current = super().generateCertificate()
+        return current
+
+
+class _LateEstimator:
+    """Estimates the rate of incoming media once there is any: its memory takes longer than all the rest."""
+
+    def __init__(self) -> None:
+        self._estimator: RemoteBitrateEstimator | None = None
+
+    def add(self, **arrival: Any) -> Any:
+        self._estimator = self._estimator or RemoteBitrateEstimator()
+        return self._estimator.add(**arrival)
+
+
+def install() -> None:
+    """Change what aiortc does for the whole process."""
+    vars(aiortc.rtcpeerconnection)["RTCCertificate"] = _SharedCertificate
+    vars(aiortc.rtcrtpreceiver)["RemoteBitrateEstimator"] = _LateEstimator

@@ -1,0 +1,36 @@
+"""What all viewers of an instance share."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.bus.messages import Role, Screen
+from appliance.bus.spec import StreamerSpec
+from appliance.signaling.control import ControlMessage
+from appliance.streamer.connection import Sources
+from appliance.streamer.mux import Mux
+
+
+class InputSink(Protocol):
+    """Where the viewers' input goes."""
+
+    def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
+        """Inject `message`, if `role` may."""
+
+    def release(self, viewer: str) -> None:
+        """Let go of everything that `viewer` holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all viewers of an instance share."""
+
+    spec: StreamerSpec
+    sources: Sources
+    input: InputSink
+    size: Callable[[], tuple[int, int]]
+    problem: Callable[[], str]
+    resize: Callable[[Screen], Awaitable[None]]
+    """Called with what a client that takes the controls would like to see."""
+    mux: Mux | None = None
+    """The port that all share; None: every viewer has ports of its own."""
