@@ -44,6 +44,8 @@ PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
 TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _TRANSPORT_CC_ID = 4
+CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+_CAPTURE_TIME_ID = 6
 _RTPFB_TRANSPORT_CC = 15
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
@@ -70,6 +72,8 @@ class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
 
     def __init__(self) -> None:
         super().__init__()
+        self.capture_time: int | None = None
+        """The number of abs-capture-time, which the fan-out writes."""
         self._element = b""
 
     def configure(self, parameters: RTCRtpParameters) -> None:
@@ -77,6 +81,8 @@ class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
         for extension in parameters.headerExtensions:
             if extension.uri == PLAYOUT_DELAY and 0 < extension.id < 15:
                 self._element = bytes((extension.id << 4 | 2, 0, 0, 0))
+            elif extension.uri == CAPTURE_TIME and 0 < extension.id < 15:
+                self.capture_time = extension.id
 
     def set(self, values: aiortc.rtp.HeaderExtensions) -> tuple[int, bytes]:
         profile, elements = super().set(values)
@@ -103,6 +109,7 @@ def install() -> None:
     HEADER_EXTENSIONS["video"] += [
         RTCRtpHeaderExtensionParameters(_TRANSPORT_CC_ID, TRANSPORT_CC),
         RTCRtpHeaderExtensionParameters(_PLAYOUT_DELAY_ID, PLAYOUT_DELAY),
+        RTCRtpHeaderExtensionParameters(_CAPTURE_TIME_ID, CAPTURE_TIME),
     ]
     for codec in CODECS["video"]:
         if not is_rtx(codec):

@@ -64,6 +64,7 @@ class SenderLink:
         self.rtx_ssrc: int = sender._rtx_ssrc
         self.rtx_payload_type: int | None = sender._RTCRtpSender__rtx_payload_type
         self.extensions = _extensions(sender)
+        self.told = _told(sender, self.extensions)
         self.shape = Shape(
             transceiver._codecs[0].payloadType or 0,
             len(self.extensions.block),
@@ -155,6 +156,13 @@ def _extensions(sender: Any) -> Extensions:
     return Extensions(
         block, _first_difference(block, written(0xFFFFFF, 0)), _first_difference(block, written(0, 0xFFFF))
     )
+
+
+def _told(sender: Any, plain: Extensions) -> Extensions:
+    """The same with the capture time, where that was agreed on."""
+    identifier = getattr(sender._RTCRtpSender__rtp_header_extensions_map, "capture_time", None)
+    one_byte = plain.block[:2] in (b"", b"\xbe\xde")
+    return plain.with_capture_time(identifier) if identifier and one_byte else plain
 
 
 def _first_difference(one: bytes, other: bytes) -> int | None:

@@ -9,6 +9,7 @@ from tests.support.box import DESKTOP, box, chromium, counter, settings, visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
+NTP_EPOCH_MS = 2_208_988_800_000
 STEPS = ("capture", "encode", "send", "network", "buffer", "decode", "display")
 
 
@@ -36,6 +37,11 @@ async def test_each_step_is_shown_and_their_sum_is_known_on_the_box(tmp_path: Pa
         medians = {step: sorted(each[step] for each in frames)[len(frames) // 2] for step in frames[0]}
         print({step: round(value, 1) for step, value in medians.items() if step not in ("rtp", "captured")})
         assert -1 < medians["network"] < 500
+        age = await page.evaluate(
+            f"performance.timeOrigin + performance.now() + {NTP_EPOCH_MS} - __probe.peers.at(-1)"
+            ".getReceivers()[0].getSynchronizationSources()[0].captureTimestamp"
+        )
+        assert 0 < age < 2000, "abs-capture-time tells when what was received last was captured"
         (viewer,) = (await running.until("s['instances'][0]['stats']['viewers'][0]['latency_ms']"))[
             "instances"
         ][0]["stats"]["viewers"]

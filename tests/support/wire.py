@@ -21,6 +21,7 @@ class Wire:
     rtx_payload_type: int | None = 98
     shape: Shape = SHAPE
     extensions: Extensions = EXTENSIONS
+    told: Extensions = EXTENSIONS
     rtt: float = 0
     gone: bool = False
     room: bool = True

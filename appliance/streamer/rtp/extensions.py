@@ -1,6 +1,9 @@
 """The block of header extensions (RFC 8285) that the packets of a stream have in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+CAPTURE_TIME_BYTES = 20
+"""What abs-capture-time takes in a block of extensions, padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +16,21 @@ class Extensions:
     sequence_at: int | None = None
     """Where the transport-wide sequence number has its 2 bytes."""
 
-    def stamped(self, ntp: int) -> tuple[bytes, bytes]:
-        """What stands before and after the transport-wide sequence number; `ntp` is that of RFC 3550."""
+    captured_at: int | None = None
+    """Where abs-capture-time has its 8 bytes."""
+
+    def with_capture_time(self, identifier: int) -> "Extensions":
+        """The same and abs-capture-time, in its long form: the clock is our own, so its offset is zero."""
+        element = bytes((identifier << 4 | 15,)) + bytes(CAPTURE_TIME_BYTES - 1)
+        block = bytearray(self.block or b"\xbe\xde\0\0") + element
+        block[2:4] = (len(block) // 4 - 1).to_bytes(2)
+        return replace(self, block=bytes(block), captured_at=len(block) - CAPTURE_TIME_BYTES + 1)
+
+    def stamped(self, ntp: int, captured: int = 0) -> tuple[bytes, bytes]:
+        """What stands before and after the transport-wide sequence number; times are NTP's of 64 bits."""
         block = bytearray(self.block)
+        if self.captured_at is not None:
+            block[self.captured_at : self.captured_at + 8] = captured.to_bytes(8)
         if self.time_at is not None:
             block[self.time_at : self.time_at + 3] = (ntp >> 14 & 0xFFFFFF).to_bytes(3)
         if self.sequence_at is None:

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.rtp.clock import ntp_of
+from appliance.streamer.rtp.extensions import CAPTURE_TIME_BYTES
 from appliance.streamer.rtp.feed import Feed
 from appliance.streamer.rtp.layout import PackedFrame
-from appliance.streamer.rtp.packetizer import packetizer
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES, packetizer
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair, Source
 from appliance.streamer.rtp.seat import Seat
@@ -17,6 +19,7 @@ from appliance.streamer.rtp.sender import Link, ViewerStream
 
 _TURN_S = 0.002
 _TICK_S = 0.1
+_TELL_S = 1.0
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
 _RECENT = 16  # more than the frames of both renditions that wait for any viewer
 
@@ -32,6 +35,7 @@ class FanOut:
         self._pair = pair
         self._packetize = packetizer(codec)
         self._recent: deque[tuple[EncodedFrame, PackedFrame]] = deque()
+        self._tell_at = 0.0
         self._seats: dict[Seat, tuple[Feed, Reception]] = {}
         self._waiting: dict[Seat, None] = {}
         """Who is served in the coming turn."""
@@ -79,11 +83,20 @@ class FanOut:
         for known, packed in reversed(self._recent):
             if known is frame:
                 return packed
-        packed = PackedFrame(self._packetize(frame.data), frame.timestamp)
+        payloads = self._packetize(frame.data)
+        packed = PackedFrame(payloads, frame.timestamp, self._told_capture(frame, payloads))
         self._recent.append((frame, packed))
         if len(self._recent) > _RECENT:
             self._recent.popleft()[1].forget_layouts()
         return packed
+
+    def _told_capture(self, frame: EncodedFrame, payloads: Sequence[bytes]) -> int:
+        """Of a frame a second, one with room for it; viewers make out the others by their RTP timestamps."""
+        now = time.monotonic()
+        if now < self._tell_at or max(map(len, payloads), default=0) > PAYLOAD_BYTES - CAPTURE_TIME_BYTES:
+            return 0
+        self._tell_at = now + _TELL_S
+        return ntp_of(frame.captured_ns)
 
     def _send(self) -> None:
         self._turn = None

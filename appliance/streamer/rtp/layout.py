@@ -55,6 +55,8 @@ class PackedFrame:
     payloads: Sequence[bytes]
     timestamp: int
     """In VIDEO_CLOCK units, not wrapped."""
+    captured: int = 0
+    """When it was captured, for the viewers to know: NTP of 64 bits; 0 is not told."""
     _layouts: dict[Shape, Layout] = field(default_factory=dict)
 
     def layout(self, shape: Shape) -> Layout:

@@ -2,10 +2,10 @@
 
 import secrets
 import struct
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from appliance.streamer.rtp.clock import ntp_now
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import (
     HEADER_BYTES,
@@ -19,7 +19,6 @@ from appliance.streamer.rtp.layout import (
 from appliance.streamer.rtp.retransmission import History, SentFrame
 from appliance.streamer.rtp.sockets import Path
 
-_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 _PADDED = 0x20
 _PADDING = bytes(254) + b"\xff"  # the most that RFC 3550 has room for; the last byte counts
 
@@ -32,6 +31,8 @@ class Link(Protocol):
     rtx_payload_type: int | None
     shape: Shape
     extensions: Extensions
+    told: Extensions
+    """Those of frames whose capture time is told; the same where that was not agreed on."""
 
     @property
     def rtt(self) -> float:
@@ -60,6 +61,17 @@ class Ledger(Protocol):
         """It leaves now; the number is not wrapped."""
 
 
+class _Form:
+    """One way to lay packets out, and how the head of such a packet is written."""
+
+    def __init__(self, shape: Shape, extensions: Extensions) -> None:
+        self.shape = shape
+        self.extensions = extensions
+        before, after = map(len, extensions.stamped(0))
+        number = "" if extensions.sequence_at is None else "H"
+        self.patch = struct.Struct(f"!HLL{before}s{number}{after}s").pack_into
+
+
 class ViewerStream:
     """Sends shared frames to one viewer, under its own sequence numbers, clock and key.
 
@@ -77,9 +89,8 @@ class ViewerStream:
         self._timestamp = -1
         self._rtx_sequence = secrets.randbelow(1 << 15)
         self._transport_sequence = secrets.randbelow(1 << 15)
-        before, after = map(len, link.extensions.stamped(0))
-        number = "H" if self._numbered else ""
-        self._patch = struct.Struct(f"!HLL{before}s{number}{after}s").pack_into
+        self._plain = _Form(link.shape, link.extensions)
+        self._told = _Form(link.shape._replace(extension_bytes=len(link.told.block)), link.told)
 
     @property
     def pads(self) -> bool:
@@ -88,7 +99,7 @@ class ViewerStream:
 
     def size(self, packed: PackedFrame) -> int:
         """Bytes of a frame as it goes to this viewer, without UDP and below."""
-        return len(packed.layout(self._link.shape).template)
+        return len(packed.layout(self._form(packed).shape).template)
 
     def send(self, packed: PackedFrame, now: float, start: int = 0, stop: int | None = None) -> bool:
         """Send a frame, or its packets from `start` to `stop`.
@@ -97,19 +108,20 @@ class ViewerStream:
         """
         link = self._link
         path = link.path()
-        layout = packed.layout(link.shape)
+        form = self._form(packed)
+        layout = packed.layout(form.shape)
         if start or stop is not None:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
             self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions may share a picture
-        ntp = _ntp_now()
-        extension = link.extensions.stamped(ntp)
+        ntp = ntp_now()
+        extension = form.extensions.stamped(ntp, packed.captured)
         timestamp = self.wire_timestamp(packed)
         view = link.load(layout.template)
         count = len(layout.packets)
-        self._write_heads(view, layout, timestamp, extension, now)
+        self._write_heads(view, layout, form.patch, timestamp, extension, now)
         link.protect(layout.packets)
-        octets = len(layout.template) - count * (HEADER_BYTES + link.shape.extension_bytes + layout.tag_bytes)
+        octets = len(layout.template) - count * (HEADER_BYTES + form.shape.extension_bytes + layout.tag_bytes)
         first, transport_first = self._sequence, self._transport_sequence
         sent = SentFrame(first, packed, timestamp, extension, transport_first, start, count)
         self.history.remember(sent, octets, now)
@@ -148,7 +160,7 @@ class ViewerStream:
         size = length + shape.tag_bytes
         count = min(max(1, octets // size), RUN_PACKETS)
         gap = _PADDING + bytes(shape.tag_bytes)
-        extension = link.extensions.stamped(_ntp_now())
+        extension = link.extensions.stamped(ntp_now())
         heads = [self._rtx_head(extension, size, now, padded=True, probe=probe) for _ in range(count)]
         view = link.load(b"".join(head + gap for head in heads))
         link.protect([(offset, length) for offset in range(0, count * size, size)])
@@ -158,11 +170,20 @@ class ViewerStream:
         """Let go of the connection."""
         self._link.close()
 
+    def _form(self, packed: PackedFrame) -> "_Form":
+        return self._told if packed.captured else self._plain
+
     def _write_heads(
-        self, view: memoryview, layout: Layout, timestamp: int, extension: tuple[bytes, bytes], now: float
+        self,
+        view: memoryview,
+        layout: Layout,
+        patch: Callable[..., None],
+        timestamp: int,
+        extension: tuple[bytes, bytes],
+        now: float,
     ) -> None:
         """What a viewer costs: this loop runs for every packet to every one of them."""
-        patch, ssrc, sequence = self._patch, self._link.ssrc, self._sequence
+        ssrc, sequence = self._link.ssrc, self._sequence
         before, after = extension
         if not self._numbered:
             for offset, _ in layout.packets:
@@ -183,13 +204,14 @@ class ViewerStream:
         last, payload = index + 1 == len(payloads), payloads[index]
         if link.rtx_payload_type is None:
             # The very same bytes: the key would leak from two packets with one number.
-            head = bytearray(HEADER_BYTES + shape.extension_bytes)
-            head[:2] = first_bytes(shape, shape.payload_type, marker=last)
+            form = self._form(frame.packed)
+            head = bytearray(HEADER_BYTES + form.shape.extension_bytes)
+            head[:2] = first_bytes(form.shape, shape.payload_type, marker=last)
             number = frame.transport_first + index - frame.start
-            self._write_head(head, sequence, frame.timestamp, link.ssrc, frame.extension, number)
+            self._write_head(head, form.patch, sequence, frame.timestamp, link.ssrc, frame.extension, number)
             return bytes(head) + payload
         size = HEADER_BYTES + shape.extension_bytes + 2 + len(payload) + shape.tag_bytes
-        extension = link.extensions.stamped(_ntp_now())
+        extension = link.extensions.stamped(ntp_now())
         head_again = self._rtx_head(extension, size, now, timestamp=frame.timestamp, marker=last)
         return head_again + (sequence & 0xFFFF).to_bytes(2) + payload
 
@@ -210,7 +232,8 @@ class ViewerStream:
         head[:2] = first_bytes(shape, link.rtx_payload_type or 0, marker=marker)
         head[0] |= _PADDED if padded else 0
         stamp = self._origin + self._timestamp & 0xFFFFFFFF if timestamp is None else timestamp
-        self._write_head(head, self._rtx_sequence, stamp, link.rtx_ssrc, extension, self._transport_sequence)
+        patch, sequence, number = self._plain.patch, self._rtx_sequence, self._transport_sequence
+        self._write_head(head, patch, sequence, stamp, link.rtx_ssrc, extension, number)
         self._rtx_sequence += 1
         if self._numbered:
             self._ledger.sent(self._transport_sequence, size, now, probe)
@@ -220,6 +243,7 @@ class ViewerStream:
     def _write_head(
         self,
         head: bytearray,
+        patch: Callable[..., None],
         sequence: int,
         timestamp: int,
         ssrc: int,
@@ -228,9 +252,4 @@ class ViewerStream:
     ) -> None:
         before, after = extension
         number = (transport_sequence & 0xFFFF,) if self._numbered else ()
-        self._patch(head, 2, sequence & 0xFFFF, timestamp, ssrc, before, *number, after)
-
-
-def _ntp_now() -> int:
-    """64 bits, RFC 3550 section 4."""
-    return int((time.time() + _NTP_EPOCH) * (1 << 32))
+        patch(head, 2, sequence & 0xFFFF, timestamp, ssrc, before, *number, after)

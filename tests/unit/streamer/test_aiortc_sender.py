@@ -109,6 +109,18 @@ async def test_packets_have_the_extensions_that_aiortc_would_write(loopback: Loo
     assert {value for _, value in elements} == {b"0", b"\1\2\3", b"\4\5", b"\0\0\0"}
 
 
+async def test_the_capture_time_has_room_where_it_was_agreed_on(loopback: Loopback) -> None:
+    told = link_of(loopback).told
+    block = b"\4\5".join(told.stamped(0, 0x0102030405060708))
+    assert len(block) == 4 + 4 * int.from_bytes(block[2:4])
+    elements = dict(unpack_header_extensions(0xBEDE, block[4:]))
+    assert elements[6] == b"\1\2\3\4\5\6\7\x08" + bytes(8)
+    assert len(elements) == 5
+    plain = Extensions(b"\x10\0\0\0")
+    two_byte = SimpleNamespace(_RTCRtpSender__rtp_header_extensions_map=SimpleNamespace(capture_time=6))
+    assert aiortc_sender._told(two_byte, plain) is plain
+
+
 @pytest.mark.parametrize(
     ("mid", "expected"), [(None, Extensions()), ("x", Extensions(b"\xbe\xde\0\1\x10x\0\0"))]
 )

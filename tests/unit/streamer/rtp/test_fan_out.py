@@ -3,13 +3,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
+from aiortc.rtp import unpack_header_extensions
 
 from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.rtp import fan_out
+from appliance.streamer.rtp.clock import ntp_of
 from appliance.streamer.rtp.fan_out import FanOut
+from appliance.streamer.rtp.feed import FIRST, SECOND, Feed
+from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 from appliance.streamer.rtp.reception import Reception
-from tests.support.wire import Wire, header
+from tests.support.wire import EXTENSIONS, Wire, header
 
 pytestmark = pytest.mark.unit
 
@@ -100,6 +104,44 @@ async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
             await asyncio.sleep(0)
             assert seat.frames_sent == 2
     assert [[packet[-1:] for packet in wire.packets] for wire in wires] == [[b"k", b"d"]] * 2
+
+
+async def test_of_a_frame_a_second_the_capture_time_is_told_and_sent_again_as_it_was() -> None:
+    source, told = Source(), EXTENSIONS.with_capture_time(6)
+    wire, plain = Wire(told=told, rtx_payload_type=None), Wire()
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wire, reception()) as seat, fan.attach(plain, reception()):
+        source.deliver(b"\0\0\1\x65" + b"x" * (PAYLOAD_BYTES - 1), key=True)
+        source.deliver(b"\0\0\1\x61" + b"y" * 1400)
+        source.deliver()
+        await asyncio.sleep(0.03)
+        seat.retransmit([header(wire.packets[1])[2]])
+        await asyncio.sleep(0)
+    large, first, second, after, again = wire.packets
+    assert again == first
+    for packet, extended in ((large, False), (first, True), (second, True), (after, False)):
+        block = packet[12 : 16 + 4 * int.from_bytes(packet[14:16])]
+        assert len(block) == (len(told.block) if extended else len(EXTENSIONS.block))
+        assert unpack_header_extensions(0xBEDE, block[4:])[-1][0] == (6 if extended else 4)
+    captured = int.from_bytes(first[12 + (told.captured_at or 0) :][:8])
+    assert captured == int.from_bytes(second[12 + (told.captured_at or 0) :][:8])
+    assert abs(captured - ntp_of(0)) < 1 << 32
+    assert [len(packet) for packet in plain.packets] == [
+        len(packet) - (20 if packet in (first, second) else 0) for packet in wire.packets[:4]
+    ]
+
+
+async def test_a_rendition_whose_keyframe_is_there_already_begins_with_the_frame_that_comes_next() -> None:
+    first, second = Source(), Source()
+    told: list[EncodedFrame] = []
+    second.latest = [EncodedFrame(b"key", True, 1, 0, 0, 0)]
+    with contextlib.closing(Feed([first.subscribe, second.subscribe], told.append)) as feed:
+        first.deliver(key=True)
+        assert feed.take() is told[0]
+        feed.switch(SECOND)
+        assert (feed.current, feed.take()) == (FIRST, None)
+        second.deliver()
+        assert (feed.current, feed.take(), feed.take()) == (SECOND, second.latest[0], told[1])
 
 
 async def test_what_was_sent_is_told_with_the_timestamp_on_the_wire() -> None:
