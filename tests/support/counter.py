@@ -1,6 +1,6 @@
 """An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
 
-Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|caret|still]`.
+Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|noise|caret|still]`.
 The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
 The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
 """
@@ -17,6 +17,7 @@ import xcffib.xproto as x
 
 BLOCK = 24
 BITS = 16
+_SPECKS = 160  # enough for some 6 Mb/s at 1280x720 and 30 frames a second
 
 
 def gray(code: int) -> int:
@@ -71,6 +72,12 @@ class Counter:
             self._fill([(400, 400, 2, 16)])
             self.sync()
             return
+        if self.mode == "noise":
+            dice = random.Random(code)  # noqa: S311
+            for _ in range(_SPECKS):
+                self._color(dice.randrange(1 << 24))
+                left, top = dice.randrange(self.width), dice.randrange(3 * BLOCK, self.height)
+                self._fill([(left, top, BLOCK, BLOCK)])
         if self.mode == "motion":
             if code % 3 == 0:
                 self._core.CopyArea(
@@ -130,7 +137,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=30)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--log", type=argparse.FileType("w"))
-    parser.add_argument("--mode", choices=("counter", "motion", "caret", "still"), default="counter")
+    parser.add_argument("--mode", choices=("counter", "motion", "noise", "caret", "still"), default="counter")
     parser.add_argument("--flash", action="store_true", help="change colour on input")
     options = parser.parse_args()
     counter = Counter(options.mode)

@@ -51,7 +51,7 @@ class FanOut:
         seat: Seat | None = None
 
         def ready(frame: EncodedFrame) -> None:
-            if seat and seat.admit(time.monotonic()):
+            if seat and seat.admit(frame, time.monotonic()):
                 self._pack(frame)
                 self._wake(seat)
 

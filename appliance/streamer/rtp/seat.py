@@ -57,12 +57,14 @@ class Seat:
         self._probed = 0
         self._probe_at = 0.0
 
-    def admit(self, now: float) -> bool:
-        """Whether the frame that was queued just now has a chance; if not, it is dropped already."""
+    def admit(self, frame: EncodedFrame, now: float) -> bool:
+        """Whether `frame`, queued just now, has a chance; if not, it is dropped already."""
         if self.lost:
             return False
-        waiting = self._unsent(self._current[1]) if self._current else 0
-        if self._pacer.ahead(waiting, now) > _PATIENCE_S:
+        unsent = self._unsent(self._current[1]) if self._current else 0
+        if frame.keyframe and len(frame.data) < unsent:
+            self._current, unsent = None, 0  # the new one is sooner there than the rest of the old one
+        if self._pacer.ahead(unsent, now) > _PATIENCE_S:
             self._stumble(now)
             return False
         return True
@@ -117,6 +119,7 @@ class Seat:
             found = packed(frame)
             if found.payloads:
                 self._current, self._next = (frame, found), 0
+                self._stumbled = False
         return self._current
 
     def _send(self, frame: EncodedFrame, packed: PackedFrame, now: float) -> bool:
@@ -138,7 +141,6 @@ class Seat:
             return True
         if stop is None:
             self._current = None
-            self._stumbled = self._stumbled and not frame.keyframe
             self.frames_sent += 1
             if self.on_sent:
                 self.on_sent(frame, self.stream.wire_timestamp(packed))

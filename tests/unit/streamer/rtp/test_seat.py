@@ -28,7 +28,7 @@ class Stage:
         self.reception = Reception(8_000_000, 300_000, clock=lambda: self.now)
         if bps:
             self.reception.remb(bps)
-        self.queue = Subscription(self._request, lambda _: self.seat.admit(self.now))
+        self.queue = Subscription(self._request, lambda frame: self.seat.admit(frame, self.now))
         self.stream = ViewerStream(self.wire, self.reception.estimator)
         self.seat = Seat(self.queue, self.stream, self.reception, lambda _: None)
         self._timestamp = 0
@@ -169,3 +169,28 @@ def test_without_retransmission_or_numbers_nothing_is_probed() -> None:
     with contextlib.suppress(StopIteration):
         next(stage.run(0.1))
     assert not stage.wire.packets
+
+
+def test_who_stumbles_over_what_follows_a_keyframe_that_is_still_leaving_asks_for_another() -> None:
+    stage = Stage(1_000_000)
+    stage.deliver(60_000, key=True)
+    list(stage.run(0.02))
+    stage.deliver(10_000)
+    assert stage.queue.dropped == 1
+    list(stage.run(1.0))
+    assert stage.seat.frames_sent == 1
+    stage.seat.tick(stage.now)
+    assert stage.keyframes_requested == 1
+
+
+def test_a_keyframe_that_is_sooner_there_replaces_what_is_still_leaving() -> None:
+    stage = Stage(1_000_000)
+    stage.deliver(90_000, key=True)
+    list(stage.run(0.02))
+    unfinished = len(stage.wire.packets)
+    stage.deliver(5_000, key=True)
+    list(stage.run(0.1))
+    heads = [header(packet) for packet in stage.wire.packets]
+    assert [head[1] >> 7 for head in heads] == [0] * (len(heads) - 1) + [1]
+    assert len({head[3] for head in heads[:unfinished]}) == 1
+    assert [head[2] - heads[0][2] for head in heads] == list(range(unfinished + 5))
