@@ -1,7 +1,19 @@
 """What a viewer says about the arrival of each packet (draft-holmer-rmcat-transport-wide-cc-extensions-01)."""
 
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from appliance.errors import InvalidInputError
+
+MAX_STATUSES = 8192
+"""More than any sane message has; bounds the work that a hostile one makes."""
+_HEAD = struct.Struct("!HHI")
+_CHUNK = struct.Struct("!H")
+_LARGE_DELTA = struct.Struct("!h")
+_VECTOR, _TWO_BITS = 0x8000, 0x4000
+_MISSING, _SMALL, _LARGE, _RESERVED = range(4)
+_REFERENCE_US, _DELTA_US = 64_000, 250
 
 
 class Feedback(NamedTuple):
@@ -16,4 +28,53 @@ class Feedback(NamedTuple):
 
 def parse(fci: bytes) -> Feedback:
     """The FCI of an RTPFB packet of format 15. Raises InvalidInputError."""
-    raise NotImplementedError
+    if len(fci) < _HEAD.size:
+        raise InvalidInputError(f"transport feedback of {len(fci)} bytes")
+    first, count, clock = _HEAD.unpack_from(fci)
+    if not 0 < count <= MAX_STATUSES:
+        raise InvalidInputError(f"transport feedback about {count} packets")
+    symbols, position = _symbols(fci, count)
+    deltas = symbols.count(_SMALL) + 2 * symbols.count(_LARGE)
+    if _RESERVED in symbols or position + deltas > len(fci):
+        raise InvalidInputError(f"transport feedback with statuses that its {len(fci)} bytes do not bear out")
+    reference = clock >> 8
+    if reference & 0x800000:
+        reference -= 1 << 24
+    return Feedback(clock & 0xFF, first, _arrivals(fci, symbols, position, reference * _REFERENCE_US))
+
+
+def _symbols(fci: bytes, count: int) -> tuple[bytearray, int]:
+    """One byte a packet, and where the deltas begin."""
+    symbols = bytearray()
+    position = _HEAD.size
+    while len(symbols) < count:
+        if position + _CHUNK.size > len(fci):
+            raise InvalidInputError(f"transport feedback ends after {len(symbols)} of {count} statuses")
+        (chunk,) = _CHUNK.unpack_from(fci, position)
+        position += _CHUNK.size
+        if not chunk & _VECTOR:
+            run = min(chunk & 0x1FFF, count - len(symbols))
+            symbols += bytes((chunk >> 13,)) * run
+        elif chunk & _TWO_BITS:
+            symbols += bytes([chunk >> shift & 3 for shift in range(12, -2, -2)])
+        else:
+            symbols += bytes([chunk >> shift & 1 for shift in range(13, -1, -1)])
+    del symbols[count:]
+    return symbols, position
+
+
+def _arrivals(fci: bytes, symbols: bytearray, position: int, now: int) -> list[int | None]:
+    arrivals: list[int | None] = []
+    append = arrivals.append
+    for symbol in symbols:
+        if symbol == _SMALL:
+            now += fci[position] * _DELTA_US
+            position += 1
+            append(now)
+        elif symbol == _LARGE:
+            now += _LARGE_DELTA.unpack_from(fci, position)[0] * _DELTA_US
+            position += 2
+            append(now)
+        else:
+            append(None)
+    return arrivals
