@@ -1,7 +1,27 @@
 """How much may be sent to one viewer: GCC (draft-ietf-rmcat-gcc-02) on transport-wide feedback, or REMB."""
 
-from appliance.streamer.rtp.probing import Probe
+from appliance.streamer.rtp.bursts import BurstAssembler
+from appliance.streamer.rtp.loss import Loss
+from appliance.streamer.rtp.probing import Probe, Prober
+from appliance.streamer.rtp.queue_delay import StandingQueue
+from appliance.streamer.rtp.rate_control import Evidence, RateControl
+from appliance.streamer.rtp.sent_packets import Report, SentPackets
+from appliance.streamer.rtp.throughput import Throughput
+from appliance.streamer.rtp.trains import Trains
 from appliance.streamer.rtp.transport_feedback import Feedback
+from appliance.streamer.rtp.trendline import Trendline, Usage
+
+_RTT_WEIGHT = 0.125
+_RTT_UNKNOWN_S = 0.1
+_RATE_S, _RATE_NOW_S = 0.5, 0.2
+_CALM_S = 0.015
+_DRAIN_S = 0.4
+_DRAIN_LEAST = 0.3
+_CLOCK_JUMP_S = 3.0
+_SILENCE_S = 0.5
+_SILENCE_STEP = 0.7
+_FUTILE = 3
+_ALIVE = 0.1
 
 
 class BandwidthEstimator:
@@ -12,26 +32,127 @@ class BandwidthEstimator:
         """What may be sent now, retransmissions and padding included; from floor to ceiling."""
         self.rtt_s: float | None = None
         """From sending to hearing about it, smoothed; None before the first feedback."""
-        self.loss = 0.0
-        """Share of the packets of about the last second, 0 to 1."""
-        self.queue_delay_s = 0.0
-        """How long packets stand in the queue of the bottleneck."""
         self.ceiling_bps = ceiling_bps
         """May be changed at any time."""
         self._floor_bps = floor_bps
+        self._packets = SentPackets()
+        self._bursts = BurstAssembler()
+        self._trend = Trendline()
+        self._trains = Trains()
+        self._queue = StandingQueue()
+        self._sending = Throughput()
+        self._arriving = Throughput()
+        self._loss = Loss()
+        self._prober = Prober()
+        self._rate = RateControl(start_bps, floor_bps)
+        self._number: int | None = None
+        self._delay: float | None = None
+        self._octets = 0
+        self._unanswered: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """Share of the packets of about the last second, 0 to 1."""
+        return self._loss.share
+
+    @property
+    def queue_delay_s(self) -> float:
+        """How long packets stand in the queue of the bottleneck."""
+        return self._queue.delay_s
 
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
-        """A packet with this transport sequence number (of 16 bits or not wrapped) has left."""
+        """A packet with this transport sequence number (of 16 bits or not wrapped; consecutive) has left."""
+        if self._unanswered is None:
+            self._unanswered = now
+        self._packets.add(sequence, octets, now, probe)
 
     def on_feedback(self, feedback: Feedback, now: float) -> None:
         """A message of the viewer; what it says about packets that were not sent is passed over."""
+        report = self._packets.resolve(feedback)
+        joined = self._number is not None and feedback.number == (self._number + 1) & 0xFF
+        self._number = feedback.number
+        self._unanswered = None
+        self._loss.add(len(report.received), report.lost, now)
+        if report.received:
+            self._measure(report, now, joined=joined)
+            self._control(report, now)
 
-    def on_remb(self, bps: int, now: float) -> None:
+    def on_remb(self, bps: int) -> None:
         """The receiver's own estimate, believed until the first transport feedback."""
+        if self._number is None:
+            self._rate.rate = bps
+            self._set_target()
 
     def on_silence(self, now: float) -> None:
         """Call some times a second: backs off when feedback that is due has not come."""
+        if self._number is None or self._unanswered is None:
+            return
+        if now - self._unanswered > _SILENCE_S + 2 * (self.rtt_s or _RTT_UNKNOWN_S):
+            self._unanswered = now
+            self._rate.rate *= _SILENCE_STEP
+            self._prober.at_once(now)
+            self._set_target()
 
     def probe_due(self, now: float) -> Probe | None:
         """A cluster to send now; each is given out once."""
-        return None
+        if self._number is not None and (
+            self._trend.usage is not Usage.NORMAL or self._queue.delay_s > _CALM_S
+        ):
+            return None
+        return self._prober.due(self._rate.rate, self.ceiling_bps, now)
+
+    def _measure(self, report: Report, now: float, *, joined: bool) -> None:
+        received = report.received
+        rtt = now - max(packet.sent for packet in received)
+        self.rtt_s = rtt if self.rtt_s is None else self.rtt_s + _RTT_WEIGHT * (rtt - self.rtt_s)
+        delay = min(packet.arrival - packet.sent for packet in received)
+        if self._delay is not None and abs(delay - self._delay) > _CLOCK_JUMP_S:
+            self._trend.reset()
+            self._trains.reset()
+            self._bursts.reset()
+            self._queue.reset()
+            joined = False
+        self._delay = delay
+        arrivals = [packet.arrival for packet in received]
+        if not joined:
+            self._arriving.begin(min(arrivals))
+            self._sending.begin(now)
+        self._arriving.add(max(arrivals), sum(packet.octets for packet in received))
+        self._sending.add(now, self._packets.octets - self._octets)
+        self._octets = self._packets.octets
+        self._queue.add(received, now)
+        for burst in self._bursts.add(received):
+            self._trend.add(burst)
+            self._trains.add(burst)
+
+    def _control(self, report: Report, now: float) -> None:
+        evidence = Evidence(
+            self._trend.usage,
+            self._queue.delay_s,
+            self._arriving.rate_bps(_RATE_S),
+            self._arriving.rate_bps(_RATE_NOW_S),
+            self._sending.rate_bps(_RATE_S),
+            self._trains.speed_bps(now),
+            self.rtt_s or _RTT_UNKNOWN_S,
+        )
+        for number, packet in report.probed:
+            if carried := self._prober.arrived(number, packet, now):
+                self._rate.raise_to(carried)
+        if self._rate.update(evidence, self.ceiling_bps, now):
+            self._loss.rate_changed(now)
+            self._prober.congested(now)
+        elif self._queue.delay_s < _CALM_S:
+            rate = self._loss.judge(self._rate.rate, now)
+            if rate < self._rate.rate:
+                self._prober.congested(now)
+            self._rate.rate = rate
+        if self._rate.futile >= _FUTILE:
+            self._queue.rebase(now)
+            self._rate.futile = 0
+        self._set_target()
+
+    def _set_target(self) -> None:
+        rate = min(max(self._rate.rate, self._floor_bps), self.ceiling_bps)
+        self._rate.rate = rate
+        drain = max(_DRAIN_LEAST, 1 - max(0.0, self._queue.delay_s - _CALM_S) / _DRAIN_S)
+        self.target_bps = max(int(rate * drain), self._floor_bps)

@@ -2,6 +2,19 @@
 
 from typing import NamedTuple
 
+from appliance.streamer.rtp.sent_packets import Received
+
+_CLUSTER_S = 0.015
+_LEAST_OCTETS = 6000
+_ENOUGH = 0.8
+_PATIENCE_S = 1.0
+_FIRST_STEP, _STEP = 3.0, 2.0
+_PROMISING = 0.7
+_SATURATED, _OF_SATURATED = 0.9, 0.95
+_IMPLAUSIBLE = 2.0
+_SHORTEST_S = 0.001
+_INTERVAL_S, _LONGEST_INTERVAL_S = 2.0, 30.0
+
 
 class Probe(NamedTuple):
     """Packets to send at once: padding and what waits, evenly at `rate_bps`, until `octets` are out."""
@@ -10,3 +23,71 @@ class Probe(NamedTuple):
     """Given with each of its packets to BandwidthEstimator.sent()."""
     rate_bps: int
     octets: int
+
+
+class Prober:
+    """At the start, while the last cluster promises more, and from time to time."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._step = _FIRST_STEP
+        self._running: Probe | None = None
+        self._arrived: list[Received] = []
+        self._last = 0.0
+        self._next = 0.0
+        self._interval = _INTERVAL_S
+
+    def due(self, rate: float, ceiling: int, now: float) -> Probe | None:
+        """A cluster to send now; the link must be calm and the flow alive."""
+        if self._running and now - self._last > _PATIENCE_S:
+            self._running = None
+        if self._running or now < self._next or rate >= ceiling:
+            return None
+        self._number += 1
+        cluster = int(min(rate * self._step, ceiling))
+        self._step = _STEP
+        self._running = Probe(self._number, cluster, max(_LEAST_OCTETS, int(cluster * _CLUSTER_S / 8)))
+        self._arrived.clear()
+        self._last = now
+        self._next = now + self._interval
+        return self._running
+
+    def arrived(self, number: int, packet: Received, now: float) -> float | None:
+        """A packet of a cluster; the rate that the link carried as soon as enough of them are there."""
+        probe = self._running
+        if probe is None or probe.number != number:
+            return None
+        self._arrived.append(packet)
+        if sum(each.octets for each in self._arrived) < _ENOUGH * probe.octets:
+            return None
+        self._running = None
+        carried = _carried(self._arrived, probe.rate_bps)
+        if carried is not None and carried > _PROMISING * probe.rate_bps:
+            self._next = now
+        return carried
+
+    def at_once(self, now: float) -> None:
+        """What is known is out of date."""
+        self._next, self._interval = now, _INTERVAL_S
+
+    def congested(self, now: float) -> None:
+        """The rate was lowered. Where a cluster is to blame, the next one waits longer."""
+        blamed = now - self._last < _INTERVAL_S
+        self._interval = min(self._interval * 2, _LONGEST_INTERVAL_S) if blamed else _INTERVAL_S
+        self._running = None
+        self._next = now + self._interval
+
+
+def _carried(packets: list[Received], rate_bps: int) -> float | None:
+    """None where the arrivals are too close to be true: something held them back and let them go together."""
+    octets = sum(packet.octets for packet in packets)
+    sent = [packet.sent for packet in packets]
+    arrivals = [packet.arrival for packet in packets]
+    first = min(packets, key=lambda packet: packet.arrival)
+    last = max(packets, key=lambda packet: packet.sent)
+    out = (octets - last.octets) * 8 / max(max(sent) - min(sent), _SHORTEST_S)
+    into = (octets - first.octets) * 8 / max(max(arrivals) - min(arrivals), _SHORTEST_S)
+    out = min(out, rate_bps)
+    if into > _IMPLAUSIBLE * out:
+        return None
+    return _OF_SATURATED * into if into < _SATURATED * out else min(into, out)

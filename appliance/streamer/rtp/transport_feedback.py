@@ -1,4 +1,4 @@
-"""What a viewer says about the arrival of each packet (draft-holmer-rmcat-transport-wide-cc-extensions-01)."""
+"""When each packet reached the viewer (draft-holmer-rmcat-transport-wide-cc-extensions-01)."""
 
 import struct
 from collections.abc import Sequence

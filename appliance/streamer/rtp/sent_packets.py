@@ -1,0 +1,86 @@
+"""What was sent to one viewer lately, and what became of it by the viewer's feedback."""
+
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from appliance.streamer.rtp.transport_feedback import Feedback
+
+HISTORY = 8192
+"""Packets, a power of two: 2 s at 40 Mb/s."""
+_SEQUENCES = 1 << 16
+
+
+class Received(NamedTuple):
+    """A packet that arrived; times in seconds, each of its own end's clock."""
+
+    sent: float
+    arrival: float
+    octets: int
+
+
+class Report(NamedTuple):
+    """What one message of feedback tells that was not known before."""
+
+    received: Sequence[Received]
+    """In the order of their sequence numbers."""
+    lost: int
+    """Negative where packets that were thought lost have arrived."""
+    probed: Sequence[tuple[int, Received]]
+    """Those of the received that were parts of probes, with the number of the probe."""
+
+
+class SentPackets:
+    """A ring of the last packets: when each was sent and how large it was."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        """Sent in all."""
+        self._newest = -1
+        self._times = array("d", bytes(8 * HISTORY))
+        self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: reported as lost
+        self._probes: dict[int, int] = {}
+
+    def add(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
+        """Sequence numbers are consecutive, of 16 bits or not wrapped."""
+        slot = sequence & HISTORY - 1
+        self._times[slot] = now
+        self._sizes[slot] = octets
+        self._newest = sequence
+        self.octets += octets
+        if probe is not None:
+            self._probes[slot] = probe
+
+    def resolve(self, feedback: Feedback) -> Report:
+        """Take note of the feedback; what it says about packets that are not in the ring is passed over."""
+        times, sizes, probes = self._times, self._sizes, self._probes
+        received: list[Received] = []
+        probed: list[tuple[int, Received]] = []
+        lost = 0
+        first, arrivals = self._known(feedback)
+        for sequence, arrival in enumerate(arrivals, first):
+            slot = sequence & HISTORY - 1
+            size = sizes[slot]
+            if arrival is None:
+                if size > 0:
+                    sizes[slot] = -size
+                    lost += 1
+                continue
+            if not size:
+                continue
+            if size < 0:
+                lost -= 1
+            sizes[slot] = 0
+            packet = Received(times[slot], arrival * 1e-6, abs(size))
+            received.append(packet)
+            if probes and (probe := probes.pop(slot, None)) is not None:
+                probed.append((probe, packet))
+        return Report(received, lost, probed)
+
+    def _known(self, feedback: Feedback) -> tuple[int, Sequence[int | None]]:
+        """The part of the feedback that is about packets in the ring."""
+        age = (self._newest - feedback.first) % _SEQUENCES
+        if age >= _SEQUENCES // 2:
+            return 0, ()
+        skip = max(0, age - HISTORY + 1)
+        return self._newest - age + skip, feedback.arrivals[skip : age + 1]
