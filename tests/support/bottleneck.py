@@ -1,6 +1,6 @@
 """A link with a bottleneck and the video flows on it, in simulated time: same seed, same run.
 
-A flow is a source of frames whose sizes follow the estimator's target, a pacer, the estimator, and a viewer that
+A flow is a source of frames whose sizes follow the estimator, a pacer, the estimator, and a viewer that
 sends transport-wide feedback as Chromium does.
 """
 
@@ -28,7 +28,7 @@ class World:
 
     def __init__(self, seed: int = 1) -> None:
         self.now = 0.0
-        self.dice = random.Random(seed)
+        self.dice = random.Random(seed)  # noqa: S311
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
@@ -46,7 +46,7 @@ class World:
 
 @dataclass
 class Link:
-    """First in, first out, at `bps` from each moment of `steps` on; what does not fit into the queue is lost."""
+    """First in, first out, as fast as `steps` say; what does not fit into the queue is lost."""
 
     world: World
     steps: Sequence[tuple[float, int]]

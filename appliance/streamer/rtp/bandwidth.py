@@ -14,14 +14,12 @@ from appliance.streamer.rtp.trendline import Trendline, Usage
 _RTT_WEIGHT = 0.125
 _RTT_UNKNOWN_S = 0.1
 _RATE_S, _RATE_NOW_S = 0.5, 0.2
-_CALM_S = 0.015
 _DRAIN_S = 0.4
 _DRAIN_LEAST = 0.3
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
 _SILENCE_STEP = 0.7
-_FUTILE = 3
-_ALIVE = 0.1
+_ROOM = 1.5
 
 
 class BandwidthEstimator:
@@ -44,7 +42,7 @@ class BandwidthEstimator:
         self._arriving = Throughput()
         self._loss = Loss()
         self._prober = Prober()
-        self._rate = RateControl(start_bps, floor_bps)
+        self._rate = RateControl(start_bps)
         self._number: int | None = None
         self._delay: float | None = None
         self._octets = 0
@@ -72,7 +70,7 @@ class BandwidthEstimator:
         joined = self._number is not None and feedback.number == (self._number + 1) & 0xFF
         self._number = feedback.number
         self._unanswered = None
-        self._loss.add(len(report.received), report.lost, now)
+        self._loss.add(len(report.received), report.missing, report.found, now)
         if report.received:
             self._measure(report, now, joined=joined)
             self._control(report, now)
@@ -95,11 +93,9 @@ class BandwidthEstimator:
 
     def probe_due(self, now: float) -> Probe | None:
         """A cluster to send now; each is given out once."""
-        if self._number is not None and (
-            self._trend.usage is not Usage.NORMAL or self._queue.delay_s > _CALM_S
-        ):
+        if not self._queue.calm or self._trend.usage is Usage.OVER or self._loss.suspicious:
             return None
-        return self._prober.due(self._rate.rate, self.ceiling_bps, now)
+        return self._prober.due(self._rate.rate, self.ceiling_bps, self._sending.rate_bps(_RATE_S), now)
 
     def _measure(self, report: Report, now: float, *, joined: bool) -> None:
         received = report.received
@@ -126,33 +122,32 @@ class BandwidthEstimator:
             self._trains.add(burst)
 
     def _control(self, report: Report, now: float) -> None:
-        evidence = Evidence(
-            self._trend.usage,
-            self._queue.delay_s,
-            self._arriving.rate_bps(_RATE_S),
-            self._arriving.rate_bps(_RATE_NOW_S),
-            self._sending.rate_bps(_RATE_S),
-            self._trains.speed_bps(now),
-            self.rtt_s or _RTT_UNKNOWN_S,
-        )
+        rate, queue, loss = self._rate, self._queue, self._loss
         for number, packet in report.probed:
             if carried := self._prober.arrived(number, packet, now):
-                self._rate.raise_to(carried)
-        if self._rate.update(evidence, self.ceiling_bps, now):
-            self._loss.rate_changed(now)
-            self._prober.congested(now)
-        elif self._queue.delay_s < _CALM_S:
-            rate = self._loss.judge(self._rate.rate, now)
-            if rate < self._rate.rate:
-                self._prober.congested(now)
-            self._rate.rate = rate
-        if self._rate.futile >= _FUTILE:
-            self._queue.rebase(now)
-            self._rate.futile = 0
+                rate.raise_to(carried)
+        before = rate.rate
+        evidence = Evidence(
+            congested=queue.long or (queue.noticed and self._trend.usage is Usage.OVER),
+            calm=queue.calm and self._trend.usage is Usage.NORMAL and not loss.suspicious,
+            arriving=self._arriving.rate_bps(_RATE_S),
+            arriving_now=self._arriving.rate_bps(_RATE_NOW_S),
+            sending=self._sending.rate_bps(_RATE_S),
+            trains=self._trains.speed_bps(now),
+            rtt_s=self.rtt_s or _RTT_UNKNOWN_S,
+        )
+        if rate.update(evidence, now):
+            loss.rate_changed(now)
+        elif queue.calm and evidence.arriving:
+            rate.rate = loss.judge(rate.rate, evidence.arriving, now)
+        if queue.calm and (evidence.trains or 0.0) > _ROOM * rate.rate:
+            self._prober.hint(now)
+        if rate.rate < before:
+            self._prober.congested(rate.rate, now)
         self._set_target()
 
     def _set_target(self) -> None:
         rate = min(max(self._rate.rate, self._floor_bps), self.ceiling_bps)
         self._rate.rate = rate
-        drain = max(_DRAIN_LEAST, 1 - max(0.0, self._queue.delay_s - _CALM_S) / _DRAIN_S)
+        drain = max(_DRAIN_LEAST, 1 - self._queue.excess_s / _DRAIN_S)
         self.target_bps = max(int(rate * drain), self._floor_bps)

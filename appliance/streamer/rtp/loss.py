@@ -1,64 +1,82 @@
-"""Loss that our own sending causes, told from loss that is there whatever we send."""
+"""Loss that our own sending causes, told by trial from loss that is there whatever we send."""
 
+import math
 from collections import deque
 
-_WINDOW_S = 1.0
-_LEAST_PACKETS = 50  # fewer say nothing about 10 %
-_MOST_S = 4.0
-_EXCESS = 0.1  # draft-ietf-rmcat-gcc-02 section 6
-_UNMOVED = 0.75
-_FORGET = 0.02
+_WINDOW_S, _LONGEST_S = 1.0, 4.0
+_LEAST_PACKETS = 50  # fewer say nothing about some percent
+_NOTICED, _DEVIATIONS = 0.03, 2.0
+_MUCH = 0.1  # draft-ietf-rmcat-gcc-02 section 6
+_LIMITED = 0.6
+_TRIAL, _UNMOVED = 0.9, 0.4
+_SETTLING_S = 1.5
+_FORGET = 0.01
 
 
 class Loss:
     """The share of lost packets, and the share of it that is no congestion.
 
-    Without a queue, more than 10 % is first taken for a policer's: the rate goes down. If the loss does not,
-    the link is just lossy, and what was given up is taken back.
+    Loss without a queue may be a policer's or a short buffer's: the rate is lowered for a moment. Where the
+    loss stays, the link is just lossy, and what was given up is taken back.
     """
 
     def __init__(self) -> None:
         self.share = 0.0
         """Of about the last second."""
         self._counts: deque[tuple[float, int, int]] = deque()
+        self._packets = self._lost = self._missing = 0
         self._ordinary = 0.0
-        self._since = 0.0
-        self._tried: tuple[float, float] | None = None
+        self._since = -math.inf
+        self._trial: tuple[float, float] | None = None
 
-    def add(self, received: int, lost: int, now: float) -> None:
-        """What one message of feedback counts."""
+    def add(self, received: int, missing: int, found: int, now: float) -> None:
+        """What one message of feedback counts; what is missing has until the next one to come after all."""
+        lost = self._missing - found
+        self._missing = missing
         counts = self._counts
-        counts.append((now, received, lost))
-        while now - counts[0][0] > _WINDOW_S and (
-            self._packets() > _LEAST_PACKETS or now - counts[0][0] > _MOST_S
-        ):
+        counts.append((now, received + lost, lost))
+        self._packets += received + lost
+        self._lost += lost
+        while (age := now - counts[0][0]) > _WINDOW_S:
+            _, packets, missing = counts[0]
+            if self._packets - packets < _LEAST_PACKETS and age < _LONGEST_S:
+                break
+            self._packets -= packets
+            self._lost -= missing
             counts.popleft()
-        packets = self._packets()
-        self.share = min(max(sum(lost for _, _, lost in counts) / packets, 0.0), 1.0) if packets > 0 else 0.0
-        if self.share < self._ordinary:
-            self._ordinary += _FORGET * (self.share - self._ordinary)
+        self.share = min(max(self._lost / self._packets, 0.0), 1.0) if self._packets > 0 else 0.0
+        self._ordinary += _FORGET * min(0.0, self.share - self._ordinary)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it may be our own: no time to send more."""
+        if self._packets < _LEAST_PACKETS:
+            return False
+        excess = self.share - self._ordinary
+        return self._trial is not None or excess > _NOTICED + _DEVIATIONS * self._deviation
+
+    @property
+    def _deviation(self) -> float:
+        """Of a share that is counted in so many packets."""
+        return math.sqrt(self.share * (1 - self.share) / self._packets)
 
     def rate_changed(self, now: float) -> None:
         """The rate was lowered for another reason: loss of before says nothing about it."""
         self._since = now
-        self._tried = None
+        self._trial = None
 
-    def judge(self, rate: float, now: float) -> float:
-        """The rate that the loss allows, where no queue explains it; to be asked after each message."""
-        if now - self._since < _WINDOW_S * 1.5 or self._packets() < _LEAST_PACKETS:
+    def judge(self, rate: float, arriving: float, now: float) -> float:
+        """The rate that the loss allows where no queue explains it, to be asked after each message."""
+        if now - self._since < _SETTLING_S or self._packets < _LEAST_PACKETS:
             return rate
-        if self._tried:
-            before, given_up = self._tried
-            self._tried = None
+        if self._trial:
+            before, given_up = self._trial
+            self._trial = None
             if self.share > _UNMOVED * before:
                 self._ordinary = self.share
-                return max(rate, given_up)
-        excess = self.share - self._ordinary
-        if excess <= _EXCESS:
+                return given_up
+        if not self.suspicious or (arriving < _LIMITED * rate and self.share - self._ordinary < _MUCH):
             return rate
-        self._tried = self.share, rate
+        self._trial = self.share, rate
         self._since = now
-        return rate * (1 - excess)
-
-    def _packets(self) -> int:
-        return sum(received + lost for _, received, lost in self._counts)
+        return min(_TRIAL * arriving, rate)

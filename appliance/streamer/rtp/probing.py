@@ -6,13 +6,14 @@ from appliance.streamer.rtp.sent_packets import Received
 
 _CLUSTER_S = 0.015
 _LEAST_OCTETS = 6000
-_ENOUGH = 0.8
+_ENOUGH, _ALIVE = 0.8, 0.1
 _PATIENCE_S = 1.0
 _FIRST_STEP, _STEP = 3.0, 2.0
-_PROMISING = 0.7
 _SATURATED, _OF_SATURATED = 0.9, 0.95
 _IMPLAUSIBLE = 2.0
 _SHORTEST_S = 0.001
+_GAIN = 1.1
+_HINTED = 4
 _INTERVAL_S, _LONGEST_INTERVAL_S = 2.0, 30.0
 
 
@@ -31,21 +32,26 @@ class Prober:
     def __init__(self) -> None:
         self._number = 0
         self._step = _FIRST_STEP
+        self._searching = True
+        self._before = 0.0
         self._running: Probe | None = None
         self._arrived: list[Received] = []
         self._last = 0.0
         self._next = 0.0
         self._interval = _INTERVAL_S
 
-    def due(self, rate: float, ceiling: int, now: float) -> Probe | None:
-        """A cluster to send now; the link must be calm and the flow alive."""
+    def due(self, rate: float, ceiling: int, sending: float | None, now: float) -> Probe | None:
+        """A cluster to send now; the link must be calm."""
         if self._running and now - self._last > _PATIENCE_S:
             self._running = None
         if self._running or now < self._next or rate >= ceiling:
             return None
+        if not self._searching and (sending is None or sending < _ALIVE * rate):
+            return None
         self._number += 1
+        self._before = rate
         cluster = int(min(rate * self._step, ceiling))
-        self._step = _STEP
+        self._step, self._searching = _STEP, False
         self._running = Probe(self._number, cluster, max(_LEAST_OCTETS, int(cluster * _CLUSTER_S / 8)))
         self._arrived.clear()
         self._last = now
@@ -62,17 +68,23 @@ class Prober:
             return None
         self._running = None
         carried = _carried(self._arrived, probe.rate_bps)
-        if carried is not None and carried > _PROMISING * probe.rate_bps:
+        if carried is not None and carried > _SATURATED * probe.rate_bps:
             self._next = now
+            self._searching = True
         return carried
 
     def at_once(self, now: float) -> None:
         """What is known is out of date."""
         self._next, self._interval = now, _INTERVAL_S
+        self._searching = True
 
-    def congested(self, now: float) -> None:
+    def hint(self, now: float) -> None:
+        """Something else says that there is more."""
+        self._next = min(self._next, max(now, self._last + self._interval / _HINTED))
+
+    def congested(self, rate: float, now: float) -> None:
         """The rate was lowered. Where a cluster is to blame, the next one waits longer."""
-        blamed = now - self._last < _INTERVAL_S
+        blamed = now - self._last < _INTERVAL_S and rate < _GAIN * self._before
         self._interval = min(self._interval * 2, _LONGEST_INTERVAL_S) if blamed else _INTERVAL_S
         self._running = None
         self._next = now + self._interval

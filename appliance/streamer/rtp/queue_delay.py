@@ -9,9 +9,13 @@ from collections.abc import Sequence
 
 from appliance.streamer.rtp.sent_packets import Received
 
-_STANDING_S = 0.15
+_STANDING_S, _LONGEST_S = 0.15, 0.6
+_LEAST_PACKETS = 12
 _BASE_S = 10.0  # forgets a route that is no more; the clocks of the two ends drift 1 ms in that time
 _BASES = 2
+_BLUR, _ORDINARY_JITTER_S = 3.0, 0.003
+_JITTER_WEIGHT, _JITTER_MOST_S = 0.03, 0.04
+_NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.015, 0.035
 
 
 class StandingQueue:
@@ -19,26 +23,62 @@ class StandingQueue:
 
     def __init__(self) -> None:
         self.delay_s = 0.0
-        self._recent: deque[tuple[float, float]] = deque()
+        self._jitter = 0.0
+        self._jitters = 0
+        self._recent: deque[tuple[float, float, int]] = deque()
+        self._packets = 0
         self._bases: deque[float] = deque(maxlen=_BASES)
         self._base_since = -math.inf
 
+    @property
+    def blur_s(self) -> float:
+        """What jitter makes of no queue at all."""
+        return _BLUR * max(0.0, self._jitter - _ORDINARY_JITTER_S)
+
+    @property
+    def calm(self) -> bool:
+        """No queue to speak of, as far as jitter lets us see."""
+        return not self.excess_s
+
+    @property
+    def noticed(self) -> bool:
+        """Enough to believe the slope of the delay."""
+        return self.delay_s > _NOTICED_S + self.blur_s
+
+    @property
+    def long(self) -> bool:
+        """Too long, growing or not."""
+        return self.delay_s > _LONG_S + self.blur_s
+
+    @property
+    def excess_s(self) -> float:
+        """What is to be drained."""
+        return max(0.0, self.delay_s - max(_CALM_S, self.blur_s))
+
     def add(self, received: Sequence[Received], now: float) -> None:
         """What one message of feedback was about, at least a packet."""
-        least = min(arrival - sent for sent, arrival, _ in received)
+        delays = [arrival - sent for sent, arrival, _ in received]
+        least = min(delays)
         recent = self._recent
-        recent.append((now, least))
-        while now - recent[0][0] > _STANDING_S:
-            recent.popleft()
+        if recent:
+            step = min(abs(least - recent[-1][1]), _JITTER_MOST_S)
+            self._jitters += 1
+            self._jitter += max(_JITTER_WEIGHT, 1 / self._jitters) * (step - self._jitter)
+        recent.append((now, least, len(delays)))
+        self._packets += len(delays)
+        while (age := now - recent[0][0]) > _STANDING_S:
+            if self._packets - recent[0][2] < _LEAST_PACKETS and age < _LONGEST_S:
+                break
+            self._packets -= recent.popleft()[2]
         if now - self._base_since > _BASE_S:
             self._bases.append(least)
             self._base_since = now
         self._bases[-1] = min(self._bases[-1], least)
-        self.delay_s = min(delay for _, delay in recent) - min(self._bases)
+        self.delay_s = min(delay for _, delay, _ in recent) - min(self._bases)
 
     def rebase(self, now: float) -> None:
         """The way became longer, or others keep the queue full: we cannot drain what stands now."""
-        standing = min(delay for _, delay in self._recent)
+        standing = min(delay for _, delay, _ in self._recent)
         self._bases.clear()
         self._bases.append(standing)
         self._base_since = now
@@ -47,6 +87,7 @@ class StandingQueue:
     def reset(self) -> None:
         """The viewer's clock jumped."""
         self._recent.clear()
+        self._packets = 0
         self._bases.clear()
         self._base_since = -math.inf
         self.delay_s = 0.0

@@ -3,29 +3,24 @@
 import math
 from typing import NamedTuple
 
-from appliance.streamer.rtp.trendline import Usage
-
 _BACKOFF = 0.85
-_STANDING_S = 0.035
-"""So long a queue is too long, growing or not."""
-_NOTICED_S = 0.008
-_CALM_S = 0.015
-_GROWTH = 0.08  # a second, where the link's capacity is not known
+_GROWTH = 0.08  # in the time that a reaction takes, as long as the link's capacity is not known
 _PACKET_BITS = 9600
+_STALE_S, _STALE_GROWTH = 4.0, 0.08
 _REACTION_S = 0.1
+_LONGEST_STEP_S = 0.5
 _HEADROOM, _HEADROOM_BPS = 1.5, 10_000
-_LIMITED = 0.75
-_IDLE = 0.1
+_LIMITED, _IDLE = 0.75, 0.1
+_NEAR = 0.1
 _LINK_WEIGHT = 0.2
-_NEAR_LINK = 0.1
-_FUTILE = 3
+_LINK_MOVED = 0.25
 
 
 class Evidence(NamedTuple):
     """What is known after a message of feedback, in seconds and bits per second."""
 
-    usage: Usage
-    queue_s: float
+    congested: bool
+    calm: bool
     arriving: float | None
     """Over about the last half second."""
     arriving_now: float | None
@@ -34,33 +29,33 @@ class Evidence(NamedTuple):
     trains: float | None
     rtt_s: float
 
+    @property
+    def capacity(self) -> float | None:
+        """What trains tell of the link; where more than that arrives, jitter made nonsense of it."""
+        if self.trains is None or self.arriving is None or self.trains < self.arriving:
+            return None
+        return self.trains
+
 
 class RateControl:
     """Additive increase near the link's capacity, multiplicative far from it; multiplicative decrease."""
 
-    def __init__(self, rate: float, floor: int) -> None:
+    def __init__(self, rate: float) -> None:
         self.rate = rate
-        self.floor = floor
-        self.futile = 0
-        """How often in a row the queue has not fallen although we gave way."""
         self._link: float | None = None
         self._updated = -math.inf
         self._backed_off = -math.inf
-        self._queue_then = 0.0
 
-    def update(self, evidence: Evidence, ceiling: int, now: float) -> bool:
+    def update(self, evidence: Evidence, now: float) -> bool:
         """Whether the rate had to go down."""
-        passed = min(now - self._updated, 0.5)
+        passed = min(now - self._updated, _LONGEST_STEP_S)
         self._updated = now
-        limited = evidence.sending is not None and evidence.sending < _LIMITED * self.rate
-        over = evidence.usage is Usage.OVER and evidence.queue_s > _NOTICED_S
-        if over or evidence.queue_s > _STANDING_S:
+        if evidence.congested:
             if now - self._backed_off < evidence.rtt_s + 2 * _REACTION_S:
                 return False
-            return self._back_off(evidence, limited=limited, now=now)
-        if evidence.queue_s < _CALM_S and evidence.usage is Usage.NORMAL:
-            self.futile = 0
-            self._grow(evidence, ceiling, passed)
+            return self._back_off(evidence, now)
+        if evidence.calm:
+            self._grow(evidence, passed, now)
         return False
 
     def raise_to(self, rate: float) -> None:
@@ -69,33 +64,36 @@ class RateControl:
             self.rate = rate
             self._link = None
 
-    def _back_off(self, evidence: Evidence, *, limited: bool, now: float) -> bool:
-        carried = evidence.arriving_now
-        if limited:
-            if evidence.trains is None or (evidence.sending or 0.0) < _IDLE * self.rate:
-                return False  # what little is sent says nothing about what the link could carry
-            carried = min(max(evidence.trains, carried or 0.0), self.rate)
-        if carried is None:
+    def _back_off(self, evidence: Evidence, now: float) -> bool:
+        carried = self._carried(evidence)
+        if carried is None or _BACKOFF * carried >= self.rate:
             return False
-        self.futile = self.futile + 1 if evidence.queue_s > 0.9 * self._queue_then else 0
-        self._queue_then = evidence.queue_s
         self._backed_off = now
-        if _BACKOFF * carried >= self.rate:
-            return False
-        self.rate = max(_BACKOFF * carried, self.floor)
-        self._link = carried if self._link is None else self._link + _LINK_WEIGHT * (carried - self._link)
-        if abs(carried - self._link) > 0.25 * self._link:
+        self.rate = _BACKOFF * carried
+        if self._link is None or abs(carried - self._link) > _LINK_MOVED * self._link:
             self._link = carried
+        self._link += _LINK_WEIGHT * (carried - self._link)
         return True
 
-    def _grow(self, evidence: Evidence, ceiling: int, passed: float) -> None:
+    def _carried(self, evidence: Evidence) -> float | None:
+        """What the link was able to carry at the moment of congestion; None where nothing tells."""
+        if evidence.arriving_now is None or evidence.sending is None:
+            return None
+        if evidence.sending > _LIMITED * self.rate:
+            return evidence.arriving_now
+        if evidence.sending < _IDLE * self.rate or evidence.capacity is None:
+            return None  # what little is sent says nothing about what the link could carry
+        return min(max(evidence.capacity, evidence.arriving_now), self.rate)
+
+    def _grow(self, evidence: Evidence, passed: float, now: float) -> None:
         if evidence.arriving is None:
             return
-        if self._link and evidence.arriving > (1 + _NEAR_LINK) * self._link:
+        if self._link and evidence.arriving > (1 + _NEAR) * self._link:
             self._link = None
-        if self._link and self.rate > (1 - 2 * _NEAR_LINK) * self._link:
-            grown = self.rate + _PACKET_BITS / (evidence.rtt_s + _REACTION_S) * passed
-        else:
-            grown = self.rate * (1 + _GROWTH) ** passed
-        most = _HEADROOM * evidence.arriving + _HEADROOM_BPS
-        self.rate = max(self.rate, min(grown, most, ceiling))
+        reactions = passed / (evidence.rtt_s + _REACTION_S)
+        fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _PACKET_BITS * reactions
+        if now - self._backed_off > _STALE_S:
+            slow = max(slow, self.rate * (1 + _STALE_GROWTH) ** passed)
+        limits = [(1 - _NEAR) * known for known in (self._link, evidence.capacity) if known]
+        grown = max(slow, min(fast, *limits)) if limits else fast
+        self.rate = max(self.rate, min(grown, _HEADROOM * evidence.arriving + _HEADROOM_BPS))

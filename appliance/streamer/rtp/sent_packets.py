@@ -24,8 +24,9 @@ class Report(NamedTuple):
 
     received: Sequence[Received]
     """In the order of their sequence numbers."""
-    lost: int
-    """Negative where packets that were thought lost have arrived."""
+    missing: int
+    found: int
+    """Packets that were missing before and have arrived after all."""
     probed: Sequence[tuple[int, Received]]
     """Those of the received that were parts of probes, with the number of the probe."""
 
@@ -38,7 +39,7 @@ class SentPackets:
         """Sent in all."""
         self._newest = -1
         self._times = array("d", bytes(8 * HISTORY))
-        self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: reported as lost
+        self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: missing
         self._probes: dict[int, int] = {}
 
     def add(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
@@ -56,7 +57,7 @@ class SentPackets:
         times, sizes, probes = self._times, self._sizes, self._probes
         received: list[Received] = []
         probed: list[tuple[int, Received]] = []
-        lost = 0
+        missing = found = 0
         first, arrivals = self._known(feedback)
         for sequence, arrival in enumerate(arrivals, first):
             slot = sequence & HISTORY - 1
@@ -64,18 +65,18 @@ class SentPackets:
             if arrival is None:
                 if size > 0:
                     sizes[slot] = -size
-                    lost += 1
+                    missing += 1
                 continue
             if not size:
                 continue
             if size < 0:
-                lost -= 1
+                found += 1
             sizes[slot] = 0
             packet = Received(times[slot], arrival * 1e-6, abs(size))
             received.append(packet)
             if probes and (probe := probes.pop(slot, None)) is not None:
                 probed.append((probe, packet))
-        return Report(received, lost, probed)
+        return Report(received, missing, found, probed)
 
     def _known(self, feedback: Feedback) -> tuple[int, Sequence[int | None]]:
         """The part of the feedback that is about packets in the ring."""
