@@ -57,6 +57,8 @@ class Link:
     reorders: bool = True
     """Whether jitter changes the order of packets."""
     queue_s: float = 1.0
+    detour_s: Callable[[float], float] = lambda _: 0.0
+    """How much longer the way is at a time."""
     delays: list[tuple[float, float]] = field(default_factory=list)
     """When each packet came and how long it stood in the queue."""
     _free: float = 0.0
@@ -79,7 +81,7 @@ class Link:
         if standing > self.queue_s or dice.random() < self.loss:
             return None
         self._free = now + standing + octets * 8 / self.capacity(now)
-        arrival = self._free + self.rtt_s / 2 + dice.random() * self.jitter_s
+        arrival = self._free + self.rtt_s / 2 + self.detour_s(now) + dice.random() * self.jitter_s
         if not self.reorders:
             arrival = max(arrival, self._last)
         self._last = arrival

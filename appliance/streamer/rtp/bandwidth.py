@@ -14,8 +14,8 @@ from appliance.streamer.rtp.trendline import Trendline, Usage
 _RTT_WEIGHT = 0.125
 _RTT_UNKNOWN_S = 0.1
 _RATE_S, _RATE_NOW_S = 0.5, 0.2
-_DRAIN_S = 0.4
-_DRAIN_LEAST = 0.3
+_DRAIN_S = 0.3
+_DRAIN_LEAST = 0.2
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
 _SILENCE_STEP = 0.7
@@ -43,7 +43,7 @@ class BandwidthEstimator:
         self._loss = Loss()
         self._prober = Prober()
         self._rate = RateControl(start_bps)
-        self._number: int | None = None
+        self._answered = False
         self._delay: float | None = None
         self._octets = 0
         self._unanswered: float | None = None
@@ -67,23 +67,21 @@ class BandwidthEstimator:
     def on_feedback(self, feedback: Feedback, now: float) -> None:
         """A message of the viewer; what it says about packets that were not sent is passed over."""
         report = self._packets.resolve(feedback)
-        joined = self._number is not None and feedback.number == (self._number + 1) & 0xFF
-        self._number = feedback.number
-        self._unanswered = None
+        self._answered, self._unanswered = True, None
         self._loss.add(len(report.received), report.missing, report.found, now)
         if report.received:
-            self._measure(report, now, joined=joined)
+            self._measure(report, now)
             self._control(report, now)
 
     def on_remb(self, bps: int) -> None:
         """The receiver's own estimate, believed until the first transport feedback."""
-        if self._number is None:
+        if not self._answered:
             self._rate.rate = bps
             self._set_target()
 
     def on_silence(self, now: float) -> None:
         """Call some times a second: backs off when feedback that is due has not come."""
-        if self._number is None or self._unanswered is None:
+        if not self._answered or self._unanswered is None:
             return
         if now - self._unanswered > _SILENCE_S + 2 * (self.rtt_s or _RTT_UNKNOWN_S):
             self._unanswered = now
@@ -97,29 +95,32 @@ class BandwidthEstimator:
             return None
         return self._prober.due(self._rate.rate, self.ceiling_bps, self._sending.rate_bps(_RATE_S), now)
 
-    def _measure(self, report: Report, now: float, *, joined: bool) -> None:
+    def _measure(self, report: Report, now: float) -> None:
         received = report.received
         rtt = now - max(packet.sent for packet in received)
         self.rtt_s = rtt if self.rtt_s is None else self.rtt_s + _RTT_WEIGHT * (rtt - self.rtt_s)
         delay = min(packet.arrival - packet.sent for packet in received)
-        if self._delay is not None and abs(delay - self._delay) > _CLOCK_JUMP_S:
-            self._trend.reset()
-            self._trains.reset()
-            self._bursts.reset()
-            self._queue.reset()
-            joined = False
-        self._delay = delay
         arrivals = [packet.arrival for packet in received]
-        if not joined:
-            self._arriving.begin(min(arrivals))
-            self._sending.begin(now)
-        self._arriving.add(max(arrivals), sum(packet.octets for packet in received))
+        if self._delay is None or abs(delay - self._delay) > _CLOCK_JUMP_S:
+            self._begin(min(arrivals), now)
+        self._delay = delay
+        self._arriving.add(max(arrivals), sum(packet.octets for packet in received) + report.untold)
         self._sending.add(now, self._packets.octets - self._octets)
         self._octets = self._packets.octets
         self._queue.add(received, now)
         for burst in self._bursts.add(received):
             self._trend.add(burst)
             self._trains.add(burst)
+
+    def _begin(self, arrival: float, now: float) -> None:
+        """At first, and where the viewer's clock jumped: nothing compares with what was before."""
+        self._trend.reset()
+        self._trains.reset()
+        self._bursts.reset()
+        self._queue.reset()
+        self._arriving.begin(arrival)
+        self._sending.begin(now)
+        self._octets = self._packets.octets
 
     def _control(self, report: Report, now: float) -> None:
         rate, queue, loss = self._rate, self._queue, self._loss

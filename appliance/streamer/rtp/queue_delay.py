@@ -13,9 +13,10 @@ _STANDING_S, _LONGEST_S = 0.15, 0.6
 _LEAST_PACKETS = 12
 _BASE_S = 10.0  # forgets a route that is no more; the clocks of the two ends drift 1 ms in that time
 _BASES = 2
+_UNMOVED_S, _FELL, _GREW = 2.0, 0.8, 1.1
 _BLUR, _ORDINARY_JITTER_S = 3.0, 0.003
 _JITTER_WEIGHT, _JITTER_MOST_S = 0.03, 0.04
-_NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.015, 0.035
+_NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.010, 0.035
 
 
 class StandingQueue:
@@ -29,6 +30,7 @@ class StandingQueue:
         self._packets = 0
         self._bases: deque[float] = deque(maxlen=_BASES)
         self._base_since = -math.inf
+        self._unmoved: tuple[float, float] | None = None
 
     @property
     def blur_s(self) -> float:
@@ -75,14 +77,21 @@ class StandingQueue:
             self._base_since = now
         self._bases[-1] = min(self._bases[-1], least)
         self.delay_s = min(delay for _, delay, _ in recent) - min(self._bases)
+        self._watch(now)
 
-    def rebase(self, now: float) -> None:
-        """The way became longer, or others keep the queue full: we cannot drain what stands now."""
-        standing = min(delay for _, delay, _ in self._recent)
-        self._bases.clear()
-        self._bases.append(standing)
-        self._base_since = now
-        self.delay_s = 0.0
+    def _watch(self, now: float) -> None:
+        """Believe in a longer way, or others who keep the queue full, where what stands does not move."""
+        if not self.long:
+            self._unmoved = None
+            return
+        if self._unmoved is None or not _FELL < self.delay_s / self._unmoved[1] < _GREW:
+            self._unmoved = now, self.delay_s
+        if now - self._unmoved[0] > _UNMOVED_S:
+            self._bases.clear()
+            self._bases.append(min(delay for _, delay, _ in self._recent))
+            self._base_since = now
+            self._unmoved = None
+            self.delay_s = 0.0
 
     def reset(self) -> None:
         """The viewer's clock jumped."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 _BACKOFF = 0.85
 _GROWTH = 0.08  # in the time that a reaction takes, as long as the link's capacity is not known
 _PACKET_BITS = 9600
-_STALE_S, _STALE_GROWTH = 4.0, 0.08
+_STALE_S, _STALE_GROWTH = 4.0, 0.05
 _REACTION_S = 0.1
 _LONGEST_STEP_S = 0.5
 _HEADROOM, _HEADROOM_BPS = 1.5, 10_000

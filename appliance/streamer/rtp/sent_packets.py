@@ -27,6 +27,8 @@ class Report(NamedTuple):
     missing: int
     found: int
     """Packets that were missing before and have arrived after all."""
+    untold: int
+    """Octets of packets between the last message and this one: what was told of them was lost on its way."""
     probed: Sequence[tuple[int, Received]]
     """Those of the received that were parts of probes, with the number of the probe."""
 
@@ -38,6 +40,7 @@ class SentPackets:
         self.octets = 0
         """Sent in all."""
         self._newest = -1
+        self._told: int | None = None
         self._times = array("d", bytes(8 * HISTORY))
         self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: missing
         self._probes: dict[int, int] = {}
@@ -59,6 +62,7 @@ class SentPackets:
         probed: list[tuple[int, Received]] = []
         missing = found = 0
         first, arrivals = self._known(feedback)
+        untold = self._pass_over(first, len(arrivals))
         for sequence, arrival in enumerate(arrivals, first):
             slot = sequence & HISTORY - 1
             size = sizes[slot]
@@ -76,7 +80,7 @@ class SentPackets:
             received.append(packet)
             if probes and (probe := probes.pop(slot, None)) is not None:
                 probed.append((probe, packet))
-        return Report(received, missing, found, probed)
+        return Report(received, missing, found, untold, probed)
 
     def _known(self, feedback: Feedback) -> tuple[int, Sequence[int | None]]:
         """The part of the feedback that is about packets in the ring."""
@@ -85,3 +89,14 @@ class SentPackets:
             return 0, ()
         skip = max(0, age - HISTORY + 1)
         return self._newest - age + skip, feedback.arrivals[skip : age + 1]
+
+    def _pass_over(self, first: int, count: int) -> int:
+        """Up to a message about `count` packets from `first` on."""
+        untold = 0
+        if count and self._told is not None and (gap := (first - self._told) % _SEQUENCES) < HISTORY:
+            for sequence in range(first - gap, first):
+                untold += max(0, self._sizes[sequence & HISTORY - 1])
+                self._sizes[sequence & HISTORY - 1] = 0
+        if count and (self._told is None or (first + count - self._told) % _SEQUENCES < _SEQUENCES // 2):
+            self._told = first + count
+        return untold
