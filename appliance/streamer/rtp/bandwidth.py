@@ -1,5 +1,7 @@
 """How much may be sent to one viewer: GCC (draft-ietf-rmcat-gcc-02) on transport-wide feedback, or REMB."""
 
+import operator
+
 from appliance.streamer.rtp.bursts import BurstAssembler
 from appliance.streamer.rtp.loss import Loss
 from appliance.streamer.rtp.probing import Probe, Prober
@@ -97,17 +99,18 @@ class BandwidthEstimator:
 
     def _measure(self, report: Report, now: float) -> None:
         received = report.received
-        rtt = now - max(packet.sent for packet in received)
+        sent, arrivals, octets = zip(*received, strict=True)
+        rtt = now - max(sent)
         self.rtt_s = rtt if self.rtt_s is None else self.rtt_s + _RTT_WEIGHT * (rtt - self.rtt_s)
-        delay = min(packet.arrival - packet.sent for packet in received)
-        arrivals = [packet.arrival for packet in received]
+        delays = list(map(operator.sub, arrivals, sent))
+        delay = min(delays)
         if self._delay is None or abs(delay - self._delay) > _CLOCK_JUMP_S:
             self._begin(min(arrivals), now)
         self._delay = delay
-        self._arriving.add(max(arrivals), sum(packet.octets for packet in received) + report.untold)
+        self._arriving.add(max(arrivals), sum(octets) + report.untold)
         self._sending.add(now, self._packets.octets - self._octets)
         self._octets = self._packets.octets
-        self._queue.add(received, now)
+        self._queue.add(delay, len(received), now)
         for burst in self._bursts.add(received):
             self._trend.add(burst)
             self._trains.add(burst)

@@ -1,14 +1,15 @@
 """Packets that left together, seen as one (draft-ietf-rmcat-gcc-02 section 5.2)."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from appliance.streamer.rtp.sent_packets import Received
 
 _BURST_S = 0.005
 
 
-class Burst(NamedTuple):
+@dataclass(slots=True)
+class Burst:
     """Seconds of the sender's and of the viewer's clock."""
 
     first_sent: float
@@ -32,17 +33,16 @@ class BurstAssembler:
             if burst is None or sent - burst.first_sent > _BURST_S:
                 if burst:
                     yield burst
-                burst = Burst(sent, sent, arrival, arrival, 1, octets)
+                burst = self._open = Burst(sent, sent, arrival, arrival, 1, octets)
             elif sent >= burst.first_sent:
-                burst = Burst(
-                    burst.first_sent,
-                    max(sent, burst.last_sent),
-                    min(arrival, burst.first_arrival),
-                    max(arrival, burst.last_arrival),
-                    burst.packets + 1,
-                    burst.octets + octets,
-                )
-        self._open = burst
+                burst.packets += 1
+                burst.octets += octets
+                if sent > burst.last_sent:
+                    burst.last_sent = sent
+                if arrival > burst.last_arrival:
+                    burst.last_arrival = arrival
+                elif arrival < burst.first_arrival:
+                    burst.first_arrival = arrival
 
     def reset(self) -> None:
         """The viewer's clock jumped: what comes does not compare with what came."""

@@ -64,7 +64,7 @@ class Prober:
         if probe is None or probe.number != number:
             return None
         self._arrived.append(packet)
-        if sum(each.octets for each in self._arrived) < _ENOUGH * probe.octets:
+        if sum(octets for _, _, octets in self._arrived) < _ENOUGH * probe.octets:
             return None
         self._running = None
         carried = _carried(self._arrived, probe.rate_bps)
@@ -92,13 +92,11 @@ class Prober:
 
 def _carried(packets: list[Received], rate_bps: int) -> float | None:
     """None where the arrivals are too close to be true: something held them back and let them go together."""
-    octets = sum(packet.octets for packet in packets)
-    sent = [packet.sent for packet in packets]
-    arrivals = [packet.arrival for packet in packets]
-    first = min(packets, key=lambda packet: packet.arrival)
-    last = max(packets, key=lambda packet: packet.sent)
-    out = (octets - last.octets) * 8 / max(max(sent) - min(sent), _SHORTEST_S)
-    into = (octets - first.octets) * 8 / max(max(arrivals) - min(arrivals), _SHORTEST_S)
+    sent, arrivals, octets = ([packet[each] for packet in packets] for each in range(3))
+    last = octets[sent.index(max(sent))]
+    first = octets[arrivals.index(min(arrivals))]
+    out = (sum(octets) - last) * 8 / max(max(sent) - min(sent), _SHORTEST_S)
+    into = (sum(octets) - first) * 8 / max(max(arrivals) - min(arrivals), _SHORTEST_S)
     out = min(out, rate_bps)
     if into > _IMPLAUSIBLE * out:
         return None

@@ -5,9 +5,6 @@ The minimum leaves out jitter and what a frame adds by its own length, which the
 
 import math
 from collections import deque
-from collections.abc import Sequence
-
-from appliance.streamer.rtp.sent_packets import Received
 
 _STANDING_S, _LONGEST_S = 0.15, 0.6
 _LEAST_PACKETS = 12
@@ -57,17 +54,15 @@ class StandingQueue:
         """What is to be drained."""
         return max(0.0, self.delay_s - max(_CALM_S, self.blur_s))
 
-    def add(self, received: Sequence[Received], now: float) -> None:
-        """What one message of feedback was about, at least a packet."""
-        delays = [arrival - sent for sent, arrival, _ in received]
-        least = min(delays)
+    def add(self, least: float, packets: int, now: float) -> None:
+        """The least delay of the packets of one message of feedback."""
         recent = self._recent
         if recent:
             step = min(abs(least - recent[-1][1]), _JITTER_MOST_S)
             self._jitters += 1
             self._jitter += max(_JITTER_WEIGHT, 1 / self._jitters) * (step - self._jitter)
-        recent.append((now, least, len(delays)))
-        self._packets += len(delays)
+        recent.append((now, least, packets))
+        self._packets += packets
         while (age := now - recent[0][0]) > _STANDING_S:
             if self._packets - recent[0][2] < _LEAST_PACKETS and age < _LONGEST_S:
                 break

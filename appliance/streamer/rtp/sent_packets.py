@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from appliance.streamer.rtp.transport_feedback import Feedback
 
@@ -11,12 +11,8 @@ HISTORY = 8192
 _SEQUENCES = 1 << 16
 
 
-class Received(NamedTuple):
-    """A packet that arrived; times in seconds, each of its own end's clock."""
-
-    sent: float
-    arrival: float
-    octets: int
+Received: TypeAlias = tuple[float, float, int]
+"""A packet that arrived: when it was sent, when it arrived, octets; seconds, each of its own end's clock."""
 
 
 class Report(NamedTuple):
@@ -74,9 +70,10 @@ class SentPackets:
             if not size:
                 continue
             if size < 0:
+                size = -size
                 found += 1
             sizes[slot] = 0
-            packet = Received(times[slot], arrival * 1e-6, abs(size))
+            packet = (times[slot], arrival * 1e-6, size)
             received.append(packet)
             if probes and (probe := probes.pop(slot, None)) is not None:
                 probed.append((probe, packet))

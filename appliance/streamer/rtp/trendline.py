@@ -3,7 +3,9 @@
 The overuse detector of draft-ietf-rmcat-gcc-02 section 5.4, on a least-squares line, no Kalman filter.
 """
 
+import operator
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 
 from appliance.streamer.rtp.bursts import Burst
@@ -33,15 +35,15 @@ class Trendline:
     """Milliseconds inside, as the constants of the draft have it."""
 
     def __init__(self) -> None:
-        self.usage = Usage.NORMAL
-        self.reset()
         self._threshold = _THRESHOLD_START
+        self.reset()
 
     def reset(self) -> None:
         """Times before and after do not compare."""
         self.usage = Usage.NORMAL
         self._last: Burst | None = None
-        self._points: deque[tuple[float, float]] = deque(maxlen=_WINDOW)
+        self._arrivals: deque[float] = deque(maxlen=_WINDOW)
+        self._delays: deque[float] = deque(maxlen=_WINDOW)
         self._delay = self._smooth = 0.0
         self._origin = 0.0
         self._deltas = 0
@@ -60,9 +62,10 @@ class Trendline:
         self._deltas = min(self._deltas + 1, _MOST_DELTAS)
         self._delay += arrival_ms - sent_ms
         self._smooth = _SMOOTHING * self._smooth + (1 - _SMOOTHING) * self._delay
-        self._points.append(((burst.last_arrival - self._origin) * 1e3, self._smooth))
-        if len(self._points) == _WINDOW:
-            self._detect(_slope(self._points), sent_ms, arrival_ms)
+        self._arrivals.append((burst.last_arrival - self._origin) * 1e3)
+        self._delays.append(self._smooth)
+        if len(self._delays) == _WINDOW:
+            self._detect(_slope(self._arrivals, self._delays), sent_ms, arrival_ms)
 
     def _detect(self, slope: float, sent_ms: float, arrival_ms: float) -> None:
         trend = slope * self._deltas * _GAIN
@@ -87,10 +90,9 @@ class Trendline:
         self._threshold = min(max(self._threshold + step, _THRESHOLD_LEAST), _THRESHOLD_MOST)
 
 
-def _slope(points: deque[tuple[float, float]]) -> float:
+def _slope(xs: Sequence[float], ys: Sequence[float]) -> float:
     """Of the least-squares line; 0 where all arrived at once."""
-    count = len(points)
-    mean_x = sum(x for x, _ in points) / count
-    mean_y = sum(y for _, y in points) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+    mean = sum(xs) / len(xs)
+    offsets = [x - mean for x in xs]
+    spread = sum(map(operator.mul, offsets, offsets))
+    return sum(map(operator.mul, offsets, ys)) / spread if spread else 0.0
