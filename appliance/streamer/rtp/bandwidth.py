@@ -33,7 +33,7 @@ class BandwidthEstimator:
         self.rtt_s: float | None = None
         """From sending to hearing about it, smoothed; None before the first feedback."""
         self.ceiling_bps = ceiling_bps
-        """May be changed at any time."""
+        """May be changed at any time; counts from the next message of feedback on."""
         self._floor_bps = floor_bps
         self._packets = SentPackets()
         self._bursts = BurstAssembler()

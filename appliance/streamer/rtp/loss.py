@@ -38,11 +38,11 @@ class Loss:
         self._packets += received + lost
         self._lost += lost
         while (age := now - counts[0][0]) > _WINDOW_S:
-            _, packets, missing = counts[0]
+            _, packets, lost = counts[0]
             if self._packets - packets < _LEAST_PACKETS and age < _LONGEST_S:
                 break
             self._packets -= packets
-            self._lost -= missing
+            self._lost -= lost
             counts.popleft()
         self.share = min(max(self._lost / self._packets, 0.0), 1.0) if self._packets > 0 else 0.0
         self._ordinary += _FORGET * min(0.0, self.share - self._ordinary)

@@ -3,17 +3,17 @@
 import math
 from typing import NamedTuple
 
-_BACKOFF = 0.85
-_GROWTH = 0.08  # in the time that a reaction takes, as long as the link's capacity is not known
-_PACKET_BITS = 9600
-_STALE_S, _STALE_GROWTH = 4.0, 0.05
-_REACTION_S = 0.1
+_BACKOFF = 0.85  # draft-ietf-rmcat-gcc-02 section 5.5
+_REACTION_S = 0.1  # on top of the round trip: feedback is that rare
+_GROWTH = 0.08  # in the time of a reaction, as long as the link's capacity is not known
+_PACKET_BITS = 9600  # in the time of a reaction, near the link's capacity
+_STALE_S, _STALE_GROWTH = 4.0, 0.05  # a second, where the last congestion is so long ago
 _LONGEST_STEP_S = 0.5
 _HEADROOM, _HEADROOM_BPS = 1.5, 10_000
-_LIMITED, _IDLE = 0.75, 0.1
 _NEAR = 0.1
-_LINK_WEIGHT = 0.2
-_LINK_MOVED = 0.25
+_LIMITED = 0.75
+_FALLING_BEHIND, _FALLING_LEAST_BPS, _FALLING_MOST = 0.9, 200_000, 0.6
+_LINK_WEIGHT, _LINK_MOVED = 0.2, 0.25
 
 
 class Evidence(NamedTuple):
@@ -81,9 +81,12 @@ class RateControl:
             return None
         if evidence.sending > _LIMITED * self.rate:
             return evidence.arriving_now
-        if evidence.sending < _IDLE * self.rate or evidence.capacity is None:
-            return None  # what little is sent says nothing about what the link could carry
-        return min(max(evidence.capacity, evidence.arriving_now), self.rate)
+        if evidence.capacity is not None:
+            return min(max(evidence.capacity, evidence.arriving_now), self.rate)
+        ours = evidence.arriving_now < _FALLING_BEHIND * evidence.sending
+        if ours and evidence.sending > _FALLING_LEAST_BPS:
+            return max(evidence.arriving_now, _FALLING_MOST * self.rate)
+        return None  # what little is sent neither makes the queue nor tells what the link could carry
 
     def _grow(self, evidence: Evidence, passed: float, now: float) -> None:
         if evidence.arriving is None:

@@ -5,7 +5,7 @@ from collections import deque
 
 from appliance.streamer.rtp.bursts import Burst
 
-_GAP_S = 0.010
+_PAUSE_S, _LONGEST_S = 0.010, 0.050
 _LEAST_PACKETS, _LEAST_OCTETS = 4, 4000
 _SHORTEST_S = 0.001
 _KEPT_S = 1.0
@@ -20,10 +20,14 @@ class Trains:
 
     def add(self, burst: Burst) -> None:
         """The next burst, in the order of sending."""
-        if self._train and burst.first_sent - self._train[-1].last_sent > _GAP_S:
+        train = self._train
+        if train and (
+            burst.first_sent - train[-1].last_sent > _PAUSE_S
+            or burst.first_sent - train[0].first_sent > _LONGEST_S
+        ):
             self._measure()
-            self._train.clear()
-        self._train.append(burst)
+            train.clear()
+        train.append(burst)
 
     def reset(self) -> None:
         """The viewer's clock jumped."""
@@ -42,5 +46,5 @@ class Trains:
             return
         first = min(burst.first_arrival for burst in self._train)
         last = max(burst.last_arrival for burst in self._train)
-        carried = octets * (packets - 1) / packets
-        self._speeds.append((self._train[-1].last_sent, carried * 8 / max(last - first, _SHORTEST_S)))
+        followed = octets * (packets - 1) / packets  # what arrived after the first packet did
+        self._speeds.append((self._train[-1].last_sent, followed * 8 / max(last - first, _SHORTEST_S)))
