@@ -87,6 +87,10 @@ class Link:
         self._last = arrival
         return arrival
 
+    def longest_queue(self, since: float, until: float) -> float:
+        """That a packet sent in that time met, seconds."""
+        return max(delay for at, delay in self.delays if since <= at < until)
+
     def queue_p95(self, since: float, until: float = math.inf) -> float:
         """Of the packets that were sent in that time, seconds."""
         delays = sorted(delay for at, delay in self.delays if since <= at < until)

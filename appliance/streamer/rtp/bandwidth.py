@@ -16,7 +16,7 @@ from appliance.streamer.rtp.trendline import Trendline, Usage
 _RTT_WEIGHT = 0.125
 _RTT_UNKNOWN_S = 0.1
 _RATE_S, _RATE_NOW_S = 0.5, 0.2
-_DRAIN_S = 0.3
+_DRAIN_S = 0.2
 _DRAIN_LEAST = 0.2
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
@@ -110,7 +110,9 @@ class BandwidthEstimator:
         self._arriving.add(max(arrivals), sum(octets) + report.untold)
         self._sending.add(now, self._packets.octets - self._octets)
         self._octets = self._packets.octets
-        self._queue.add(delay, len(received), now)
+        if self._queue.add(delay, sum(delays) / len(delays), len(received), now):
+            self._rate.unlearn()
+            self._prober.at_once(now)
         for burst in self._bursts.add(received):
             self._trend.add(burst)
             self._trains.add(burst)

@@ -6,12 +6,13 @@ The minimum leaves out jitter and what a frame adds by its own length, which the
 import math
 from collections import deque
 
-_STANDING_S, _LONGEST_S = 0.15, 0.6
-_LEAST_PACKETS = 12
+_STANDING_S, _LONGEST_S = 0.09, 0.6
+_LEAST_PACKETS = 20
 _BASE_S = 10.0  # forgets a route that is no more; the clocks of the two ends drift 1 ms in that time
 _BASES = 2
 _UNMOVED_S, _FELL, _GREW = 2.0, 0.8, 1.1
-_BLUR, _ORDINARY_JITTER_S = 3.0, 0.003
+_BLUR, _ORDINARY_JITTER_S = 4.0, 0.004
+_SPREAD_BLUR, _ORDINARY_SPREAD_S, _SPREAD_MOST_S = 0.4, 0.015, 0.1
 _JITTER_WEIGHT, _JITTER_MOST_S = 0.03, 0.04
 _NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.010, 0.035
 
@@ -22,7 +23,8 @@ class StandingQueue:
     def __init__(self) -> None:
         self.delay_s = 0.0
         self._jitter = 0.0
-        self._jitters = 0
+        self._messages = 0
+        self._spread = 0.0
         self._recent: deque[tuple[float, float, int]] = deque()
         self._packets = 0
         self._bases: deque[float] = deque(maxlen=_BASES)
@@ -32,7 +34,11 @@ class StandingQueue:
     @property
     def blur_s(self) -> float:
         """What jitter makes of no queue at all."""
-        return _BLUR * max(0.0, self._jitter - _ORDINARY_JITTER_S)
+        return max(
+            0.0,
+            _BLUR * (self._jitter - _ORDINARY_JITTER_S),
+            _SPREAD_BLUR * (self._spread - _ORDINARY_SPREAD_S),
+        )
 
     @property
     def calm(self) -> bool:
@@ -54,13 +60,15 @@ class StandingQueue:
         """What is to be drained."""
         return max(0.0, self.delay_s - max(_CALM_S, self.blur_s))
 
-    def add(self, least: float, packets: int, now: float) -> None:
-        """The least delay of the packets of one message of feedback."""
+    def add(self, least: float, mean: float, packets: int, now: float) -> bool:
+        """The least and the mean delay of one message; whether what stood turned out not to be ours."""
         recent = self._recent
+        self._messages += 1
+        weight = max(_JITTER_WEIGHT, 1 / self._messages)
+        self._spread += weight * (min(mean - least, _SPREAD_MOST_S) - self._spread)
         if recent:
             step = min(abs(least - recent[-1][1]), _JITTER_MOST_S)
-            self._jitters += 1
-            self._jitter += max(_JITTER_WEIGHT, 1 / self._jitters) * (step - self._jitter)
+            self._jitter += weight * (step - self._jitter)
         recent.append((now, least, packets))
         self._packets += packets
         while (age := now - recent[0][0]) > _STANDING_S:
@@ -72,21 +80,23 @@ class StandingQueue:
             self._base_since = now
         self._bases[-1] = min(self._bases[-1], least)
         self.delay_s = min(delay for _, delay, _ in recent) - min(self._bases)
-        self._watch(now)
+        return self._explain(now)
 
-    def _watch(self, now: float) -> None:
-        """Believe in a longer way, or others who keep the queue full, where what stands does not move."""
+    def _explain(self, now: float) -> bool:
+        """By a longer way, or by others who keep the queue full, where what stands does not move."""
         if not self.long:
             self._unmoved = None
-            return
+            return False
         if self._unmoved is None or not _FELL < self.delay_s / self._unmoved[1] < _GREW:
             self._unmoved = now, self.delay_s
-        if now - self._unmoved[0] > _UNMOVED_S:
-            self._bases.clear()
-            self._bases.append(min(delay for _, delay, _ in self._recent))
-            self._base_since = now
-            self._unmoved = None
-            self.delay_s = 0.0
+        if now - self._unmoved[0] < _UNMOVED_S:
+            return False
+        self._bases.clear()
+        self._bases.append(min(delay for _, delay, _ in self._recent))
+        self._base_since = now
+        self._unmoved = None
+        self.delay_s = 0.0
+        return True
 
     def reset(self) -> None:
         """The viewer's clock jumped."""

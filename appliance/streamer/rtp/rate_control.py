@@ -43,12 +43,12 @@ class RateControl:
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self._link: float | None = None
-        self._updated = -math.inf
+        self._updated = math.inf
         self._backed_off = -math.inf
 
     def update(self, evidence: Evidence, now: float) -> bool:
         """Whether the rate had to go down."""
-        passed = min(now - self._updated, _LONGEST_STEP_S)
+        passed = min(max(now - self._updated, 0.0), _LONGEST_STEP_S)
         self._updated = now
         if evidence.congested:
             if now - self._backed_off < evidence.rtt_s + 2 * _REACTION_S:
@@ -58,11 +58,15 @@ class RateControl:
             self._grow(evidence, passed, now)
         return False
 
+    def unlearn(self) -> None:
+        """What was taken for the link's capacity was not."""
+        self._link = None
+
     def raise_to(self, rate: float) -> None:
         """A probe was carried at this rate."""
         if rate > self.rate:
             self.rate = rate
-            self._link = None
+            self.unlearn()
 
     def _back_off(self, evidence: Evidence, now: float) -> bool:
         carried = self._carried(evidence)

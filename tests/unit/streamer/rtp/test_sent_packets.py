@@ -1,0 +1,72 @@
+import pytest
+
+from appliance.streamer.rtp.sent_packets import HISTORY, SentPackets
+from appliance.streamer.rtp.transport_feedback import Feedback
+
+pytestmark = pytest.mark.unit
+
+
+def sent(*octets: int, first: int = 0) -> SentPackets:
+    """A packet a second."""
+    packets = SentPackets()
+    for number, size in enumerate(octets):
+        packets.add(first + number & 0xFFFF, size, float(number))
+    return packets
+
+
+def test_arrivals_meet_what_was_sent() -> None:
+    packets = sent(100, 200, 300)
+    report = packets.resolve(Feedback(0, 0, [5_000_000, None, 7_500_000]))
+    assert report.received == [(0.0, 5.0, 100), (2.0, 7.5, 300)]
+    assert (report.missing, report.found, report.untold) == (1, 0, 0)
+    assert packets.octets == 600
+
+
+def test_numbers_wrap() -> None:
+    packets = sent(1, 2, 3, 4, first=65_534)
+    report = packets.resolve(Feedback(0, 65_535, [10, 20, 30]))
+    assert [octets for _, _, octets in report.received] == [2, 3, 4]
+
+
+def test_what_is_told_twice_counts_once() -> None:
+    packets = sent(100, 200, 300)
+    packets.resolve(Feedback(0, 0, [500_000, None]))
+    report = packets.resolve(Feedback(1, 0, [500_000, 1_500_000, None]))
+    assert report.received == [(1.0, 1.5, 200)]
+    assert (report.missing, report.found) == (1, 1)
+    again = packets.resolve(Feedback(2, 2, [None]))
+    assert (again.received, again.missing) == ([], 0)
+
+
+@pytest.mark.parametrize("first", [3, 100, 30_000, 40_000])
+def test_what_was_never_sent_is_passed_over(first: int) -> None:
+    report = sent(1, 2, 3).resolve(Feedback(0, first, [10, None, 30]))
+    assert (report.received, report.missing) == ([], 0)
+
+
+def test_feedback_before_anything_was_sent() -> None:
+    assert SentPackets().resolve(Feedback(0, 65_000, [10] * 1000)).received == []
+
+
+def test_only_so_many_packets_are_remembered() -> None:
+    packets = sent(*[1] * (HISTORY + 2))
+    report = packets.resolve(Feedback(0, 0, [10] * (HISTORY + 50)))
+    assert len(report.received) == HISTORY
+    assert report.received[0][0] == 2.0
+
+
+def test_packets_whose_message_was_lost_are_counted_by_the_next() -> None:
+    packets = sent(*[100] * 6)
+    packets.resolve(Feedback(0, 0, [10, 20]))
+    report = packets.resolve(Feedback(2, 4, [50, 60]))
+    assert report.untold == 200
+    late = packets.resolve(Feedback(1, 2, [30, 40]))
+    assert (late.received, late.untold) == ([], 0)
+
+
+def test_packets_of_probes_are_known() -> None:
+    packets = SentPackets()
+    packets.add(0, 100, 0.0)
+    packets.add(1, 200, 1.0, 7)
+    report = packets.resolve(Feedback(0, 0, [500_000, 1_500_000]))
+    assert report.probed == [(7, (1.0, 1.5, 200))]

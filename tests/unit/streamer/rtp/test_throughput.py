@@ -1,0 +1,38 @@
+import pytest
+
+from appliance.streamer.rtp.throughput import Throughput
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_rate_is_over_the_shortest_stretch_that_is_long_enough() -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    for tenth in range(1, 11):
+        passing.add(tenth / 10, 1000 if tenth <= 5 else 2000)
+    assert passing.rate_bps(0.2) == pytest.approx(160_000)
+    assert passing.rate_bps(1.0) == pytest.approx(120_000)
+
+
+def test_nothing_is_known_of_a_longer_stretch_than_was_seen() -> None:
+    passing = Throughput()
+    assert passing.rate_bps(0.1) is None
+    passing.begin(0.0)
+    passing.add(0.2, 1000)
+    assert passing.rate_bps(0.3) is None
+
+
+def test_rare_marks_count_with_their_whole_stretch() -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    for second in range(2, 20, 2):
+        passing.add(second, 1000)
+    assert passing.rate_bps(0.5) == pytest.approx(4000)
+
+
+def test_time_does_not_go_back() -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    passing.add(1.0, 1000)
+    passing.add(0.5, 1000)
+    assert passing.rate_bps(1.0) == pytest.approx(16_000)
