@@ -17,8 +17,9 @@ from appliance.streamer.rtp.transport_feedback import Feedback
 
 PACKET = 1200
 _TICK_US = 250
-_PACING = 2.5
+_PACING, _AT_ONCE_S = 2.5, 0.04
 _BURST_S = 0.005
+_SPREAD = 0.3  # of the sizes of frames around what the target asks for, with a VBV of about a frame
 _ENCODER_LAG = 2  # frames until a new target shows in what the encoder makes
 _VIEWER_CLOCK_S = 1234.5
 
@@ -120,6 +121,7 @@ class Flow:
         self._sequence = 65_000
         self._queue: list[int] = []
         self._pacing = False
+        self._tokens = self._paced = 0.0
         self._recent_targets: list[int] = []
         self._arrivals: dict[int, float] = {}
         self._window = self._sequence
@@ -148,7 +150,7 @@ class Flow:
         self.targets.append((now, estimator.target_bps))
         self._recent_targets = [*self._recent_targets[-_ENCODER_LAG:], estimator.target_bps]
         rate = min(self.demand(now), self._recent_targets[0], estimator.target_bps * 1.2)
-        octets = int(rate / 8 / self.fps * world.dice.uniform(0.5, 1.5))
+        octets = int(rate / 8 / self.fps * world.dice.uniform(1 - _SPREAD, 1 + _SPREAD))
         if sum(self._queue) * 8 > estimator.target_bps * 2 / self.fps:
             return  # skipped: the pacer is behind
         count = max(1, math.ceil(octets / PACKET))
@@ -157,9 +159,12 @@ class Flow:
             self._pace()
 
     def _pace(self) -> None:
-        budget = self.estimator.target_bps * _PACING * _BURST_S / 8
-        while self._queue and budget > 0:
-            budget -= self._queue[0]
+        now, rate = self.link.world.now, self.estimator.target_bps / 8
+        most = max(rate * _AT_ONCE_S, 2 * PACKET)
+        self._tokens = min(self._tokens + (now - self._paced) * rate * _PACING, most)
+        self._paced = now
+        while self._queue and self._tokens > 0:
+            self._tokens -= self._queue[0]
             self._send(self._queue.pop(0))
         self._pacing = bool(self._queue)
         if self._pacing:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 _BACKOFF = 0.85  # draft-ietf-rmcat-gcc-02 section 5.5
 _REACTION_S = 0.1  # on top of the round trip: feedback is that rare
 _GROWTH = 0.08  # in the time of a reaction, as long as the link's capacity is not known
-_PACKET_BITS = 9600  # in the time of a reaction, near the link's capacity
-_STALE_S, _STALE_GROWTH = 4.0, 0.05  # a second, where the last congestion is so long ago
+_ADDED_BITS = 4800  # half a packet in the time of a reaction, near the link's capacity
+_STALE_S, _STALE_GROWTH = 4.0, 0.03  # a second, where the last congestion is so long ago
 _LONGEST_STEP_S = 0.5
 _HEADROOM, _HEADROOM_BPS = 1.5, 10_000
 _NEAR = 0.1
@@ -98,7 +98,7 @@ class RateControl:
         if self._link and evidence.arriving > (1 + _NEAR) * self._link:
             self._link = None
         reactions = passed / (evidence.rtt_s + _REACTION_S)
-        fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _PACKET_BITS * reactions
+        fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _ADDED_BITS * reactions
         if now - self._backed_off > _STALE_S:
             slow = max(slow, self.rate * (1 + _STALE_GROWTH) ** passed)
         limits = [(1 - _NEAR) * known for known in (self._link, evidence.capacity) if known]
