@@ -14,7 +14,7 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_sender
+from appliance.streamer import aiortc_adapter, aiortc_guard, aiortc_sender
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _CANDIDATES_MAX = 64
 _MEDIA_MAX = 8
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
+_SHARED_BURST, _SHARED_SECONDS = 2, 8.0
+"""In company: a keyframe costs everybody a worse picture for a while."""
 _CHANNEL = "fanlight"
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
@@ -39,6 +41,8 @@ class Sources:
     sound: SoundFan
     own_packets: bool = True
     """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    connections: set["MediaConnection"] = field(default_factory=set, init=False)
+    """All that are open."""
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
     _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
 
@@ -81,12 +85,14 @@ class MediaConnection:
         mux: Mux | None = None,
     ) -> None:
         self._sources = sources
+        sources.connections.add(self)
         self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
+        self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
         self._sent = (0, time.monotonic())
         self.track: VideoTrack | None = None
         self.feedback = aiortc_adapter.RtcpCounters()
@@ -184,7 +190,8 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        if self.codec and self._keyframes.spend():
+        alone = len(self._sources.connections) == 1
+        if self.codec and (self._keyframes if alone else self._shared_keyframes).spend():
             self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:
@@ -208,6 +215,7 @@ class MediaConnection:
 
     async def close(self) -> None:
         """End it; the viewer is told."""
+        self._sources.connections.discard(self)
         await self._pc.close()
         for sender in self._pc.getSenders():
             if sender.track:
@@ -233,7 +241,7 @@ class MediaConnection:
         return self._sources.renditions[self.codec]
 
     def _agreed(self) -> None:
-        aiortc_adapter.discard_incoming(self._pc)
+        aiortc_guard.guard(self._pc)
         if self._video:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
 
