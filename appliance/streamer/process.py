@@ -104,6 +104,7 @@ class Streamer:
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             published=self._publisher.status if self._publisher else "",
+            tasks=len(asyncio.all_tasks()),
         )
 
     def _open_source(self, codec: Codec) -> VideoSource:
