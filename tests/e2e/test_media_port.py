@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page
 
-from tests.support.namespaces import BOX, ROUTER, Namespaces, box_of, namespaces, page_of, plays
+from tests.support.namespaces import (
+    BOX,
+    ROUTER,
+    Namespaces,
+    box_of,
+    crowd_of,
+    link_to,
+    namespaces,
+    page_of,
+    plays,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -78,3 +88,16 @@ async def test_a_router_that_forwards_the_port_lets_the_picture_through(
     async with box_of(here, tmp_path, external_address=ROUTER) as running:
         assert await plays(page, running, ROUTER) == [f"{ROUTER}:{PORT}"]
     assert here.counted(here.router, "ip nat", "through") > 0
+
+
+async def test_two_dozen_viewers_share_the_port_behind_a_firewall(here: Namespaces, tmp_path: Path) -> None:
+    here.route_viewer()
+    here.filter(here.box, FIREWALL)
+    async with box_of(here, tmp_path) as running, crowd_of(here, await link_to(running, BOX), 24):
+        seen = "[v for v in s['instances'][0]['stats']['viewers'] if v['frames_sent'] > 30]"
+        stats = (await running.until(f"len({seen}) == 24"))["instances"][0]["stats"]
+    assert stats["udp_port"] == PORT
+    assert {(viewer["state"], viewer["pair"]) for viewer in stats["viewers"]} <= {
+        ("connected", "host"), ("connected", "prflx")
+    }  # fmt: skip
+    assert stats["frames_encoded"] < 2 * max(viewer["frames_sent"] for viewer in stats["viewers"])

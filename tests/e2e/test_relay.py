@@ -1,6 +1,7 @@
 """A picture through a real coturn: where only the viewer can relay, and where only the box can."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,9 @@ def here() -> Iterator[Namespaces]:
         yield made
 
 
-@pytest.fixture
-async def turn(here: Namespaces, tmp_path: Path) -> AsyncIterator[None]:
-    options = ("use-auth-secret", f"static-auth-secret={SECRET}")
-    prefix = ("ip", "netns", "exec", here.router)
-    async with coturn(tmp_path, ROUTER, TURN, *options, prefix=prefix):
-        yield
+def turn(here: Namespaces, directory: Path, *options: str) -> AbstractAsyncContextManager[Any]:
+    """A TURN server on the router."""
+    return coturn(directory, ROUTER, TURN, *options, prefix=("ip", "netns", "exec", here.router))
 
 
 async def local_types(page: Page) -> list[str]:
@@ -69,11 +67,14 @@ async def local_types(page: Page) -> list[str]:
 
 
 async def test_a_viewer_that_relays_gets_the_picture_from_the_one_port(
-    here: Namespaces, turn: None, tmp_path: Path
+    here: Namespaces, tmp_path: Path
 ) -> None:
+    server = f"{{urls: 'turn:{ROUTER}:{TURN}', username: 'viewer', credential: '{SECRET}'}}"
+    script = CONFIGURED % f"iceTransportPolicy: 'relay', iceServers: [{server}]"
     async with (
-        box_of(here, tmp_path, turn=[f"turn:{ROUTER}:{TURN}"], turn_secret=SECRET) as running,
-        page_of(here, tmp_path, CONFIGURED % "iceTransportPolicy: 'relay'") as page,
+        turn(here, tmp_path, "lt-cred-mech", f"user=viewer:{SECRET}"),
+        box_of(here, tmp_path) as running,
+        page_of(here, tmp_path, script) as page,
     ):
         assert await plays(page, running, BOX) == [f"{BOX}:{MEDIA}"]
         assert await local_types(page) == ["relay"]
@@ -82,12 +83,12 @@ async def test_a_viewer_that_relays_gets_the_picture_from_the_one_port(
     assert here.counted(here.router, "inet wall", "media") > 20, "not through the shared port"
 
 
-async def test_a_box_that_relays_reaches_a_viewer_that_has_no_relay(
-    here: Namespaces, turn: None, tmp_path: Path
-) -> None:
+async def test_a_box_that_relays_reaches_a_viewer_that_has_no_relay(here: Namespaces, tmp_path: Path) -> None:
+    script = CONFIGURED % f"iceServers: [{{urls: 'stun:{ROUTER}:{TURN}'}}]"
     async with (
+        turn(here, tmp_path, "use-auth-secret", f"static-auth-secret={SECRET}"),
         box_of(here, tmp_path, turn=[f"turn:{ROUTER}:{TURN}"], turn_secret=SECRET) as running,
-        page_of(here, tmp_path, CONFIGURED % f"iceServers: [{{urls: 'stun:{ROUTER}:{TURN}'}}]") as page,
+        page_of(here, tmp_path, script) as page,
     ):
         (remote,) = await plays(page, running, BOX)
         assert remote.startswith(f"{ROUTER}:")

@@ -3,41 +3,61 @@
 import contextlib
 import secrets
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import Page
 
-from tests.support.box import Box, box, chromium, settings, visitor
+from tests.support.box import Box, box, chromium, running, settings, visitor
+from tests.support.clips import noise
 
-BOX, GATE, ROUTER, VIEWER = "192.168.84.2", "192.168.84.1", "203.0.113.1", "203.0.113.2"
-PATTERN = (
-    '[[application]]\nname = "pattern"\nkind = "test-pattern"\nsize = "640x360"\nfps = 15\nautostart = true\n'
-)
+BOX, GATE, ROUTER, VIEWER = IPV4 = "192.168.84.2", "192.168.84.1", "203.0.113.1", "203.0.113.2"
+IPV6 = "fd84::2", "fd84::1", "fd13::1", "fd13::2"
+FILM = """
+[[application]]
+name = "film"
+kind = "file"
+file = "%s"
+size = "640x360"
+fps = 15
+autostart = true
+"""
 
 
 class Namespaces:
     """The box's, the viewer's, and a router between them that lets the box out."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: tuple[str, str, str, str] = IPV4) -> None:
+        self.addresses = addresses
+        """Of the box, of the router before it, of the router before the viewer, of the viewer."""
         tag = secrets.token_hex(3)
         self.box, self.router, self.viewer = f"fl{tag}a", f"fl{tag}r", f"fl{tag}b"
 
     def build(self) -> None:
+        box, gate, router, viewer = self.addresses
+        forward = "net.ipv6.conf.all.forwarding=1" if ":" in box else "net.ipv4.ip_forward=1"
         for name in (self.box, self.router, self.viewer):
             _run("ip", "netns", "add", name)
             _run("ip", "-n", name, "link", "set", "lo", "up")
         for end, near, address, link, far in (
-            (self.box, "e0", BOX, "in", GATE),
-            (self.viewer, "e0", VIEWER, "out", ROUTER),
+            (self.box, "e0", box, "in", gate),
+            (self.viewer, "e0", viewer, "out", router),
         ):
             _run("ip", "-n", end, "link", "add", near, "type", "veth", "peer", link, "netns", self.router)
             for name, interface, own in ((end, near, address), (self.router, link, far)):
-                _run("ip", "-n", name, "addr", "add", f"{own}/24", "dev", interface)
-                _run("ip", "-n", name, "link", "set", interface, "up")
-        _run("ip", "-n", self.box, "route", "add", "default", "via", GATE)
-        _run("ip", "netns", "exec", self.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+                self._address(name, interface, own)
+        _run("ip", "-n", self.box, "route", "add", "default", "via", gate)
+        _run("ip", "netns", "exec", self.router, "sysctl", "-qw", forward)
+
+    @staticmethod
+    def _address(name: str, interface: str, own: str) -> None:
+        bits, options = ("64", ("nodad",)) if ":" in own else ("24", ())
+        _run("ip", "-n", name, "addr", "add", f"{own}/{bits}", "dev", interface, *options)
+        _run("ip", "-n", name, "link", "set", interface, "up")
 
     def remove(self) -> None:
         for name in (self.box, self.router, self.viewer):
@@ -49,7 +69,12 @@ class Namespaces:
 
     def route_viewer(self) -> None:
         """Let the viewer reach the box at its own address."""
-        _run("ip", "-n", self.viewer, "route", "add", "default", "via", ROUTER)
+        _run("ip", "-n", self.viewer, "route", "add", "default", "via", self.addresses[2])
+
+    def narrow(self, mtu: int) -> None:
+        """The wire of the box takes packets of `mtu` bytes."""
+        for name, interface in ((self.box, "e0"), (self.router, "in")):
+            _run("ip", "-n", name, "link", "set", interface, "mtu", str(mtu))
 
     def counted(self, namespace: str, table: str, counter: str) -> int:
         """Packets of a counter."""
@@ -64,9 +89,9 @@ def _run(*arguments: str, text: str | None = None) -> str:
 
 
 @contextlib.contextmanager
-def namespaces() -> Iterator[Namespaces]:
+def namespaces(addresses: tuple[str, str, str, str] = IPV4) -> Iterator[Namespaces]:
     """Made now, gone in the end."""
-    made = Namespaces()
+    made = Namespaces(addresses)
     try:
         made.build()
         yield made
@@ -75,10 +100,12 @@ def namespaces() -> Iterator[Namespaces]:
 
 
 @contextlib.asynccontextmanager
-async def page_of(namespaces: Namespaces, directory: Path, script: str = "") -> AsyncIterator[Page]:
-    """A page of a Chromium in the viewer's namespace, where `script` runs first."""
+async def page_of(
+    namespaces: Namespaces, directory: Path, script: str = "", flags: str = ""
+) -> AsyncIterator[Page]:
+    """A page of a Chromium with `flags` in the viewer's namespace, where `script` runs first."""
     program = directory / "chromium"
-    program.write_text(f'#!/bin/sh\nexec ip netns exec {namespaces.viewer} /usr/bin/chromium "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec ip netns exec {namespaces.viewer} /usr/bin/chromium {flags} "$@"\n')
     program.chmod(0o755)
     async with chromium(program) as browser, visitor(browser) as context:
         if script:
@@ -86,19 +113,27 @@ async def page_of(namespaces: Namespaces, directory: Path, script: str = "") -> 
         yield await context.new_page()
 
 
-def box_of(namespaces: Namespaces, directory: Path, **ice: Any) -> Any:
+def box_of(namespaces: Namespaces, directory: Path, **ice: Any) -> AbstractAsyncContextManager[Box]:
+    """A box that streams a film of large frames from its namespace, with these settings of [ice]."""
     lines = "\n".join(f"{key} = {value!r}" for key, value in ice.items())
     prefix = ("ip", "netns", "exec", namespaces.box)
-    return box(directory, settings(ice=lines) + PATTERN, prefix=prefix)
+    configuration = settings(ice=lines) + FILM % noise(directory / "film.mkv")
+    if ":" in namespaces.addresses[0]:
+        configuration = configuration.replace('"0.0.0.0:', '"[::]:')
+    return box(directory, configuration, prefix=prefix)
 
 
-async def plays(page: Page, running: Box, address: str) -> list[str]:
+async def link_to(box: Box, address: str) -> str:
+    """A share link into the box at `address`, once its picture is there."""
+    await box.until("s['instances'] and s['instances'][0]['state'] == 'running'")
+    link = urlsplit(str((await box.cli("share", "film"))["url"]))
+    host = f"[{address}]" if ":" in address else address
+    return link._replace(netloc=f"{host}:{link.port}").geturl()
+
+
+async def plays(page: Page, box: Box, address: str) -> list[str]:
     """Wait until the picture of the box at `address` moves; the remote ends of pairs in use."""
-    await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
-    link = str((await running.cli("share", "pattern"))["url"])
-    host, fragment = link.split("#")
-    port = host.rstrip("/").rpartition(":")[2].split("/")[0]
-    await page.goto(f"https://{address}:{port}/#{fragment}")
+    await page.goto(await link_to(box, address))
     await page.wait_for_function("() => __probe.frames.length + __probe.bad > 20", timeout=30_000)
     return list(
         await page.evaluate(
@@ -109,3 +144,12 @@ async def plays(page: Page, running: Box, address: str) -> list[str]:
             "    found.push(`${remote.address}:${remote.port}`) } } return found })()"
         )
     )
+
+
+@contextlib.asynccontextmanager
+async def crowd_of(namespaces: Namespaces, link: str, count: int) -> AsyncIterator[None]:
+    """So many headless viewers in the viewer's namespace, connected."""
+    watch = (sys.executable, "-m", "bench.fan_out", "--viewers", str(count), "--watch", link)
+    async with running(["ip", "netns", "exec", namespaces.viewer, *watch]) as viewers:
+        await viewers.line("watching", 60)
+        yield
