@@ -72,7 +72,7 @@ class Measured:
 class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
-    Without a `mux` it opens ports of its own.
+    Without a `mux` it opens ports of its own. `for_many`: it is a server, and asks for its viewers.
     """
 
     def __init__(
@@ -83,7 +83,9 @@ class MediaConnection:
         changed: Callable[[str], None],
         channel: Callable[[RTCDataChannel], None],
         mux: Mux | None = None,
+        for_many: bool = False,
     ) -> None:
+        self._for_many = for_many
         self._sources = sources
         sources.connections.add(self)
         self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
@@ -190,8 +192,8 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        alone = len(self._sources.connections) == 1
-        if self.codec and (self._keyframes if alone else self._shared_keyframes).spend():
+        often = self._for_many or len(self._sources.connections) == 1
+        if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
             self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:

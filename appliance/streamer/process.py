@@ -136,7 +136,12 @@ def _publisher(stage: Stage) -> Publisher:
 
     def connect(changed: Callable[[str], None]) -> MediaConnection:
         return MediaConnection(
-            stage.sources, spec.ice_servers, changed=changed, channel=lambda _: None, mux=stage.mux
+            stage.sources,
+            spec.ice_servers,
+            changed=changed,
+            channel=lambda _: None,
+            mux=stage.mux,
+            for_many=True,
         )
 
     return Publisher(spec.whip_url, spec.whip_token, Settings(enable_speaker=spec.audio), connect)

@@ -156,3 +156,17 @@ async def test_who_is_alone_gets_keyframes_sooner_than_who_shares_the_picture() 
         one.request_keyframe()
     assert rendition.keyframe_requests == 2 + 4
     await one.close()
+
+
+async def test_a_server_of_many_viewers_gets_keyframes_as_if_it_were_alone() -> None:
+    rendition = Broadcast(unused)
+    sources = Sources({Codec.H264: rendition}, SoundFan())
+    ours = [
+        MediaConnection(sources, [], changed=print, channel=print, for_many=many) for many in (True, False)
+    ]
+    ours[0].codec = Codec.H264
+    for _ in range(10):
+        ours[0].request_keyframe()
+    assert rendition.keyframe_requests == 4
+    for each in ours:
+        await each.close()
