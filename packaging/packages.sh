@@ -19,6 +19,7 @@ TEST_PACKAGES=(
   chromium libatomic1         # a real browser; playwright's driver
   nats-server                 # the distribution's server, next to the wheel's
   pulseaudio pulseaudio-utils # a real sound server
+  coturn                      # a real TURN server
   openssl
   xdotool x11-utils x11-apps    # X clients to drive and to look at
   weston foot                   # a Wayland host, a Wayland client

@@ -262,3 +262,5 @@ class InstanceStats(Message):
     """Viewers that were connected and left, however short they stayed."""
     farewells: int = 0
     """Clients of the Anbox dialect that said so when they left."""
+    tasks: int = 0
+    """Of the streamer's event loop: more and more of them are a leak."""

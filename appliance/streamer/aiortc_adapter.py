@@ -171,12 +171,6 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
     return transceiver._codecs[0].name if transceiver._codecs else ""
 
 
-def discard_incoming(connection: RTCPeerConnection) -> None:
-    """Drop media that the peer sends before it is decoded; to be called after every negotiation."""
-    for receiver in connection.getReceivers():
-        receiver._enabled = False
-
-
 @dataclass(slots=True)
 class RtcpCounters:
     """Feedback of one viewer on one stream."""

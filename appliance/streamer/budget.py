@@ -14,12 +14,12 @@ class Budget:
         self._left = float(burst)
         self._since = clock()
 
-    def spend(self) -> bool:
-        """Count one; False where that is too much."""
+    def spend(self, amount: int = 1) -> bool:
+        """Count so many; False where that is too much."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._since) / self._seconds)
         self._since = now
-        if self._left < 1:
+        if self._left < amount:
             return False
-        self._left -= 1
+        self._left -= amount
         return True

@@ -14,7 +14,7 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_sender, descriptions
+from appliance.streamer import aiortc_adapter, aiortc_guard, aiortc_sender, descriptions
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
+_SHARED_BURST, _SHARED_SECONDS = 2, 8.0
+"""In company: a keyframe costs everybody a worse picture for a while."""
 _CHANNEL = "fanlight"
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 
@@ -45,6 +47,8 @@ class Sources:
     """The same, smaller, for who cannot follow; made from the first, which is a First."""
     kbps: int = 8000
     """The configured bitrate, which no encoder goes above."""
+    connections: set["MediaConnection"] = field(default_factory=set, init=False)
+    """All that are open."""
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
     _steerings: dict[Codec, Steering] = field(default_factory=dict, init=False)
     _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
@@ -88,7 +92,8 @@ class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
     `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp. `controls` tells if
-    the encoder should heed this viewer first. Without a `mux` it opens ports of its own.
+    the encoder should heed this viewer first. Without a `mux` it opens ports of its own. `for_many`: it is a
+    server, and asks for its viewers.
     """
 
     def __init__(
@@ -101,9 +106,12 @@ class MediaConnection:
         controls: Callable[[], bool] = lambda: True,
         on_sent: Callable[[EncodedFrame, int], None] | None = None,
         mux: Mux | None = None,
+        for_many: bool = False,
     ) -> None:
+        self._for_many = for_many
         self._sources = sources
         self._on_sent = on_sent
+        sources.connections.add(self)
         self._pc: RTCPeerConnection = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
@@ -111,6 +119,7 @@ class MediaConnection:
         self._offered: list[tuple[str, str]] = []
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
+        self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
         self._sent = (0, time.monotonic())
         self._heeded = contextlib.ExitStack()
         self.reception = Reception(sources.kbps * 1000, FLOOR_KBPS * 1000, controls=controls)
@@ -212,7 +221,8 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        if self.codec and self._keyframes.spend():
+        often = self._for_many or len(self._sources.connections) == 1
+        if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
             self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:
@@ -239,6 +249,7 @@ class MediaConnection:
     async def close(self) -> None:
         """End it; the viewer is told."""
         self._heeded.close()
+        self._sources.connections.discard(self)
         await self._pc.close()
         for sender in self._pc.getSenders():
             if sender.track:
@@ -270,7 +281,7 @@ class MediaConnection:
         return self._sources.renditions[self.codec]
 
     def _agreed(self) -> None:
-        aiortc_adapter.discard_incoming(self._pc)
+        aiortc_guard.guard(self._pc)
         if self._video:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
             steering = self._sources.steering(self.codec)

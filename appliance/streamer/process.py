@@ -110,6 +110,7 @@ class Streamer:
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             published=self._publisher.status if self._publisher else "",
+            tasks=len(asyncio.all_tasks()),
         )
 
     def _open_source(self, codec: Codec) -> VideoSource:
@@ -153,6 +154,7 @@ def _publisher(stage: Stage) -> Publisher:
             channel=lambda _: None,
             controls=lambda: False,
             mux=stage.mux,
+            for_many=True,
         )
 
     return Publisher(spec.whip_url, spec.whip_token, Settings(enable_speaker=spec.audio), connect)

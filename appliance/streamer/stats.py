@@ -73,6 +73,7 @@ def instance_stats(
     input_: str,
     udp_port: int = 0,
     published: str = "",
+    tasks: int = 0,
 ) -> InstanceStats:
     """Counters over all renditions, rates and words of the busiest one."""
     shown = busiest(renditions, viewers)
@@ -105,4 +106,5 @@ def instance_stats(
         published=published,
         problem=problem_of(renditions),
         viewers=viewers,
+        tasks=tasks,
     )

@@ -1,12 +1,14 @@
 """Our connection, and a plain one of aiortc that receives from it, in one process."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
 
+from appliance.bus.messages import IceServer
 from appliance.signaling.anbox import Settings
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec
@@ -16,11 +18,18 @@ from appliance.streamer.tracks import SoundFan
 class Loopback:
     """`packets` are those of the picture, as they arrive, decrypted."""
 
-    def __init__(self, rendition: Any, *, codec: Codec = Codec.H264, own_packets: bool = True) -> None:
+    def __init__(
+        self,
+        rendition: Any,
+        *,
+        codec: Codec = Codec.H264,
+        own_packets: bool = True,
+        ice_servers: Sequence[IceServer] = (),
+    ) -> None:
         self.rendition = rendition
         self.states: asyncio.Queue[str] = asyncio.Queue()
         self.sources = Sources({codec: rendition}, SoundFan(), own_packets=own_packets)
-        self.ours = MediaConnection(self.sources, [], changed=self.states.put_nowait, channel=print)
+        self.ours = MediaConnection(self.sources, ice_servers, changed=self.states.put_nowait, channel=print)
         self.theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
         self.offer = ""

@@ -14,13 +14,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaBlackhole
 
 
+def drain(_: object, input_q: Any, *__: object) -> None:
+    """What aiortc runs instead of a decoder."""
+    while input_q.get() is not None:
+        pass
+
+
 def stop_decoding() -> None:
     """Make aiortc in this process take media in without decoding it, so that only the sender costs."""
-
-    def drain(_: object, input_q: Any, *__: object) -> None:
-        while input_q.get() is not None:
-            pass
-
     aiortc.rtcrtpreceiver.decoder_worker = drain
 
 

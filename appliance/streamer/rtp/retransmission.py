@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from appliance.streamer import budget
 from appliance.streamer.rtp.layout import PackedFrame
 
 _FRAMES = 120
@@ -12,6 +13,7 @@ _SHORTEST_REPEAT_S = 0.02
 _BUDGET_SHARE = 0.5
 _BUDGET_LEAST = 24_000  # bytes; a stream that has been still may repair its first frame
 _SEQUENCES = 1 << 16
+_QUESTIONS_PER_S = 8192  # more than an honest viewer loses: to look a packet up costs as much as to send one
 
 
 @dataclass(slots=True)
@@ -69,9 +71,10 @@ class History:
         self.repeated = 0
         """Packets that were given out again."""
         self.refused = 0
-        """Packets that the budget had no room for."""
+        """Packets that a budget had no room for."""
         self._frames: deque[SentFrame] = deque(maxlen=_FRAMES)
         self._budget = Budget()
+        self._questions = budget.Budget(_QUESTIONS_PER_S, 1 / _QUESTIONS_PER_S)
 
     def remember(self, frame: SentFrame, octets: int, now: float) -> None:
         """`frame` has been sent, right after the one before."""
@@ -84,6 +87,9 @@ class History:
 
     def lost(self, sequences: Sequence[int], rtt: float, now: float) -> Iterator[tuple[SentFrame, int]]:
         """Of the packets with these sequence numbers those to be sent again now: frame and index in it."""
+        if not self._questions.spend(len(sequences)):
+            self.refused += len(sequences)
+            return
         patience = max(rtt, _SHORTEST_REPEAT_S)
         for sequence in sequences:
             found = self._find(sequence)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 Address = tuple[str, int]
 
 _UDP_SEGMENT = 103  # linux/udp.h
-_SEGMENTS_REFUSED = {errno.EIO, errno.EINVAL, errno.ENOPROTOOPT}
+_SEGMENTS_REFUSED = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT}
 _FULL = {errno.EAGAIN, errno.ENOBUFS}
 
 

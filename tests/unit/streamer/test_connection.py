@@ -171,3 +171,33 @@ def test_mdns_candidates_are_split_off_with_their_media() -> None:
     assert split == [Candidate(named[2:], None, 1)]
     assert kept == f"v=0\r\nm=audio 9 x 1\r\n{plain}\r\nm=video 9 x 1\r\n"
     assert split_mdns(kept) == (kept, [])
+
+
+async def test_who_is_alone_gets_keyframes_sooner_than_who_shares_the_picture() -> None:
+    rendition = Broadcast(unused)
+    sources = Sources({Codec.H264: rendition}, SoundFan())
+    one, other = (MediaConnection(sources, [], changed=print, channel=print) for _ in range(2))
+    for each in (one, other):
+        each.codec = Codec.H264
+    for _ in range(10):
+        one.request_keyframe()
+    assert rendition.keyframe_requests == 2
+    await other.close()
+    for _ in range(10):
+        one.request_keyframe()
+    assert rendition.keyframe_requests == 2 + 4
+    await one.close()
+
+
+async def test_a_server_of_many_viewers_gets_keyframes_as_if_it_were_alone() -> None:
+    rendition = Broadcast(unused)
+    sources = Sources({Codec.H264: rendition}, SoundFan())
+    ours = [
+        MediaConnection(sources, [], changed=print, channel=print, for_many=many) for many in (True, False)
+    ]
+    ours[0].codec = Codec.H264
+    for _ in range(10):
+        ours[0].request_keyframe()
+    assert rendition.keyframe_requests == 4
+    for each in ours:
+        await each.close()

@@ -63,3 +63,12 @@ def test_a_budget_comes_back_with_time() -> None:
     budget.sent(1_000_000, 5)
     assert budget.spend(400_000, 5)
     assert not budget.spend(200_000, 5)
+
+
+def test_a_storm_of_questions_is_not_even_looked_at() -> None:
+    kept = history(5)
+    everything = range(5000)
+    assert asked(kept, *everything) == [(0, index) for index in range(5)]
+    assert asked(kept, *everything, now=10.0) == []
+    assert kept.refused == 5000
+    assert asked(kept, 2, now=10.0) == [(0, 2)]

@@ -80,7 +80,7 @@ def path_of(fake: Refusing, sender: socket.socket) -> UdpPath:
     return path
 
 
-@pytest.mark.parametrize("error", [errno.EIO, errno.EINVAL, errno.ENOPROTOOPT])
+@pytest.mark.parametrize("error", [errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT])
 def test_a_refusal_to_segment_is_remembered(sender: socket.socket, error: int) -> None:
     fake = Refusing(error, room=100)
     path = path_of(fake, sender)

@@ -1,0 +1,56 @@
+"""Our side of a connection behind a real coturn with long-term credentials, over UDP and over TCP."""
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.bus.connection import BusAddress
+from appliance.bus.messages import IceServer
+from appliance.streamer import aioice_adapter, aiortc_adapter
+from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.capture.select import open_source
+from appliance.streamer.frames import Codec
+from tests.support.loopback import Loopback
+from tests.support.ports import free_ports
+from tests.support.room import specification
+from tests.support.turn import coturn
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def only_relayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a TURN server has nothing else."""
+    gather = aioice_adapter.Connection.get_component_candidates
+
+    async def relayed(self: aioice_adapter.Connection, component: int, addresses: list[str]) -> Any:
+        return await gather(self, component, [] if self.turn_server else addresses)
+
+    monkeypatch.setattr(aioice_adapter.Connection, "get_component_candidates", relayed)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_packets_reach_a_viewer_through_our_relay(
+    only_relayed: None, tmp_path: Path, transport: str
+) -> None:
+    port = free_ports(1).start
+    server = IceServer(
+        urls=[f"turn:127.0.0.1:{port}?transport={transport}"], username="box", password="north"
+    )
+    spec = specification(BusAddress(""))
+    picture = Broadcast(functools.partial(open_source, spec, Codec.H264))
+    async with (
+        coturn(tmp_path, "127.0.0.1", port, "lt-cred-mech", "user=box:north"),
+        asyncio.TaskGroup() as group,
+    ):
+        running = group.create_task(picture.run())
+        async with Loopback(picture, ice_servers=[server]) as loopback:
+            stamps = {(await loopback.packets.get()).timestamp for _ in range(60)}
+            assert len(stamps) > 5
+            assert aiortc_adapter.pair_type(loopback.ours._pc) == "relay"
+            assert loopback.ours.track
+            assert loopback.ours.track.frames_sent > 5
+        running.cancel()

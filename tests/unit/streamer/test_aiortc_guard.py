@@ -1,0 +1,102 @@
+"""Contracts with the privates of aiortc's DTLS transport, and what it lets through."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pylibsrtp
+import pytest
+from aiortc import RTCDtlsTransport
+
+from appliance.streamer.aiortc_guard import BoundedSession
+from appliance.streamer.broadcast import Broadcast
+from tests.support.hostile import BYE, PSFB, feedback, pli, report, rtcp
+from tests.support.loopback import Loopback
+
+pytestmark = pytest.mark.unit
+
+
+class Plain:
+    """A session that lets everything through."""
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        if packet.endswith(b"forged"):
+            raise pylibsrtp.Error("authentication failure")
+        return packet
+
+
+@pytest.fixture
+def bounded() -> BoundedSession:
+    return BoundedSession(Plain())  # type: ignore[arg-type]
+
+
+def unused() -> Any:
+    raise NotImplementedError
+
+
+@pytest.fixture
+async def loopback() -> AsyncIterator[Loopback]:
+    async with Loopback(Broadcast(unused)) as loopback:
+        yield loopback
+
+
+def ours(loopback: Loopback) -> Any:
+    return loopback.sender.transport
+
+
+def test_media_is_dropped_before_it_is_decrypted(bounded: BoundedSession) -> None:
+    with pytest.raises(pylibsrtp.Error, match="not taken"):
+        bounded.unprotect(bytes(100))
+
+
+def test_a_viewer_has_some_sources_and_no_more(bounded: BoundedSession) -> None:
+    for number in range(16):
+        bounded.unprotect_rtcp(report(number))
+    with pytest.raises(pylibsrtp.Error, match="sources"):
+        bounded.unprotect_rtcp(report(16))
+    assert bounded.unprotect_rtcp(report(3)) == report(3)
+
+
+def test_who_forges_takes_no_source_from_the_viewer(bounded: BoundedSession) -> None:
+    for number in range(50):
+        with pytest.raises(pylibsrtp.Error, match="authentication"):
+            bounded.unprotect_rtcp(report(number) + b"forged")
+    assert bounded.unprotect_rtcp(report(1)) == report(1)
+
+
+def test_a_storm_of_feedback_ends_at_the_budget(bounded: BoundedSession) -> None:
+    large = rtcp(PSFB, 15, bytes(1020))
+    for _ in range(32):
+        bounded.unprotect_rtcp(large)
+    with pytest.raises(pylibsrtp.Error, match="bytes of feedback"):
+        bounded.unprotect_rtcp(large)
+
+
+async def test_the_transport_of_aiortc_is_guarded(loopback: Loopback) -> None:
+    assert isinstance(ours(loopback)._rx_srtp, BoundedSession)
+    for name in ("_setup_srtp", "_handle_rtcp_data"):
+        assert callable(getattr(RTCDtlsTransport, name))
+        assert name in vars(ours(loopback))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        feedback(PSFB, 15, 0, b"REMB\x05\x00\x00\x00" + struct.pack("!L", 7)),
+        rtcp(BYE, 31, bytes(4)),
+        b"\x80\xc9",
+    ],
+)
+async def test_malformed_feedback_ends_no_connection(loopback: Loopback, packet: bytes) -> None:
+    asked, changed = asyncio.Event(), asyncio.Event()
+    loopback.theirs.on("connectionstatechange", changed.set)
+    while loopback.theirs.connectionState != "connected":
+        await changed.wait()
+        changed.clear()
+    vars(loopback.sender)["_send_keyframe"] = asked.set
+    await ours(loopback)._handle_rtcp_data(packet)
+    theirs: Any = loopback.theirs.getReceivers()[0].transport
+    await theirs._send_rtp(packet.ljust(8, b"\0"))
+    await theirs._send_rtp(pli(loopback.sender._ssrc))
+    await asked.wait()
