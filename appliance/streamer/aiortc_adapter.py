@@ -25,6 +25,7 @@ from aiortc import (
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
 from aiortc.rtcrtpparameters import (
     RTCRtpCodecCapability,
+    RTCRtpCodecParameters,
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
 )
@@ -34,6 +35,7 @@ from aiortc.sdp import candidate_from_sdp
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
 from appliance.streamer import aioice_adapter
+from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 _PLAYOUT_DELAY_ID = 5
+_RED_PAYLOAD_TYPE = 63  # that of libwebrtc: aiortc takes over only dynamic ones of other peers
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
 
@@ -77,6 +80,18 @@ def _connection_kwargs(
     return {**original(servers), "mux": servers.mux if isinstance(servers, _Servers) else None}
 
 
+def _redundant(codecs: Iterable[RTCRtpCodecParameters]) -> RTCRtpCodecParameters:
+    """Redundancy for the Opus among `codecs`, RFC 2198."""
+    opus = next((codec.payloadType for codec in codecs if codec.name.lower() == "opus"), None)
+    return RTCRtpCodecParameters(
+        mimeType="audio/red",
+        clockRate=AUDIO_CLOCK,
+        channels=2,
+        payloadType=_RED_PAYLOAD_TYPE,
+        parameters={f"{opus}/{opus}": None},
+    )
+
+
 @functools.cache
 def install() -> None:
     """Change what aiortc and aioice do for the whole process, once."""
@@ -84,6 +99,7 @@ def install() -> None:
     for codec in CODECS["audio"]:
         if codec.name == "opus":
             codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
+    CODECS["audio"].append(_redundant(CODECS["audio"]))
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
     ice = vars(aiortc.rtcicetransport)
     ice["Connection"] = aioice_adapter.Connection
@@ -127,6 +143,9 @@ def restrict_codecs(transceiver: RTCRtpTransceiver, names: Sequence[str]) -> Non
     transceiver._codecs = base + [
         codec for codec in offered if is_rtx(codec) and codec.parameters.get("apt") in kept
     ]
+    for codec in base:
+        if codec.name.lower() == "red":
+            codec.parameters = _redundant(base).parameters
     if not base:
         raise InvalidInputError(f"sdp: none of {', '.join(names)} is offered for {transceiver.kind}")
 

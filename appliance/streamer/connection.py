@@ -19,6 +19,7 @@ from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut, Seat
+from appliance.streamer.rtp.sound import SoundStream
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ _CANDIDATES_MAX = 64
 _MEDIA_MAX = 8
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _CHANNEL = "fanlight"
+_SOUND = ("opus", "red")  # what aiortc sends comes first
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *_MALFORMED)
 
@@ -38,7 +40,7 @@ class Sources:
     renditions: Mapping[Codec, Rendition]
     sound: SoundFan
     own_packets: bool = True
-    """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    """Whether picture and sound go out as packets of ours; False leaves them to aiortc for everybody."""
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
     _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
 
@@ -52,6 +54,13 @@ class Sources:
         if codec not in self._fan_outs:
             self._fan_outs[codec] = FanOut(self.renditions[codec], codec)
         return self._fan_outs[codec].attach(link)
+
+    def place_sound(
+        self, transceiver: RTCRtpTransceiver
+    ) -> contextlib.AbstractContextManager[SoundStream] | None:
+        """A place where the sound is sent from; None where aiortc has to send."""
+        link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
+        return self.sound.attach(link) if link else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,7 @@ class MediaConnection:
         self._pc.on("connectionstatechange", lambda: changed(self._pc.connectionState))
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
+        self._sound: RTCRtpTransceiver | None = None
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._sent = (0, time.monotonic())
@@ -108,9 +118,9 @@ class MediaConnection:
             self._send_video(self._pc.addTransceiver(track, direction=direction), track)
         if settings.enable_speaker:
             direction = "sendrecv" if settings.enable_microphone else "sendonly"
-            transceiver = self._pc.addTransceiver(SoundTrack(self._sources.sound), direction=direction)
-            transceiver.setCodecPreferences(aiortc_adapter.capabilities("audio", ["opus"]))
-            aiortc_adapter.own_stream(transceiver)
+            self._sound = self._pc.addTransceiver(self._new_sound(), direction=direction)
+            self._sound.setCodecPreferences(aiortc_adapter.capabilities("audio", _SOUND))
+            aiortc_adapter.own_stream(self._sound)
         self._pc.createDataChannel(_CHANNEL)
         if self._video:
             self._video.setCodecPreferences(aiortc_adapter.capabilities("video", codecs))
@@ -155,10 +165,11 @@ class MediaConnection:
                     transceiver.sender.replaceTrack(track)
                     transceiver.direction = "sendrecv"
                     self._send_video(transceiver, track)
-                elif transceiver.kind == "audio" and settings.enable_speaker:
-                    aiortc_adapter.restrict_codecs(transceiver, ["opus"])
-                    transceiver.sender.replaceTrack(SoundTrack(self._sources.sound))
+                elif transceiver.kind == "audio" and settings.enable_speaker and not self._sound:
+                    aiortc_adapter.restrict_codecs(transceiver, _SOUND)
+                    transceiver.sender.replaceTrack(self._new_sound())
                     transceiver.direction = "sendrecv"
+                    self._sound = transceiver
                 aiortc_adapter.own_stream(transceiver)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except _NOT_AGREED as exc:
@@ -215,6 +226,11 @@ class MediaConnection:
     def _new_track(self) -> VideoTrack:
         self.track = VideoTrack(self._rendition, self._place)
         return self.track
+
+    def _new_sound(self) -> SoundTrack:
+        return SoundTrack(
+            self._sources.sound, lambda: self._sources.place_sound(self._sound) if self._sound else None
+        )
 
     def _send_video(self, transceiver: RTCRtpTransceiver, track: VideoTrack) -> None:
         self._video = transceiver

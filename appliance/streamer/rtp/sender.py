@@ -62,7 +62,7 @@ class ViewerStream:
         link = self._link
         path = link.path()
         layout = packed.layout(link.shape)
-        ntp = _ntp_now()
+        ntp = ntp_now()
         extension = self._extension(ntp)
         timestamp = (self._origin + packed.timestamp) & 0xFFFFFFFF
         view = link.load(layout.template)
@@ -102,7 +102,7 @@ class ViewerStream:
             self._patch(packet, 2, sequence, frame.timestamp, link.ssrc, frame.extension)
             return bytes(packet) + payload
         packet[:2] = first_bytes(shape, link.rtx_payload_type, marker=last)
-        extension = self._extension(_ntp_now())
+        extension = self._extension(ntp_now())
         self._patch(packet, 2, self._rtx_sequence, frame.timestamp, link.rtx_ssrc, extension)
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         return bytes(packet) + sequence.to_bytes(2) + payload
@@ -114,6 +114,6 @@ class ViewerStream:
         return before + (ntp >> 14 & 0xFFFFFF).to_bytes(3) + after
 
 
-def _ntp_now() -> int:
+def ntp_now() -> int:
     """64 bits, RFC 3550 section 4."""
     return int((time.time() + _NTP_EPOCH) * (1 << 32))
