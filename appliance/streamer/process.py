@@ -38,7 +38,7 @@ class Streamer:
             codec: Broadcast(functools.partial(self._open_source, codec)) for codec in _codecs(spec)
         }
         self._sound = SoundFan()
-        self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
+        self._audio = _audio(spec)
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
 
@@ -120,6 +120,10 @@ class Streamer:
 
     def _problem(self) -> str:
         return stats.problem_of(self._renditions.values())
+
+
+def _audio(spec: StreamerSpec) -> AudioSource | None:
+    return AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if spec.audio else None
 
 
 def _port(spec: StreamerSpec) -> contextlib.AbstractAsyncContextManager[Mux | None]:
