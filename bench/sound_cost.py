@@ -1,8 +1,9 @@
-"""What the sound of one viewer costs: our own packets and aiortc's sender, by turns in one process.
+"""What the sound of one viewer costs, and how long it waits behind pictures: ours and aiortc's by turns.
 
-`python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 10] [--kbps 128] [--seconds 10] [--runs 3]`:
-packets of random bytes, no capture and no encoder; the receivers are a process of their own in which the
-kernel drops the sound (bench/packets.py), so that only the sender counts.
+`python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 10] [--kbps 128] [--picture-kbps 0] [--seconds 10]
+[--runs 3]`: packets of random bytes, no capture and no encoder; the receivers are a process of their own in
+which the kernel drops the media (bench/packets.py), so that only the sender counts. The wait is that between
+a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of both.
 """
 
 import argparse
@@ -28,38 +29,67 @@ class Packet:
     timestamp: int
 
 
-async def play(fan: SoundFan, frame_ms: int, kbps: int, delivered: list[int]) -> None:
-    """Packets at a constant rate; counts them in `delivered[0]`."""
-    opus = bytes([0xF4]) + random.Random(1).randbytes(kbps * frame_ms // 8 - 1)  # noqa: S311
-    began = time.monotonic()
-    while True:
-        number = delivered[0]
-        fan.deliver(Packet(opus, number * frame_ms * AUDIO_CLOCK // 1000))
-        delivered[0] = number + 1
-        await asyncio.sleep(max(0, began + (number + 1) * frame_ms / 1000 - time.monotonic()))
+class Player:
+    """Packets at a constant rate, from a thread of its own as an encoder's."""
+
+    def __init__(self, fan: SoundFan, frame_ms: int, kbps: int) -> None:
+        self.waits: list[float] = []
+        """Seconds from the thread to the end of sending."""
+        self._fan = fan
+        self._frame_ms = frame_ms
+        self._opus = bytes([0xF4]) + random.Random(1).randbytes(kbps * frame_ms // 8 - 1)  # noqa: S311
+        self._loop = asyncio.get_running_loop()
+        self._playing = True
+
+    def play(self) -> None:
+        """Until stopped; to be called in a thread."""
+        began, number = time.monotonic(), 0
+        while self._playing:
+            packet = Packet(self._opus, number * self._frame_ms * AUDIO_CLOCK // 1000)
+            self._loop.call_soon_threadsafe(self._send, packet, time.perf_counter())
+            number += 1
+            time.sleep(max(0, began + number * self._frame_ms / 1000 - time.monotonic()))
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._playing = False
+
+    def _send(self, packet: Packet, since: float) -> None:
+        self._fan.deliver(packet)
+        self.waits.append(time.perf_counter() - since)
 
 
 async def measure(viewers: int, options: argparse.Namespace, *, own_packets: bool) -> dict[str, float]:
     """CPU time of this process while `viewers` listen, less what it costs while nobody does."""
-    fan, delivered = SoundFan(), [0]
-    sources = Sources({Codec.H264: Broadcast(lambda: Frames(0))}, fan, own_packets=own_packets)
-    async with receivers(Settings(enable_video=False)) as connect, asyncio.TaskGroup() as group:
+    fan, frames = SoundFan(), Frames(options.picture_kbps)
+    broadcast = Broadcast(lambda: frames)
+    player = Player(fan, options.frame_ms, options.kbps)
+    sources = Sources({Codec.H264: broadcast}, fan, own_packets=own_packets)
+    picture = options.picture_kbps > 0
+    async with receivers(Settings(enable_video=picture)) as connect, asyncio.TaskGroup() as group:
         connections = [await connect(sources) for _ in range(viewers)]
         await asyncio.sleep(_WARM_UP_S)
         idle = await _cpu_share(options.seconds / 2)
-        playing = group.create_task(play(fan, options.frame_ms, options.kbps, delivered))
+        running = [group.create_task(asyncio.to_thread(player.play))]
+        if picture:
+            running.append(group.create_task(broadcast.run()))
         await asyncio.sleep(_WARM_UP_S)
-        before = delivered[0]
+        player.waits.clear()
         began = time.monotonic()
         busy = await _cpu_share(options.seconds)
-        packets = (delivered[0] - before) * viewers / (time.monotonic() - began)
-        playing.cancel()
+        packets = len(player.waits) * viewers / (time.monotonic() - began)
+        player.stop()
+        for task in running[1:]:
+            task.cancel()
         for connection in connections:
             await connection.close()
+    waits = sorted(player.waits)
     return {
         "us_per_packet": 1e6 * (busy - idle) / packets,
         "percent_per_viewer": 100 * (busy - idle) / viewers,
         "packets_per_s": packets,
+        "wait_p50_ms": 1000 * statistics.median(waits),
+        "wait_p99_ms": 1000 * waits[int(0.99 * (len(waits) - 1))],
     }
 
 
@@ -74,6 +104,7 @@ async def main() -> None:
     parser.add_argument("--viewers", default="1,10,50")
     parser.add_argument("--frame-ms", type=int, default=10)
     parser.add_argument("--kbps", type=int, default=128)
+    parser.add_argument("--picture-kbps", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
@@ -85,12 +116,15 @@ async def main() -> None:
                 row = await measure(count, options, own_packets=own_packets)
                 rows.setdefault((count, system), []).append(row)
     print(f"{options.frame_ms} ms packets at {options.kbps} kb/s, medians of {options.runs} runs")
-    print(f"{'viewers':>8}{'system':>10}{'packets/s':>11}{'us per packet':>15}{'% of a core per viewer':>24}")
+    print(
+        f"{'viewers':>8}{'system':>10}{'packets/s':>11}{'us per packet':>15}{'% of a core per viewer':>24}"
+        f"{'wait p50':>10}{'p99 ms':>8}"
+    )
     for (count, system), found in rows.items():
         row = {key: statistics.median(each[key] for each in found) for key in found[0]}
         print(
             f"{count:8}{system:>10}{row['packets_per_s']:11.0f}{row['us_per_packet']:15.2f}"
-            f"{row['percent_per_viewer']:24.3f}"
+            f"{row['percent_per_viewer']:24.3f}{row['wait_p50_ms']:10.2f}{row['wait_p99_ms']:8.2f}"
         )
 
 
