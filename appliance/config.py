@@ -148,6 +148,7 @@ class AudioSection(Section):
 
     enabled: bool = True
     source: str = "auto"
+    frame_ms: Literal[5, 10, 20] = 10
 
 
 class InputSection(Section):

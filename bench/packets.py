@@ -98,7 +98,9 @@ async def measure(viewers: int, kbps: int, seconds: float, *, own_packets: bool)
 
 
 @contextlib.asynccontextmanager
-async def receivers() -> AsyncIterator[Callable[[Sources], Any]]:
+async def receivers(
+    settings: Settings = Settings(enable_speaker=False),  # noqa: B008
+) -> AsyncIterator[Callable[[Sources], Any]]:
     """A process of receivers; what it yields connects one more."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.packets", cwd=ROOT, limit=_LINE_BYTES,
@@ -116,7 +118,7 @@ async def receivers() -> AsyncIterator[Callable[[Sources], Any]]:
             changed=lambda state: state == "connected" and connected.set(),
             channel=lambda _: None,
         )
-        stdin.write(json.dumps(await ours.offer(Settings(enable_speaker=False))).encode() + b"\n")
+        stdin.write(json.dumps(await ours.offer(settings)).encode() + b"\n")
         await ours.take_answer(json.loads(await stdout.readline()))
         await connected.wait()
         await stdout.readline()

@@ -46,6 +46,7 @@ class StreamerSpec(BaseModel):
     bitrate_kbps: int = Field(8000, ge=100)
     audio: bool = True
     audio_source: str = "auto"
+    audio_frame_ms: Literal[5, 10, 20] = 10
     pulse_server: str = ""
     input: bool = True
     clipboard: bool = True

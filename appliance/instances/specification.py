@@ -39,6 +39,7 @@ def specification(
         bitrate_kbps=config.video.bitrate_kbps,
         audio=config.audio.enabled,
         audio_source=config.audio.source,
+        audio_frame_ms=config.audio.frame_ms,
         pulse_server=application.env.get("PULSE_SERVER", os.environ.get("PULSE_SERVER", "")),
         input=config.input.enabled,
         clipboard=config.input.clipboard,

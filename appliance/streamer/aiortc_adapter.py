@@ -26,6 +26,7 @@ from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
 from aiortc.rtcrtpparameters import (
     RTCRtcpFeedback,
     RTCRtpCodecCapability,
+    RTCRtpCodecParameters,
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
 )
@@ -35,6 +36,7 @@ from aiortc.sdp import candidate_from_sdp
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
 from appliance.streamer import aioice_adapter, aiortc_economy
+from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 
@@ -47,6 +49,7 @@ _TRANSPORT_CC_ID = 4
 CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _CAPTURE_TIME_ID = 6
 _RTPFB_TRANSPORT_CC = 15
+_RED_PAYLOAD_TYPE = 63  # that of libwebrtc: aiortc takes over only dynamic ones of other peers
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
 
@@ -103,6 +106,18 @@ def _connection_kwargs(
     return {**original(servers), "mux": servers.mux if isinstance(servers, _Servers) else None}
 
 
+def _redundant(codecs: Iterable[RTCRtpCodecParameters]) -> RTCRtpCodecParameters:
+    """Redundancy for the Opus among `codecs`, RFC 2198."""
+    opus = next((codec.payloadType for codec in codecs if codec.name.lower() == "opus"), None)
+    return RTCRtpCodecParameters(
+        mimeType="audio/red",
+        clockRate=AUDIO_CLOCK,
+        channels=2,
+        payloadType=_RED_PAYLOAD_TYPE,
+        parameters={f"{opus}/{opus}": None},
+    )
+
+
 @functools.cache
 def install() -> None:
     """Change what aiortc and aioice do for the whole process, once."""
@@ -117,6 +132,7 @@ def install() -> None:
     for codec in CODECS["audio"]:
         if codec.name == "opus":
             codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
+    CODECS["audio"].append(_redundant(CODECS["audio"]))
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
     vars(aiortc.rtp)["RtcpRtpfbPacket"] = _TransportFeedback
     ice = vars(aiortc.rtcicetransport)
@@ -162,6 +178,9 @@ def restrict_codecs(transceiver: RTCRtpTransceiver, names: Sequence[str]) -> Non
     transceiver._codecs = base + [
         codec for codec in offered if is_rtx(codec) and codec.parameters.get("apt") in kept
     ]
+    for codec in base:
+        if codec.name.lower() == "red":
+            codec.parameters = _redundant(base).parameters
     if not base:
         raise InvalidInputError(f"sdp: none of {', '.join(names)} is offered for {transceiver.kind}")
 

@@ -65,6 +65,9 @@ class SenderLink:
         self.rtx_payload_type: int | None = sender._RTCRtpSender__rtx_payload_type
         self.extensions = _extensions(sender)
         self.told = _told(sender, self.extensions)
+        self.red_payload_type = next(
+            (codec.payloadType for codec in transceiver._codecs if codec.name.lower() == "red"), None
+        )
         self.shape = Shape(
             transceiver._codecs[0].payloadType or 0,
             len(self.extensions.block),
@@ -83,6 +86,13 @@ class SenderLink:
     def rtt(self) -> float:
         """Round trip in seconds; 0 while it is not known."""
         return self._sender._RTCRtpSender__rtt or 0.0
+
+    @property
+    def loss(self) -> float:
+        """Share of packets that the last report of the viewer misses; 0 before the first."""
+        sender = self._sender
+        report = sender._RTCRtpSender__stats.get(f"remote-inbound-rtp_{id(sender)}")
+        return report.fractionLost / 256 if report else 0.0
 
     def path(self) -> Path:
         """The way of the pair that ICE nominated last. Raises UnavailableError."""

@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pcmflux
@@ -14,58 +13,51 @@ import pcmflux
 from appliance.errors import UnavailableError
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.pulse import Pulse, Source, connect, server_address
+from appliance.streamer.talkspurts import EncodedAudio, Talkspurts
 
 logger = logging.getLogger(__name__)
 
-_FRAME_MS = 10
 _BITS_PER_SECOND = 128_000
 _COMPLEXITY = 5
 _CHECK_SECONDS = 1.0
 _FIRST_RETRY = 1.0
 _LAST_RETRY = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedAudio:
-    """One Opus packet of 10 ms, stereo."""
-
-    data: bytes
-    timestamp: int
-    """In AUDIO_CLOCK units, increasing, not wrapped; it jumps over silence, of which nothing is sent."""
+_HEADER_BYTES = 2
+_ENDS = 0x80  # in the second byte of pcmflux's header: there is silence behind it
 
 
 class AudioSource:
     """Captures until cancelled. Where there is no sound, `description` says why, and it is tried again."""
 
-    def __init__(self, source: str = "auto", pulse_server: str = "") -> None:
+    def __init__(self, source: str = "auto", pulse_server: str = "", frame_ms: int = 10) -> None:
         self.description = "not started"
+        self._frame_ms = frame_ms
         self._source = source
         self._pulse_server = pulse_server
         # As it was at birth: the compositor moves XDG_RUNTIME_DIR, and we set PULSE_SERVER ourselves.
         self._environ = dict(os.environ)
-        self._began = 0.0
 
     async def run(self, deliver: Callable[[EncodedAudio], None]) -> None:
         """Call `deliver` in the event loop for every packet, for ever."""
-        self._began = time.monotonic()
+        talkspurts = Talkspurts(deliver, self._frame_ms)
         delay = _FIRST_RETRY
         while True:
             began = time.monotonic()
             try:
-                await self._follow(server_address(self._pulse_server, self._environ), deliver)
+                await self._follow(server_address(self._pulse_server, self._environ), talkspurts)
             except UnavailableError as exc:
                 self._say(str(exc))
             delay = _FIRST_RETRY if time.monotonic() - began > _LAST_RETRY else min(2 * delay, _LAST_RETRY)
             await asyncio.sleep(delay)
 
-    async def _follow(self, address: str, deliver: Callable[[EncodedAudio], None]) -> None:
+    async def _follow(self, address: str, talkspurts: Talkspurts) -> None:
         """Capture the wanted source, whichever it becomes."""
         async with connect(address) as pulse:
             os.environ["PULSE_SERVER"] = address  # pcmflux has no other way to be told
             await pulse.watch()
             while True:
                 if source := await self._wanted(pulse):
-                    await self._capture(pulse, source, deliver)
+                    await self._capture(pulse, source, talkspurts)
                 else:
                     name = "no output" if self._source == "auto" else f"no source {self._source}"
                     self._say(f"the sound server has {name}")
@@ -76,12 +68,13 @@ class AudioSource:
             return await pulse.monitor_of_default_sink()
         return await pulse.source(self._source)
 
-    async def _capture(self, pulse: Pulse, source: Source, deliver: Callable[[EncodedAudio], None]) -> None:
+    async def _capture(self, pulse: Pulse, source: Source, talkspurts: Talkspurts) -> None:
         """Capture `source` until another one is wanted. Raises UnavailableError when capturing fails."""
-        outlet = _Outlet(deliver, self._began)
+        outlet = _Outlet(talkspurts)
         capture = pcmflux.AudioCapture()
         try:
-            await asyncio.to_thread(_start, capture, source, outlet)
+            await asyncio.to_thread(_start, capture, source, self._frame_ms, outlet)
+            talkspurts.start()
             while True:
                 # A server moves a recording when its source goes away, to a microphone for want of better:
                 # nothing passes until it is certain that this has not happened.
@@ -89,12 +82,13 @@ class AudioSource:
                     source.index
                 }:
                     return
-                outlet.open = True
+                outlet.open()
                 self._say(f"opus 48 kHz from {source.name}")
                 await self._changed(pulse, capture)
-                outlet.open = False
+                outlet.hold()
         finally:
-            outlet.open = False
+            outlet.hold()
+            talkspurts.stop()
             await asyncio.to_thread(capture.stop_capture)
 
     async def _changed(self, pulse: Pulse, capture: Any) -> None:
@@ -113,35 +107,42 @@ class AudioSource:
 
 
 class _Outlet:
-    """From pcmflux's thread into the event loop, as long as `open`."""
+    """From pcmflux's thread into the event loop; what comes while it is held waits for the next opening."""
 
-    def __init__(self, deliver: Callable[[EncodedAudio], None], began: float) -> None:
-        self.open = False
-        self._deliver = deliver
-        self._began = began
-        self._offset: int | None = None
+    def __init__(self, talkspurts: Talkspurts) -> None:
+        self._held: list[tuple[bytes, int]] | None = []
+        self._talkspurts = talkspurts
         self._loop = asyncio.get_running_loop()
 
     def __call__(self, frame: Any) -> None:
-        """Take one frame; `pts` counts samples from the start of this capture."""
-        if self._offset is None:
-            self._offset = int((time.monotonic() - self._began) * AUDIO_CLOCK) - frame.pts
-        packet = EncodedAudio(bytes(frame), self._offset + frame.pts)
+        """Take one chunk; `pts` counts samples from the start of this capture."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._pass, packet)
+            self._loop.call_soon_threadsafe(self._take, bytes(frame), frame.pts)
 
-    def _pass(self, packet: EncodedAudio) -> None:
-        if self.open:
-            self._deliver(packet)
+    def open(self) -> None:
+        """Let everything through."""
+        held, self._held = self._held or [], None
+        for chunk, pts in held:
+            self._take(chunk, pts)
+
+    def hold(self) -> None:
+        """Let nothing through."""
+        self._held = self._held or []
+
+    def _take(self, chunk: bytes, pts: int) -> None:
+        if self._held is not None:
+            self._held.append((chunk, pts))
+        elif opus := chunk[_HEADER_BYTES:]:
+            self._talkspurts.sound(opus, pts, ends=bool(chunk[1] & _ENDS))
 
 
-def _start(capture: Any, source: Source, outlet: _Outlet) -> None:
+def _start(capture: Any, source: Source, frame_ms: int, outlet: _Outlet) -> None:
     settings = pcmflux.AudioCaptureSettings()
     settings.device_name = source.name
     settings.sample_rate, settings.channels = AUDIO_CLOCK, 2
-    settings.frame_duration_ms = settings.latency_ms = _FRAME_MS
+    settings.frame_duration_ms = settings.latency_ms = frame_ms
     settings.opus_bitrate, settings.opus_complexity = _BITS_PER_SECOND, _COMPLEXITY
-    settings.omit_audio_header = settings.use_silence_gate = True
+    settings.use_silence_gate = True
     try:
         capture.start_capture(settings, outlet)
     except (RuntimeError, ValueError) as exc:

@@ -22,6 +22,7 @@ from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair, Second
 from appliance.streamer.rtp.seat import Seat
+from appliance.streamer.rtp.sound import SoundStream
 from appliance.streamer.steering import FLOOR_KBPS, Steering
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
 
@@ -33,6 +34,7 @@ _SHARED_BURST, _SHARED_SECONDS = 2, 8.0
 """In company: a keyframe costs everybody a worse picture for a while."""
 _CHANNEL = "fanlight"
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
+_SOUND = ("opus", "red")  # what aiortc sends comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Sources:
     renditions: Mapping[Codec, Rendition]
     sound: SoundFan
     own_packets: bool = True
-    """Whether the fan-out sends the picture; False leaves it to aiortc for everybody."""
+    """Whether picture and sound go out as packets of ours; False leaves them to aiortc for everybody."""
     seconds: Mapping[Codec, Second] = field(default_factory=dict)
     """The same, smaller, for who cannot follow; made from the first, which is a First."""
     kbps: int = 8000
@@ -73,6 +75,13 @@ class Sources:
             pair = Pair(first, second, self.kbps) if second else None
             self._fan_outs[codec] = FanOut(first, codec, pair)
         return self._fan_outs[codec].attach(link, reception)
+
+    def place_sound(
+        self, transceiver: RTCRtpTransceiver
+    ) -> contextlib.AbstractContextManager[SoundStream] | None:
+        """A place where the sound is sent from; None where aiortc has to send."""
+        link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
+        return self.sound.attach(link) if link else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ class MediaConnection:
         self._pc.on("datachannel", channel)
         self._video: RTCRtpTransceiver | None = None
         self._offered: list[tuple[str, str]] = []
+        self._sound: RTCRtpTransceiver | None = None
         self._candidates = 0
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
@@ -144,9 +154,9 @@ class MediaConnection:
             self._send_video(self._pc.addTransceiver(track, direction=direction), track)
         if settings.enable_speaker:
             direction = "sendrecv" if settings.enable_microphone else "sendonly"
-            transceiver = self._pc.addTransceiver(SoundTrack(self._sources.sound), direction=direction)
-            transceiver.setCodecPreferences(aiortc_adapter.capabilities("audio", ["opus"]))
-            aiortc_adapter.own_stream(transceiver)
+            self._sound = self._pc.addTransceiver(self._new_sound(), direction=direction)
+            self._sound.setCodecPreferences(aiortc_adapter.capabilities("audio", _SOUND))
+            aiortc_adapter.own_stream(self._sound)
         if channel:
             self._pc.createDataChannel(_CHANNEL)
         if self._video:
@@ -193,10 +203,11 @@ class MediaConnection:
                     transceiver.sender.replaceTrack(track)
                     transceiver.direction = "sendrecv"
                     self._send_video(transceiver, track)
-                elif transceiver.kind == "audio" and settings.enable_speaker:
-                    aiortc_adapter.restrict_codecs(transceiver, ["opus"])
-                    transceiver.sender.replaceTrack(SoundTrack(self._sources.sound))
+                elif transceiver.kind == "audio" and settings.enable_speaker and not self._sound:
+                    aiortc_adapter.restrict_codecs(transceiver, _SOUND)
+                    transceiver.sender.replaceTrack(self._new_sound())
                     transceiver.direction = "sendrecv"
+                    self._sound = transceiver
                 aiortc_adapter.own_stream(transceiver)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except _NOT_AGREED as exc:
@@ -258,6 +269,11 @@ class MediaConnection:
     def _new_track(self) -> VideoTrack:
         self.track = VideoTrack(self._rendition, self._place, self._on_sent)
         return self.track
+
+    def _new_sound(self) -> SoundTrack:
+        return SoundTrack(
+            self._sources.sound, lambda: self._sources.place_sound(self._sound) if self._sound else None
+        )
 
     def _send_video(self, transceiver: RTCRtpTransceiver, track: VideoTrack) -> None:
         self._video = transceiver

@@ -47,7 +47,7 @@ class Streamer:
             for codec in self._renditions
         }
         self._sound = SoundFan()
-        self._audio = AudioSource(spec.audio_source, spec.pulse_server) if spec.audio else None
+        self._audio = _audio(spec)
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._publisher: Publisher | None = None
@@ -158,6 +158,10 @@ def _publisher(stage: Stage) -> Publisher:
         )
 
     return Publisher(spec.whip_url, spec.whip_token, Settings(enable_speaker=spec.audio), connect)
+
+
+def _audio(spec: StreamerSpec) -> AudioSource | None:
+    return AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if spec.audio else None
 
 
 def _port(spec: StreamerSpec) -> contextlib.AbstractAsyncContextManager[Mux | None]:

@@ -12,7 +12,9 @@ from aiortc.mediastreams import MediaStreamError
 from av.stream import Stream
 
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
+from appliance.streamer.rtp.red import SoundPacket
 from appliance.streamer.rtp.seat import Seat
+from appliance.streamer.rtp.sound import SoundFanOut, SoundLink, SoundStream
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _AUDIO_TIME_BASE = Fraction(1, AUDIO_CLOCK)
@@ -70,26 +72,20 @@ class Rendition(Protocol):
         """Steer the encoder, also one that starts later."""
 
 
-class SoundPacket(Protocol):
-    """One Opus packet; the timestamp counts AUDIO_CLOCK."""
-
-    @property
-    def data(self) -> bytes:
-        """The packet."""
-
-    @property
-    def timestamp(self) -> int:
-        """Unwrapped, strictly increasing."""
-
-
 class SoundFan:
-    """Hands every Opus packet to every viewer; who is slow misses the oldest."""
+    """Hands every Opus packet to every viewer; who is slow, where aiortc sends, misses the oldest."""
 
     def __init__(self) -> None:
+        self._fan_out = SoundFanOut()
         self._queues: set[asyncio.Queue[SoundPacket]] = set()
+
+    def attach(self, link: SoundLink) -> contextlib.AbstractContextManager[SoundStream]:
+        """Send to this viewer without aiortc, from the next packet on."""
+        return self._fan_out.attach(link)
 
     def deliver(self, packet: SoundPacket) -> None:
         """Never waits; to be called in the event loop."""
+        self._fan_out.deliver(packet)
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()
@@ -178,19 +174,30 @@ class VideoTrack(_PacketTrack):
 
 
 class SoundTrack(_PacketTrack):
-    """The sound of one viewer; nothing is sent while nothing plays."""
+    """The sound of one viewer.
+
+    `attach` takes a place at the fan once the viewer is connected; where it returns None, aiortc pulls.
+    """
 
     kind = "audio"
 
-    def __init__(self, fan: SoundFan) -> None:
+    def __init__(
+        self,
+        fan: SoundFan,
+        attach: Callable[[], contextlib.AbstractContextManager[SoundStream] | None] = lambda: None,
+    ) -> None:
         super().__init__()
         self._fan = fan
+        self._attach = attach
         self._queue: asyncio.Queue[SoundPacket] | None = None
 
     async def recv(self) -> _AnyPacket:
-        """The next Opus packet."""
+        """The next Opus packet; never where we send instead of aiortc."""
         self._assert_live()
         if self._queue is None:
+            if place := self._attach():
+                self._subscribed.enter_context(place)
+                await asyncio.get_running_loop().create_future()
             self._queue = self._subscribed.enter_context(self._fan.subscribe())
         packet = await self._queue.get()
         return _packet(packet.data, packet.timestamp, _AUDIO_TIME_BASE)

@@ -1,4 +1,4 @@
-"""Viewers behind links that carry less than the configured bitrate: a real box, real queues, real browsers."""
+"""Viewers behind links that carry less than the configured bitrate: real boxes, queues, browsers."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
 """An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
 
-Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|noise|caret|still]`.
+`python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|noise|caret|still]`.
 The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
 The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
 """

@@ -1,7 +1,7 @@
 """Our connection, and a plain one of aiortc that receives from it, in one process."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +16,7 @@ from appliance.streamer.tracks import SoundFan
 
 
 class Loopback:
-    """`packets` are those of the picture, as they arrive, decrypted."""
+    """`packets` are those of the picture, `sound` those of the sound, as they arrive, decrypted."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Loopback:
         self.ours = MediaConnection(self.sources, ice_servers, changed=self.states.put_nowait, channel=print)
         self.theirs = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
+        self.sound: asyncio.Queue[RtpPacket] = asyncio.Queue()
         self.offer = ""
 
     @property
@@ -43,12 +44,8 @@ class Loopback:
         """Connect."""
         self.offer = await self.ours.offer(Settings(enable_camera=True, enable_microphone=True))
         await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
-        receiver = self.theirs.getReceivers()[0]
-
-        async def spy(packet: RtpPacket, arrival_time_ms: int) -> None:
-            self.packets.put_nowait(packet)
-
-        vars(receiver)["_handle_rtp_packet"] = spy
+        for receiver, arrived in zip(self.theirs.getReceivers(), (self.packets, self.sound), strict=True):
+            vars(receiver)["_handle_rtp_packet"] = _into(arrived)
         await self.theirs.setLocalDescription(await self.theirs.createAnswer())
         await self.ours.take_answer(self.theirs.localDescription.sdp)
         while await self.states.get() != "connected":
@@ -60,3 +57,10 @@ class Loopback:
     ) -> None:
         await self.ours.close()
         await self.theirs.close()
+
+
+def _into(queue: asyncio.Queue[RtpPacket]) -> Callable[[RtpPacket, int], Awaitable[None]]:
+    async def take(packet: RtpPacket, arrival_time_ms: int) -> None:
+        queue.put_nowait(packet)
+
+    return take

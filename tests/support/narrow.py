@@ -1,4 +1,4 @@
-"""A box and viewers in network namespaces of their own, each viewer behind a link as narrow as the test wants."""
+"""A box and viewers in network namespaces of their own, each viewer behind a link as narrow as wanted."""
 
 import contextlib
 import secrets

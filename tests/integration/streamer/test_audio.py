@@ -13,9 +13,12 @@ import av
 import numpy as np
 import pytest
 
-from appliance.streamer.audio import AudioSource, EncodedAudio
+from appliance.streamer.audio import AudioSource
+from appliance.streamer.talkspurts import EncodedAudio, silence
 
 pytestmark = pytest.mark.integration
+
+SILENCE = silence(10)
 
 
 @dataclass
@@ -56,9 +59,10 @@ class Server:
         )
         return await process.wait()
 
-    async def play(self, frequency: int, sink: str) -> None:
-        """Play a tone until the end of the test."""
-        samples = 12000 * np.sin(2 * np.pi * frequency * np.arange(48000 * 40) / 48000)
+    async def play(self, frequency: int, sink: str, tone_s: float = 40, pause_s: float = 0) -> None:
+        """Play a tone, with pauses or without, until the end of the test."""
+        time = np.arange(48000 * 40) / 48000
+        samples = 12000 * np.sin(2 * np.pi * frequency * time) * (time % (tone_s + pause_s) < tone_s)
         tone = self.directory / f"{frequency}"
         tone.write_bytes(np.repeat(samples.astype("<i2"), 2).tobytes())
         command = ("paplay", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")
@@ -108,9 +112,16 @@ async def hear(
 ) -> tuple[float, list[EncodedAudio]]:
     """Dominant frequency of what comes next."""
     async with asyncio.timeout(20):
-        got = [await packets.get() for _ in range(int(seconds * 100))]
+        got: list[EncodedAudio] = []
+        while len(got) < seconds * 100:
+            got += sounds([await packets.get()])
     strength = spectrum(got)
     return float(np.argmax(strength) / 2 / len(strength) * 48000), got
+
+
+def sounds(packets: list[EncodedAudio]) -> list[EncodedAudio]:
+    """Those that are to be heard."""
+    return [packet for packet in packets if packet.data != SILENCE]
 
 
 def spectrum(packets: list[EncodedAudio]) -> np.ndarray:
@@ -134,12 +145,35 @@ async def test_a_tone_arrives_as_the_tone(server: Server) -> None:
     assert all(step > 0 and step % 480 == 0 for step in steps)  # a busy machine's player leaves gaps
 
 
-async def test_silence_is_not_sent_and_the_microphone_never(server: Server) -> None:
+async def test_of_silence_there_is_little_and_the_microphone_is_never_sent(server: Server) -> None:
+    audio = AudioSource(pulse_server=server.address)
+    async with listening(audio) as packets:
+        got = [await packets.get() for _ in range(7)]  # the microphone hums all the while
+    assert {each.data for each in got} == {SILENCE}
+    assert got[-1].timestamp - got[-2].timestamp >= 19_200
+
+
+async def test_tones_and_pauses_keep_their_times(server: Server) -> None:
     audio = AudioSource(pulse_server=server.address)
     async with listening(audio) as packets:
         await until_described(audio, "speakers.monitor")
-        await asyncio.sleep(0.3)  # the microphone hums all the while
-        assert packets.empty()
+        await server.play(440, "speakers", tone_s=0.1, pause_s=0.5)
+        got: list[EncodedAudio] = []
+        onsets: list[int] = []
+        async with asyncio.timeout(20):
+            while len(onsets) < 6:
+                got.append(await packets.get())
+                if len(got) > 1 and got[-2].data == SILENCE != got[-1].data:
+                    onsets.append(got[-1].timestamp)
+    spurts = [
+        [each.data for each in got if earlier <= each.timestamp < later]
+        for earlier, later in itertools.pairwise(onsets)
+    ]
+    # Of five, since a busy machine's player leaves gaps.
+    assert statistics.median(len(spurt) - spurt.count(SILENCE) for spurt in spurts) in (11, 12)
+    assert statistics.median(spurt.count(SILENCE) for spurt in spurts) == 6
+    steps = [later - earlier for earlier, later in itertools.pairwise(onsets)]
+    assert statistics.median(steps) == pytest.approx(0.6 * 48_000, abs=480)
 
 
 async def test_another_default_output_is_followed(server: Server) -> None:
@@ -187,7 +221,7 @@ async def test_an_output_that_goes_away_does_not_give_way_to_the_microphone(serv
         await server.run("pactl", "unload-module", "module-null-sink")
         await until_described(audio, "the sound server has no output")
         await asyncio.sleep(0.3)
-        after = [packets.get_nowait() for _ in range(packets.qsize())]
+        after = sounds([packets.get_nowait() for _ in range(packets.qsize())])
     assert loudness_of_the_microphone(before + after) < 0.02
 
 

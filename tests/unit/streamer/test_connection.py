@@ -75,7 +75,7 @@ async def test_the_offer_has_what_the_sdk_needs() -> None:
         assert any(line.startswith("a=msid:") for line in found[kind])
         assert "a=setup:actpass" in found[kind]
     assert codecs(found["video"]) == ["H264", "rtx", "H264", "rtx", "VP8", "rtx"]
-    assert codecs(found["audio"]) == ["opus"]
+    assert codecs(found["audio"]) == ["opus", "red"]
     assert all("packetization-mode=1" in line for line in found["video"] if "profile-level-id" in line)
     assert any(line.startswith("a=candidate:") for line in found["video"])
 

@@ -1,0 +1,136 @@
+"""Sound to all viewers in the turn of the loop that brought it: it waits for no picture and for no viewer."""
+
+import contextlib
+import logging
+import secrets
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from appliance.errors import UnavailableError
+from appliance.streamer.rtp.clock import ntp_now
+from appliance.streamer.rtp.layout import HEADER_BYTES, Shape, first_bytes
+from appliance.streamer.rtp.red import LEVELS, SoundPacket, redundant
+from appliance.streamer.rtp.sender import Link
+
+logger = logging.getLogger(__name__)
+
+_LOSSY = 0.02
+"""Share of lost packets from which on the viewer gets each packet three times."""
+_LOOK_PACKETS = 100
+
+
+class SoundLink(Link, Protocol):
+    """The negotiated side of a sound stream."""
+
+    red_payload_type: int | None
+    """Of RFC 2198; None where the viewer does not know it."""
+
+    @property
+    def loss(self) -> float:
+        """Share of packets that got lost of late, 0 to 1."""
+
+
+class Form(NamedTuple):
+    """What the packets of viewers must have in common to share a template."""
+
+    shape: Shape
+    red_payload_type: int | None
+    levels: int
+
+
+class SharedPacket:
+    """One packet, and the ones before it, for everybody."""
+
+    def __init__(self, packet: SoundPacket, earlier: list[SoundPacket]) -> None:
+        self.timestamp = packet.timestamp
+        self.ntp = ntp_now()
+        self._packet = packet
+        self._earlier = earlier
+        self._templates: dict[Form, bytes] = {}
+
+    def template(self, form: Form) -> bytes:
+        """Header, payload, room for the tag of SRTP; made for the first viewer of this form."""
+        found = self._templates.get(form)
+        if found is None:
+            found = self._templates[form] = self._lay_out(form)
+        return found
+
+    def _lay_out(self, form: Form) -> bytes:
+        shape, red, levels = form
+        payload = self._packet.data
+        if red is not None:
+            payload = redundant(self._packet, self._earlier[-levels:], shape.payload_type)
+        head = first_bytes(shape, shape.payload_type if red is None else red, marker=False)
+        gap = bytes(HEADER_BYTES + shape.extension_bytes - len(head))
+        return b"".join((head, gap, payload, bytes(shape.tag_bytes)))
+
+
+class SoundStream:
+    """Sends shared packets to one viewer, under its own sequence numbers, clock and key."""
+
+    def __init__(self, link: SoundLink) -> None:
+        self.lost = False
+        """Whether the way to the viewer is gone; the connection will notice."""
+        self._link = link
+        # In the lower half, so that SRTP does not meet a wrap at once when the first packets are lost.
+        self._sequence = secrets.randbelow(1 << 15)
+        self._origin = secrets.randbits(32)
+        self._extension = link.extensions.block
+        self._patch = struct.Struct(f"!HLL{len(self._extension)}s").pack_into
+        self._overhead = HEADER_BYTES + len(self._extension) + link.shape.tag_bytes
+        self._form = Form(link.shape, link.red_payload_type, levels=1)
+
+    def send(self, packet: SharedPacket) -> None:
+        """Send it now or never: what there is no room for is lost like what the network loses."""
+        try:
+            self._send(packet)
+        except UnavailableError as exc:
+            logger.info("a viewer gets no more sound: %s", exc)
+            self.lost = True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._link.close()
+
+    def _send(self, packet: SharedPacket) -> None:
+        link = self._link
+        path = link.path()
+        if self._sequence % _LOOK_PACKETS == 0:
+            self._form = self._form._replace(levels=LEVELS if link.loss >= _LOSSY else 1)
+        template = packet.template(self._form)
+        timestamp = (self._origin + packet.timestamp) & 0xFFFFFFFF
+        view = link.load(template)
+        self._patch(view, 2, self._sequence & 0xFFFF, timestamp, link.ssrc, self._extension)
+        link.protect(((0, len(template) - link.shape.tag_bytes),))
+        self._sequence += 1
+        link.sent(1, len(template) - self._overhead, packet.ntp, timestamp)
+        path.send_one(view)
+
+
+class SoundFanOut:
+    """Sends every packet to every viewer."""
+
+    def __init__(self) -> None:
+        self._streams: dict[SoundStream, None] = {}
+        self._recent: deque[SoundPacket] = deque(maxlen=LEVELS)
+
+    @contextlib.contextmanager
+    def attach(self, link: SoundLink) -> Iterator[SoundStream]:
+        """Send to this viewer from the next packet on."""
+        stream = SoundStream(link)
+        self._streams[stream] = None
+        try:
+            yield stream
+        finally:
+            del self._streams[stream]
+            stream.close()
+
+    def deliver(self, packet: SoundPacket) -> None:
+        """Never waits; to be called in the event loop."""
+        shared = SharedPacket(packet, list(self._recent))
+        self._recent.append(packet)
+        for stream in self._streams:
+            if not stream.lost:
+                stream.send(shared)
