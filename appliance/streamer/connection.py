@@ -63,6 +63,8 @@ class Measured:
     loss_percent: float | None = None
     jitter_ms: float | None = None
     bitrate_kbps: float | None = None
+    packets_sent: int = 0
+    """Of the picture, since the beginning."""
 
 
 class MediaConnection:
@@ -195,15 +197,17 @@ class MediaConnection:
             return Measured(pair)
         report = await self._video.sender.getStats()
         kbps, rtt, loss, jitter = None, None, None, None
+        packets = 0
         for each in report.values():
             if isinstance(each, RTCOutboundRtpStreamStats):
                 (sent, then), self._sent = self._sent, (each.bytesSent, time.monotonic())
+                packets = each.packetsSent
                 kbps = (each.bytesSent - sent) * 8e-3 / max(self._sent[1] - then, 1e-3)
             elif isinstance(each, RTCRemoteInboundRtpStreamStats):
                 rtt = None if each.roundTripTime is None else each.roundTripTime * 1e3
                 loss = each.fractionLost / 2.56
                 jitter = each.jitter * 1e3 / VIDEO_CLOCK
-        return Measured(pair, rtt, loss, jitter, kbps)
+        return Measured(pair, rtt, loss, jitter, kbps, packets)
 
     async def close(self) -> None:
         """End it; the viewer is told."""

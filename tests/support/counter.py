@@ -1,6 +1,6 @@
 """An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
 
-Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|still]`.
+Run as a program: `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|noise|still]`.
 The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
 The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
 """
@@ -17,6 +17,7 @@ import xcffib.xproto as x
 
 BLOCK = 24
 BITS = 16
+NOISE = (320, 180)
 
 
 def gray(code: int) -> int:
@@ -25,7 +26,7 @@ def gray(code: int) -> int:
 
 
 class Counter:
-    """A full-screen window with the strip, and something that moves in mode `motion`."""
+    """A full-screen window with the strip, something that moves in mode `motion`, noise in mode `noise`."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
@@ -55,6 +56,7 @@ class Counter:
         )
         rng = random.Random(2)  # noqa: S311
         letters = "abcdefghijklmnop qrstuvw xyz(){}="
+        self._noise = self._pictures(rng) if mode == "noise" else []
         self._lines = ["".join(rng.choice(letters) for _ in range(150)) for _ in range(80)]
         for index in range(min(80, (self.height - 80) // 16)):
             self._write(10, 70 + index * 16, self._lines[index])
@@ -75,6 +77,11 @@ class Counter:
             self._color((code * 2654435761) & 0xFFFFFF)
             left = self.width // 2 + code * 7 % (self.width // 3)
             self._fill([(left, self.height // 3 + code * 5 % (self.height // 3), 120, 120)])
+        if self._noise:
+            self._core.CopyArea(
+                self._noise[code % len(self._noise)], self._window, self._gc, 0, 0,
+                self.width // 3, self.height // 3, *NOISE,
+            )  # fmt: skip
         self._color(0)
         self._fill([(0, 0, BLOCK * 20, BLOCK)])
         self._color(0xFFFFFF)
@@ -107,6 +114,20 @@ class Counter:
             self.sync()
         return found
 
+    def _pictures(self, rng: random.Random) -> list[int]:
+        """Pixmaps that no encoder makes small."""
+        width, height = NOISE
+        made = []
+        for _ in range(8):
+            made.append(self._x.generate_id())
+            self._core.CreatePixmap(24, made[-1], self._window, width, height)
+            for row in range(height):
+                pixels = rng.randbytes(width * 4)
+                self._core.PutImage(
+                    x.ImageFormat.ZPixmap, made[-1], self._gc, width, 1, 0, row, 0, 24, len(pixels), pixels
+                )
+        return made
+
     def _write(self, left: int, baseline: int, text: str) -> None:
         self._color(0xFFFFFF)
         self._core.ImageText8(len(text), self._window, self._gc, left, baseline, text)
@@ -125,7 +146,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=30)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--log", type=argparse.FileType("w"))
-    parser.add_argument("--mode", choices=("counter", "motion", "still"), default="counter")
+    parser.add_argument("--mode", choices=("counter", "motion", "noise", "still"), default="counter")
     parser.add_argument("--flash", action="store_true", help="change colour on input")
     options = parser.parse_args()
     counter = Counter(options.mode)
