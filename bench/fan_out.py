@@ -1,9 +1,9 @@
 """Encode once, packetize once: what a viewer more costs, beside aiortc's own sender and webrtcbin.
 
 `python -m bench.fan_out [--packets 1,5,10,25,50,150] [--kbps 8000] [--viewers 1,8] [--viewer-kbps 3000]`:
-first the cost of one packet to one viewer, synthetic frames to deaf receivers (appliance/bench/fan_out.py), with
-the slope from the fewest to the most viewers, which says how many of them a core serves; then the encoder's work
-and the streamer's CPU at 720p30, for headless viewers that take the packets in.
+first the cost of one packet to one viewer, synthetic frames to deaf receivers (appliance/bench/fan_out.py),
+with the slope from the fewest to the most viewers, which says how many of them a core serves; then the
+encoder's work and the streamer's CPU at 720p30, for headless viewers that take the packets in.
 """
 
 import argparse

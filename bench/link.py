@@ -1,10 +1,9 @@
 """A link of any kind between two network namespaces, emulated in a process of its own. Needs root, not netem.
 
 `python -m bench.link NAMESPACE NAMESPACE` is that process: packets go from one tun device to the other
-through a queue that drops its tail, at the rate, with the delay, jitter and loss of the newest line on standard
-input.
-From the first to the second namespace all of it counts, the other way only the delay. Each 100 ms it prints
-what it did.
+through a queue that drops its tail, at the rate, with the delay, jitter and loss of the newest line on
+standard input. From the first to the second namespace all of it counts, the other way only the delay. Each
+100 ms it prints what it did.
 """
 
 import asyncio
