@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from bench.processes import cpu_seconds, family
-from bench.report import Column, Report, Row, arguments, finish, quantile
+from bench.report import Column, Report, Row, arguments, finish
+from bench.stages import ask_for_stamps, stages, stamps
 from bench.systems import NAMES, Job, System, system
 from bench.viewing import drawn, figures, visit, watch
 from tests.support.box import counter, x_server
@@ -24,9 +25,9 @@ COLUMNS = (
     Column("fps", "fps"), Column("cores_percent", "% of a core"), Column("first_frame_ms", "first frame", 0),
 )  # fmt: skip
 STAGES = (
-    Column("drawn_to_received_ms", "draw to received"), Column("capture_to_encoded_ms", "capture+encode"),
-    Column("buffer_ms", "jitter buffer"), Column("decode_p50_ms", "decode"),
-    Column("received_to_presented_ms", "received to presented"), Column("p50_ms", "all"),
+    Column("wait_ms", "draw to capture"), Column("capture_ms", "capture"), Column("encode_ms", "encode"),
+    Column("send_ms", "send"), Column("network_ms", "network"), Column("decode_p50_ms", "decode"),
+    Column("show_ms", "buffer, present"), Column("p50_ms", "all"), Column("stamped", "frames", 0),
 )  # fmt: skip
 
 
@@ -41,35 +42,18 @@ async def measure(name: str, size: str, fps: int, options: argparse.Namespace, s
         visit(running.url, (width, height)) as page,
     ):
         first = await page.evaluate("__probe.firstFrame - __probe.began")
+        if running.box:
+            await ask_for_stamps(page)
         await asyncio.sleep(WARM_SECONDS)
         cpu, began = _cpu(running), time.monotonic()
-        frames, browser = await watch(page, options.seconds)
+        frames, _ = await watch(page, options.seconds)
         used = 100 * (_cpu(running) - cpu) / (time.monotonic() - began)
-        inside = await _inside(running)
-    at = drawn(log)
-    handed = [frame.presented - frame.received for frame in frames if frame.received]
-    found = figures(frames, at)
-    return {
-        **found,
-        **inside,
-        "drawn_to_received_ms": found["received_p50_ms"],
-        "received_to_presented_ms": quantile(handed, 0.5),
-        "buffer_ms": browser["buffer_ms"],
-        "first_frame_ms": first,
-        "cores_percent": used,
-    }
+        inside = stages(frames, drawn(log), await stamps(page)) if running.box else {}
+    return {**figures(frames, drawn(log)), **inside, "first_frame_ms": first, "cores_percent": used}
 
 
 def _cpu(running: System) -> float:
     return sum(cpu_seconds(pid) for pid in family(running.pid))
-
-
-async def _inside(running: System) -> Row:
-    """What only the box can know: its own clock from capture to encoded."""
-    if not running.box:
-        return {}
-    stats = (await running.box.snapshot())["instances"][0]["stats"]
-    return {"capture_to_encoded_ms": stats["capture_to_encoded_p50_ms"] or float("nan")}
 
 
 async def main() -> None:
@@ -89,10 +73,10 @@ async def main() -> None:
                 for _ in range(options.runs):
                     for name in names:
                         table.add(name, await measure(name, size, fps, options, Path(scratch)))
-            stages = Report(f"where the time goes, {what}, ms", STAGES)
-            stages.runs = table.runs
-            reports += [table, stages]
-    finish(reports, options)
+            inside = Report(f"where the time goes, {what}, ms", STAGES)
+            inside.runs = {name: runs for name, runs in table.runs.items() if "stamped" in runs[0]}
+            reports += [table, inside]
+    finish([report for report in reports if report.runs], options)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import dataclasses
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from appliance.verbs.context import Context, note, table
+
+T = TypeVar("T")
 
 _SIZES = ((1280, 720), (1920, 1080))
 
@@ -50,7 +52,7 @@ def latency(context: Context, args: argparse.Namespace) -> int:
     found = []
     for size in _SIZES:
         note(f"{size[0]}x{size[1]}")
-        found.append(_median([asyncio.run(latency.measure(size, args.changes)) for _ in range(args.runs)]))
+        found.append(_median([_run(latency.measure(size, args.changes)) for _ in range(args.runs)]))
     rows = [[each.size, _digits(each.p50_ms), _digits(each.p95_ms), _digits(each.fps, 0)] for each in found]
     data = [dataclasses.asdict(each) for each in found]
     context.print(data, table(("SIZE", "DRAWN TO ENCODED P50 MS", "P95 MS", "FPS"), rows, ""))
@@ -65,7 +67,7 @@ def fan_out(context: Context, args: argparse.Namespace) -> int:
     for _ in range(args.runs):
         for system, costs in runs.items():
             note(f"{system}, {args.viewers} viewers at {args.kbps} kb/s")
-            costs.append(asyncio.run(fan_out.measure(system, args.viewers, args.kbps, args.seconds)))
+            costs.append(_run(fan_out.measure(system, args.viewers, args.kbps, args.seconds)))
     found = {system: _median(costs) for system, costs in runs.items()}
     aiortc = found["aiortc"].us_per_packet
     rows = [
@@ -77,6 +79,17 @@ def fan_out(context: Context, args: argparse.Namespace) -> int:
     heads = ("SENDER", "VIEWERS", "US A PACKET", "% OF A CORE A VIEWER", "CHEAPER THAN AIORTC")
     context.print(data, table(heads, rows, ""))
     return 0
+
+
+def _run(measuring: Coroutine[Any, Any, T]) -> T:
+    """The result, or the error itself rather than the task groups that it came through."""
+    try:
+        return asyncio.run(measuring)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
 
 
 def _median(runs: Sequence[Any]) -> Any:

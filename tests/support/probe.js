@@ -5,10 +5,15 @@
   const probe = (window.__probe = { frames: [], firstFrame: 0, bad: 0, began: performance.timeOrigin });
   const Peer = window.RTCPeerConnection;
   probe.peers = [];
+  probe.channels = [];
   window.RTCPeerConnection = class extends Peer {
     constructor(...options) {
       super(...options);
       probe.peers.push(this);
+    }
+    createDataChannel(...options) {
+      probe.channels.push(super.createDataChannel(...options));
+      return probe.channels.at(-1);
     }
   };
   const canvas = document.createElement('canvas');

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.links import jain, recovery_s
+from bench.stages import Stamp, stages
 from bench.viewing import Frame, drawn, figures, freezes, latencies, rate
 from bench.watchers import lateness
 
@@ -84,3 +85,12 @@ def test_lateness_is_over_the_viewers_own_quickest_frame(tmp_path: Path) -> None
     found = lateness(tmp_path / "log", 1000)
     assert [round(late) for _, late in found[0]] == [0, 0, 10]
     assert [round(late) for _, late in found[1]] == [0, 7]
+
+
+def test_the_steps_of_a_frame_add_up_to_its_latency() -> None:
+    seen = Frame(code=1, presented=130, received=120, rtp=90_000, decode_ms=2)
+    found = stages([seen, frame(2, 140)], {1: 100, 2: 120}, {90_000: Stamp(105, 1, 6, 3)})
+    assert found == {
+        "stamped": 1, "wait_ms": 5, "capture_ms": 1, "encode_ms": 6, "send_ms": 3, "network_ms": 5, "show_ms": 8
+    }  # fmt: skip
+    assert sum(found.values()) - found["stamped"] + seen.decode_ms == 30
