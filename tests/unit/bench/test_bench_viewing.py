@@ -91,6 +91,7 @@ def test_the_steps_of_a_frame_add_up_to_its_latency() -> None:
     seen = Frame(code=1, presented=130, received=120, rtp=90_000, decode_ms=2)
     found = stages([seen, frame(2, 140)], {1: 100, 2: 120}, {90_000: Stamp(105, 1, 6, 3)})
     assert found == {
-        "stamped": 1, "wait_ms": 5, "capture_ms": 1, "encode_ms": 6, "send_ms": 3, "network_ms": 5, "show_ms": 8
+        "stamped": 1, "wait_ms": 5, "capture_ms": 1, "encode_ms": 6, "send_ms": 3, "network_ms": 5,
+        "show_ms": 8,
     }  # fmt: skip
     assert sum(found.values()) - found["stamped"] + seen.decode_ms == 30
