@@ -2,8 +2,9 @@
 
 `python -m bench.fan_out [--packets 1,5,10,25,50,150] [--kbps 8000] [--viewers 1,8] [--viewer-kbps 3000]`:
 first the cost of one packet to one viewer, synthetic frames to deaf receivers (appliance/bench/fan_out.py),
-with the slope from the fewest to the most viewers, which says how many of them a core serves; then the
-encoder's work and the streamer's CPU at 720p30, for headless viewers that take the packets in.
+with the slope from the fewest to the most viewers, which says how many of them a core serves; "controlled" is
+Fanlight with receivers that give transport-wide feedback (bench/feedback.py). Then the encoder's work and the
+streamer's CPU at 720p30, for headless viewers that take the packets in.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from bench.watchers import watchers
 from tests.support.box import Box, counter, x_server
 
 SETTLE_SECONDS = 5
+CONTROL_SECONDS = 10.0  # until the estimate allows for the whole bitrate
 PACKETS = (
     Column("us_per_packet", "us per packet", 2),
     Column("percent_per_viewer", "% of a core per viewer", 3),
@@ -40,6 +42,15 @@ async def packet_cost(system: str, viewers: int, options: argparse.Namespace) ->
     """One run of one system."""
     if system == "webrtcbin":
         cost = await webrtcbin(viewers, options.kbps, options.seconds)
+    elif system == "controlled":
+        cost = await fan_out.measure(
+            "fanlight",
+            viewers,
+            options.kbps,
+            options.seconds,
+            module="bench.feedback",
+            warm_up_s=CONTROL_SECONDS,
+        )
     else:
         cost = await fan_out.measure(system, viewers, options.kbps, options.seconds)
     return {key: float(value) for key, value in dataclasses.asdict(cost).items()}
@@ -101,7 +112,7 @@ async def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--packets", default="1,5,10,25,50,150", help="viewers; empty leaves it out")
     parser.add_argument("--kbps", type=int, default=8000, help="of the packets")
-    parser.add_argument("--systems", default="fanlight,aiortc,webrtcbin", help="whose packets")
+    parser.add_argument("--systems", default="fanlight,controlled,aiortc,webrtcbin", help="whose packets")
     parser.add_argument("--viewers", default="1,8", help="of the whole box; empty leaves it out")
     parser.add_argument("--viewer-kbps", type=int, default=3000)
     options = parser.parse_args()

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.link import Link, Shape, link, mean_kbps, queue_p95
 from bench.report import Column, Report, Row, arguments, finish, quantile
 from bench.systems import Job, system
-from bench.viewing import Frame, drawn, figures, latencies, visit, watch
+from bench.viewing import Frame, drawn, figures, latencies, opened, shows, watch
 from tests.support.box import counter, x_server
 
 START_SECONDS = 3
@@ -63,6 +63,8 @@ CASES = {
     "jitter100": Case([Shape(8000, jitter_ms=100)]),
 }
 SHARED = Shape(6000)
+NOTHING: Row = {"fps": 0.0, "freezes": 1.0}
+"""Of a system that shows no frame in 30 s."""
 
 
 def recovery_s(seen: Sequence[tuple[float, float]], step_ms: float, end_ms: float) -> float:
@@ -96,8 +98,10 @@ async def measure(name: str, case: Case, options: argparse.Namespace, scratch: P
         counter(display, log=log, fps=str(options.fps), mode="noise", seconds="300"),
         link(case.shapes[0]) as wire,
         system(name, _job(display, options), scratch, wire.box) as running,
-        visit(running.url, prefix=wire.viewer, scratch=scratch) as page,
+        opened(running.url, prefix=wire.viewer, scratch=scratch) as page,
     ):
+        if not await shows(page):
+            return NOTHING
         await asyncio.sleep(START_SECONDS)
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
@@ -138,7 +142,9 @@ async def share(name: str, options: argparse.Namespace, scratch: Path) -> Row:
         await enter(counter(display, fps=str(options.fps), mode="noise", seconds="300"))
         wire = await enter(link(SHARED))
         running = await enter(system(name, _job(display, options), scratch, wire.box))
-        pages = [await enter(visit(running.url, prefix=wire.viewer, scratch=scratch)) for _ in range(2)]
+        pages = [await enter(opened(running.url, prefix=wire.viewer, scratch=scratch)) for _ in range(2)]
+        for page in pages:
+            await shows(page)
         await asyncio.sleep(START_SECONDS)
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(watch(page, options.seconds)) for page in pages]

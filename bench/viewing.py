@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from bench.report import Row, quantile
 from tests.support.box import chromium, visitor
@@ -40,10 +41,28 @@ class Frame:
 
 
 @contextlib.asynccontextmanager
-async def visit(
+async def visit(url: str, size: tuple[int, int] = (1280, 720)) -> AsyncIterator[Page]:
+    """A page that shows its first frame."""
+    async with opened(url, size) as page:
+        if not await shows(page):
+            raise AssertionError(f"{url} shows nothing")
+        yield page
+
+
+async def shows(page: Page) -> bool:
+    """Whether it presents a frame within 30 s."""
+    try:
+        await page.wait_for_function("() => __probe.firstFrame > 0", timeout=30_000)
+    except PlaywrightTimeout:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def opened(
     url: str, size: tuple[int, int] = (1280, 720), prefix: Sequence[str] = (), scratch: Path | None = None
 ) -> AsyncIterator[Page]:
-    """A page that shows its first frame. With a prefix, of a browser that is started by it."""
+    """A page of a browser of its own, which with a prefix is started by that."""
     async with contextlib.AsyncExitStack() as stack:
         if prefix:
             assert scratch
@@ -57,7 +76,6 @@ async def visit(
         person = await stack.enter_async_context(visitor(browser, viewport=viewport))
         page = await person.new_page()
         await page.goto(url)
-        await page.wait_for_function("() => __probe.firstFrame > 0", timeout=30_000)
         yield page
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.bench.receivers import Receivers, receivers
+from appliance.bench.receivers import RECEIVERS, Receivers, receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.connection import MediaConnection, Sources
@@ -18,7 +18,6 @@ from appliance.streamer.tracks import SoundFan
 FPS = 30
 SYSTEMS = {"fanlight": True, "aiortc": False}
 """Name, and whether the packets are our own."""
-_WARM_UP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +57,17 @@ class Frames:
         """It is constant."""
 
 
-async def measure(system: str, viewers: int, kbps: int, seconds: float) -> PacketCost:
-    """One run of one of SYSTEMS, `kbps` for each viewer. Raises UnavailableError."""
+async def measure(
+    system: str, viewers: int, kbps: int, seconds: float, *, module: str = RECEIVERS, warm_up_s: float = 2.0
+) -> PacketCost:
+    """One run of one of SYSTEMS, `kbps` for each viewer; `module` receives. Raises UnavailableError."""
     frames = Frames(kbps)
     broadcast = Broadcast(lambda: frames)
     sources = Sources({Codec.H264: broadcast}, SoundFan(), own_packets=SYSTEMS[system])
-    async with receivers() as process, asyncio.TaskGroup() as group:
+    async with receivers(module) as process, asyncio.TaskGroup() as group:
         running = group.create_task(broadcast.run())
         connections = [await _connect(sources, process) for _ in range(viewers)]
-        await asyncio.sleep(_WARM_UP_S)
+        await asyncio.sleep(warm_up_s)
         packets, cpu, began = await _packets(connections), time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         cpu, elapsed = time.process_time() - cpu, time.monotonic() - began

@@ -21,6 +21,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from appliance.errors import UnavailableError
 from appliance.processes import Child, child
 
+RECEIVERS = "appliance.bench.receivers"
 _SECONDS = 20.0
 _SO_ATTACH_FILTER = 26
 _LOAD_BYTE, _LOAD_WORD, _AT_LEAST, _GIVE = 0x30, 0x20, 0x35, 0x06
@@ -58,7 +59,7 @@ class Receivers:
 
 
 @contextlib.asynccontextmanager
-async def receivers(module: str = __name__) -> AsyncIterator[Receivers]:
+async def receivers(module: str = RECEIVERS) -> AsyncIterator[Receivers]:
     """A process of receivers, which `module` runs. Raises UnavailableError."""
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-m", module)
@@ -66,8 +67,8 @@ async def receivers(module: str = __name__) -> AsyncIterator[Receivers]:
         yield Receivers(process)
 
 
-async def receive() -> None:
-    """Until standard input ends."""
+async def receive(lost: float = 1.0) -> None:
+    """Until standard input ends; `lost` is the share of the pictures' packets that is dropped."""
     peers = []
     while line := await asyncio.to_thread(sys.stdin.buffer.readline):
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -78,7 +79,7 @@ async def receive() -> None:
         await peer.setLocalDescription(await peer.createAnswer())
         print(json.dumps(peer.localDescription.sdp), flush=True)
         await connected.wait()
-        lose(1.0, udp_sockets())
+        lose(lost, udp_sockets())
         print(flush=True)
 
 
