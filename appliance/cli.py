@@ -132,7 +132,21 @@ def _add_box_verbs(verbs: _Verbs) -> None:
     discover = verbs.add("discover", "discover:discover", "boxes on the local network")
     discover.add_argument("--timeout", type=_seconds, default=3.0, metavar="S", help="seconds (default 3)")
     verbs.add("doctor", "checks:doctor", "prove every leg and print the fix for what fails")
+    _add_bench_verbs(verbs.under("bench", "what this machine manages, measured here and now"))
     verbs.add("check-config", "checks:check_config", "file, line, key and reason for every fault")
+
+
+def _add_bench_verbs(verbs: _Verbs) -> None:
+    encode = verbs.add("encode", "bench:encode", "milliseconds a frame of every encoder")
+    encode.add_argument("--frames", type=_count, default=120, metavar="N", help="default 120")
+    latency = verbs.add("latency", "bench:latency", "from a change on a screen to its encoded frame")
+    latency.add_argument("--changes", type=_count, default=60, metavar="N", help="default 60")
+    fan_out = verbs.add("fan-out", "bench:fan_out", "CPU time of a packet, beside aiortc's own sender")
+    fan_out.add_argument("--viewers", type=_count, default=50, metavar="N", help="default 50")
+    fan_out.add_argument("--kbps", type=_count, default=8000, metavar="N", help="each (default 8000)")
+    fan_out.add_argument("--seconds", type=_seconds, default=10.0, metavar="S", help="a run (default 10)")
+    for each in (encode, latency, fan_out):
+        each.add_argument("--runs", type=_count, default=3, metavar="N", help="medians of N (default 3)")
 
 
 def _add_instance_verbs(verbs: _Verbs) -> None:
@@ -195,6 +209,12 @@ def _size(text: str) -> tuple[int, int]:
 def _fps(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 240):
         raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 240")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
     return int(text)
 
 

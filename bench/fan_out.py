@@ -1,112 +1,107 @@
-"""Encode once, packetize once: what a viewer more costs.
+"""Encode once, packetize once: what a viewer more costs, beside aiortc's own sender and webrtcbin.
 
-`python -m bench.fan_out [--viewers 1,8] [--kbps 3000] [--seconds 15]`: the encoder's work and the streamer's
-CPU at 720p30, headless viewers in a process of their own that take the packets in and do not decode, on
-loopback. `[--packets 1,10,50] [--packet-kbps 8000]`: then the cost of a packet beside aiortc's own sender
-(bench/packets.py). `--json` prints the latter, for the most viewers, and the tables on standard error.
+`python -m bench.fan_out [--packets 1,5,10,25,50,150] [--kbps 8000] [--viewers 1,8] [--viewer-kbps 3000]`:
+first the cost of one packet to one viewer, synthetic frames to deaf receivers (appliance/bench/fan_out.py),
+with the slope from the fewest to the most viewers, which says how many of them a core serves; "controlled" is
+Fanlight with receivers that give transport-wide feedback (bench/feedback.py). Then the encoder's work and the
+streamer's CPU at 720p30, for headless viewers that take the packets in.
 """
 
 import argparse
 import asyncio
-import contextlib
-import json
-import statistics
-import sys
+import dataclasses
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from bench import packets
+from appliance.bench import fan_out
+from bench.packets import webrtcbin
 from bench.processes import cpu_seconds
+from bench.report import Column, Report, Row, arguments, finish
 from bench.systems import Job, fanlight
-from tests.support.box import counter, running, x_server
-from tests.support.viewer import stop_decoding, viewer
+from bench.watchers import watchers
+from tests.support.box import Box, counter, x_server
+
+SETTLE_SECONDS = 5
+CONTROL_SECONDS = 10.0  # until the estimate allows for the whole bitrate
+PACKETS = (
+    Column("us_per_packet", "us per packet", 2),
+    Column("percent_per_viewer", "% of a core per viewer", 3),
+    Column("packets_per_s", "packets/s", 0),
+)
+SLOPE = (Column("us_per_packet", "us per further packet", 2), Column("per_core", "viewers per core", 0))
+ENCODER = (
+    Column("encoded_per_s", "encoded/s"),
+    Column("cpu_percent", "streamer % of a core", 2),
+    Column("kbps", "kb/s", 0),
+)
 
 
-async def watch(link: str, count: int) -> None:
-    """`count` viewers until the process is ended."""
-    stop_decoding()
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(count):
-            await stack.enter_async_context(viewer(link))
-        print("watching", flush=True)
-        await asyncio.get_running_loop().create_future()
+async def packet_cost(system: str, viewers: int, options: argparse.Namespace) -> Row:
+    """One run of one system."""
+    if system == "webrtcbin":
+        cost = await webrtcbin(viewers, options.kbps, options.seconds)
+    elif system == "controlled":
+        cost = await fan_out.measure(
+            "fanlight",
+            viewers,
+            options.kbps,
+            options.seconds,
+            module="bench.feedback",
+            warm_up_s=CONTROL_SECONDS,
+        )
+    else:
+        cost = await fan_out.measure(system, viewers, options.kbps, options.seconds)
+    return {key: float(value) for key, value in dataclasses.asdict(cost).items()}
 
 
-async def measure(viewers: int, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """One run with `viewers` viewers."""
-    watchers = [sys.executable, "-m", "bench.fan_out", "--viewers", str(viewers), "--watch"]
+def slopes(packets: Report, systems: list[str]) -> Report:
+    """What one further viewer costs, from the fewest to the most."""
+    found = Report("from the fewest to the most viewers", SLOPE, ratio="us_per_packet", base=systems[0])
+    for system in systems:
+        rows = [row for name, row in packets.rows.items() if name.endswith(f" {system}")]
+        if len(rows) > 1:
+            few, many = min(rows, key=_viewers), max(rows, key=_viewers)
+            cpu = _percent(many) - _percent(few)
+            sent = many["packets_per_s"] - few["packets_per_s"]
+            further = many["viewers"] - few["viewers"]
+            found.add(system, {"us_per_packet": 1e4 * cpu / sent, "per_core": 100 * further / cpu})
+    return found
+
+
+def _viewers(row: Row) -> float:
+    return row["viewers"]
+
+
+def _percent(row: Row) -> float:
+    """Of a core, for all of its viewers."""
+    return row["percent_per_viewer"] * row["viewers"]
+
+
+async def encode_once(viewers: int, options: argparse.Namespace, scratch: Path) -> Row:
+    """One run of the whole box with so many viewers."""
     async with (
         x_server() as display,
         counter(display, fps="30", mode="motion"),
-        fanlight(Job(display, kbps=options.kbps), scratch) as (link, box),
-        running([*watchers, link]) as process,
+        fanlight(Job(display, kbps=options.viewer_kbps), scratch) as (link, box),
+        watchers(link, viewers),
     ):
-        await process.line("watching", 60)
-        await asyncio.sleep(5)
-        before = (await box.snapshot())["instances"][0]["stats"]
+        await asyncio.sleep(SETTLE_SECONDS)
+        before = await _stats(box)
         pid, began, cpu = before["pid"], time.monotonic(), cpu_seconds(before["pid"])
         await asyncio.sleep(options.seconds)
         cpu, elapsed = cpu_seconds(pid) - cpu, time.monotonic() - began
-        after = (await box.snapshot())["instances"][0]["stats"]
-    frames = after["frames_encoded"] - before["frames_encoded"]
+        after = await _stats(box)
     return {
-        "viewers": len(after["viewers"]),
-        "encoded_per_s": frames / elapsed,
+        "encoded_per_s": (after["frames_encoded"] - before["frames_encoded"]) / elapsed,
         "cpu_percent": 100 * cpu / elapsed,
-        "kbps": after["bitrate_kbps"],
+        "kbps": after["bitrate_kbps"] or 0.0,
     }
 
 
-async def encode_once(options: argparse.Namespace, out: TextIO) -> None:
-    """The table of the encoder."""
-    rows: dict[int, list[dict[str, Any]]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for _ in range(options.runs):
-            for viewers in _numbers(options.viewers):
-                rows.setdefault(viewers, []).append(await measure(viewers, options, Path(scratch)))
-    print(f"720p30 at {options.kbps} kb/s, medians of {options.runs} runs", file=out)
-    print(f"{'viewers':>8}{'encoded/s':>11}{'streamer % of a core':>22}{'kb/s':>8}", file=out)
-    table = {
-        viewers: {key: statistics.median(each[key] for each in runs) for key in runs[0]}
-        for viewers, runs in rows.items()
-    }
-    for viewers, row in table.items():
-        print(
-            f"{viewers:8}{row['encoded_per_s']:11.1f}{row['cpu_percent']:22.2f}{row['kbps'] or 0:8.0f}",
-            file=out,
-        )
-    few, many = min(table), max(table)
-    if many > few:
-        slope = (table[many]["cpu_percent"] - table[few]["cpu_percent"]) / (many - few)
-        ratio = table[many]["encoded_per_s"] / table[few]["encoded_per_s"]
-        print(
-            f"{slope:.2f} % of a core for each further viewer; frames encoded, many to few: {ratio:.3f}x",
-            file=out,
-        )
-
-
-async def packetize_once(options: argparse.Namespace, out: TextIO) -> dict[str, Any]:
-    """The table of the packets; returns what it says of the most viewers."""
-    viewers = _numbers(options.packets)
-    found = await packets.compare(viewers, options.packet_kbps, options.seconds, options.runs)
-    print(f"{options.packet_kbps} kb/s for each viewer, medians of {options.runs} runs", file=out)
-    print(f"{'viewers':>8}{'system':>10}{'us per packet':>15}{'% of a core per viewer':>24}", file=out)
-    for count in viewers:
-        for system, table in found.items():
-            row = table[count]
-            print(
-                f"{count:8}{system:>10}{row['us_per_packet']:15.2f}{row['percent_per_viewer']:24.3f}",
-                file=out,
-            )
-    return {
-        system: {
-            "viewers": max(viewers),
-            **{key: round(value, 3) for key, value in table[max(viewers)].items()},
-        }
-        for system, table in found.items()
-    }
+async def _stats(box: Box) -> Any:
+    return (await box.snapshot())["instances"][0]["stats"]
 
 
 def _numbers(text: str) -> list[int]:
@@ -114,27 +109,25 @@ def _numbers(text: str) -> list[int]:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--viewers", default="1,8", help="of the encoder's table; empty leaves it out")
-    parser.add_argument("--kbps", type=int, default=3000)
-    parser.add_argument(
-        "--packets", default="1,10,50", help="viewers of the packets' table; empty leaves it out"
-    )
-    parser.add_argument("--packet-kbps", type=int, default=8000)
-    parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--watch", help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true")
+    parser = arguments(__doc__)
+    parser.add_argument("--packets", default="1,5,10,25,50,150", help="viewers; empty leaves it out")
+    parser.add_argument("--kbps", type=int, default=8000, help="of the packets")
+    parser.add_argument("--systems", default="fanlight,controlled,aiortc,webrtcbin", help="whose packets")
+    parser.add_argument("--viewers", default="1,8", help="of the whole box; empty leaves it out")
+    parser.add_argument("--viewer-kbps", type=int, default=3000)
     options = parser.parse_args()
-    if options.watch:
-        await watch(options.watch, int(options.viewers))
-        return
-    out = sys.stderr if options.json else sys.stdout
-    if options.viewers:
-        await encode_once(options, out)
-    result = await packetize_once(options, out) if options.packets else {}
-    if options.json:
-        print(json.dumps(result))
+    systems = options.systems.split(",")
+    packets = Report(f"{options.kbps} kb/s for each viewer", PACKETS)
+    box = Report(f"the whole box, 720p30 at {options.viewer_kbps} kb/s", ENCODER)
+    with tempfile.TemporaryDirectory() as scratch:
+        for _ in range(options.runs):
+            for viewers in _numbers(options.packets):
+                for system in systems:
+                    packets.add(f"{viewers} {system}", await packet_cost(system, viewers, options))
+            for viewers in _numbers(options.viewers):
+                box.add(f"{viewers} viewers", await encode_once(viewers, options, Path(scratch)))
+    reports = [packets, slopes(packets, systems), box]
+    finish([each for each in reports if each.runs], options)
 
 
 if __name__ == "__main__":

@@ -1,125 +1,82 @@
-"""Latency from X draw to presented frame in headless Chromium, and time to the first frame, side by side.
+"""Latency from X draw to presented frame in headless Chromium, side by side, and where Fanlight's goes.
 
-`python -m bench.latency [--runs 3] [--seconds 15] [--systems fanlight,stock,selkies]`. All systems stream the
-same moving screen, one after the other, round after round, so that what else the machine does hits all alike.
+`python -m bench.latency [--runs 3] [--systems fanlight,stock,stock-pd,gstreamer,selkies] [--sizes 1280x720]
+[--fps 30,60]`. All systems stream the same moving screen, one after the other, round after round, so that
+what else the machine does hits all alike. A size or a rate more is a table more. "% of a core" is what the
+system itself used, without the X server and the browser.
 """
 
 import argparse
 import asyncio
-import contextlib
-import json
-import statistics
 import tempfile
-from collections.abc import AsyncIterator
+import time
 from pathlib import Path
-from typing import Any
 
-from bench.systems import Job, fanlight, selkies, stock
-from tests.support.box import chromium, counter, visitor, x_server
+from bench.processes import cpu_seconds, family
+from bench.report import Column, Report, Row, arguments, finish
+from bench.stages import ask_for_stamps, stages, stamps
+from bench.systems import NAMES, Job, System, system
+from bench.viewing import drawn, figures, visit, watch
+from tests.support.box import counter, x_server
 
 WARM_SECONDS = 5
+COLUMNS = (
+    Column("p50_ms", "p50 ms"), Column("p95_ms", "p95 ms"), Column("received_p50_ms", "received"),
+    Column("fps", "fps"), Column("cores_percent", "% of a core"), Column("first_frame_ms", "first frame", 0),
+)  # fmt: skip
+STAGES = (
+    Column("wait_ms", "draw to capture"), Column("capture_ms", "capture"), Column("encode_ms", "encode"),
+    Column("send_ms", "send"), Column("network_ms", "network"), Column("decode_p50_ms", "decode"),
+    Column("show_ms", "buffer, present"), Column("p50_ms", "all"), Column("stamped", "frames", 0),
+)  # fmt: skip
 
 
-@contextlib.asynccontextmanager
-async def system(name: str, job: Job, scratch: Path) -> AsyncIterator[str]:
-    match name:
-        case "fanlight":
-            async with fanlight(job, scratch) as (url, _):
-                yield url
-        case "stock":
-            async with stock(job) as url:
-                yield url
-        case "selkies":
-            async with selkies(job, scratch) as url:
-                yield url
-        case _:
-            raise SystemExit(f"no system {name!r}")
-
-
-async def measure(name: str, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """One run of one system: latencies in ms."""
-    width, height = map(int, options.size.split("x"))
+async def measure(name: str, size: str, fps: int, options: argparse.Namespace, scratch: Path) -> Row:
+    """One run of one system."""
+    width, height = map(int, size.split("x"))
     log = scratch / f"{name}.draw"
     async with (
         x_server(width, height) as display,
-        counter(display, log=log, fps=str(options.fps), mode="motion", seconds="300"),
+        counter(display, log=log, fps=str(fps), mode="motion", seconds="300"),
+        system(name, Job(display, width, height, fps, options.kbps), scratch) as running,
+        visit(running.url, (width, height)) as page,
     ):
-        job = Job(display, width, height, options.fps, options.kbps)
-        async with (
-            system(name, job, scratch) as url,
-            chromium() as browser,
-            visitor(browser, viewport={"width": width, "height": height}) as person,
-        ):
-            page = await person.new_page()
-            await page.goto(url)
-            await page.wait_for_function("() => __probe.frames.length > 0", timeout=30_000)
-            first = await page.evaluate("__probe.firstFrame - __probe.began")
-            await asyncio.sleep(WARM_SECONDS)
-            skip = await page.evaluate("__probe.frames.length")
-            await asyncio.sleep(options.seconds)
-            frames = (await page.evaluate("__probe.frames"))[skip:]
-    return {"first_frame_ms": first, **analyse(frames, log)}
+        first = await page.evaluate("__probe.firstFrame - __probe.began")
+        if running.box:
+            await ask_for_stamps(page)
+        await asyncio.sleep(WARM_SECONDS)
+        cpu, began = _cpu(running), time.monotonic()
+        frames, _ = await watch(page, options.seconds)
+        used = 100 * (_cpu(running) - cpu) / (time.monotonic() - began)
+        inside = stages(frames, drawn(log), await stamps(page)) if running.box else {}
+    return {**figures(frames, drawn(log)), **inside, "first_frame_ms": first, "cores_percent": used}
 
 
-def analyse(frames: list[list[float]], log: Path) -> dict[str, float]:
-    """Latency of the first presentation of each drawn frame."""
-    drawn = {int(code): float(at) for code, at in (line.split() for line in log.read_text().splitlines())}
-    seen: set[int] = set()
-    presented, received = [], []
-    for code, _, shown, got in frames:
-        if int(code) in drawn and int(code) not in seen:
-            seen.add(int(code))
-            presented.append(shown - drawn[int(code)])
-            if got:
-                received.append(got - drawn[int(code)])
-    presented.sort()
-    received.sort()
-    return {
-        "frames": len(presented),
-        "p50_ms": quantile(presented, 0.5),
-        "p95_ms": quantile(presented, 0.95),
-        "received_p50_ms": quantile(received, 0.5),
-    }
-
-
-def quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+def _cpu(running: System) -> float:
+    return sum(cpu_seconds(pid) for pid in family(running.pid))
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--systems", default="fanlight,stock,selkies")
-    parser.add_argument("--size", default="1280x720")
-    parser.add_argument("--fps", type=int, default=30)
+    parser = arguments(__doc__)
+    parser.add_argument("--systems", default=",".join(NAMES))
+    parser.add_argument("--sizes", default="1280x720")
+    parser.add_argument("--fps", default="30")
     parser.add_argument("--kbps", type=int, default=4000)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     names = options.systems.split(",")
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    with tempfile.TemporaryDirectory() as scratch:
-        for _ in range(options.runs):
-            for name in names:
-                result = await measure(name, options, Path(scratch))
-                results[name].append(result)
-                print(name, {key: round(value, 1) for key, value in result.items()}, flush=True)
-    print(f"\n{options.size} at {options.fps} fps, {options.kbps} kb/s, medians of {options.runs} runs, ms")
-    print(f"{'':12}{'p50':>8}{'p95':>8}{'received':>10}{'first frame':>13}{'frames':>8}{'vs fanlight':>13}")
-    table = {
-        name: {key: statistics.median(each[key] for each in runs) for key in runs[0]}
-        for name, runs in results.items()
-    }
-    for name, row in table.items():
-        ratio = row["p50_ms"] / table[names[0]]["p50_ms"]
-        print(
-            f"{name:12}{row['p50_ms']:8.1f}{row['p95_ms']:8.1f}{row['received_p50_ms']:10.1f}"
-            f"{row['first_frame_ms']:13.0f}{row['frames']:8.0f}{ratio:12.2f}x"
-        )
-    if options.json:
-        options.json.write_text(
-            json.dumps({"options": vars(options) | {"json": None}, "runs": results}, indent=1)
-        )
+    reports = []
+    for size in options.sizes.split(","):
+        for fps in map(int, options.fps.split(",")):
+            what = f"{size} at {fps} fps, {options.kbps} kb/s"
+            table = Report(f"draw to presented, {what}", COLUMNS, ratio="p50_ms", base=names[0])
+            with tempfile.TemporaryDirectory() as scratch:
+                for _ in range(options.runs):
+                    for name in names:
+                        table.add(name, await measure(name, size, fps, options, Path(scratch)))
+            inside = Report(f"where the time goes, {what}, ms", STAGES)
+            inside.runs = {name: runs for name, runs in table.runs.items() if "stamped" in runs[0]}
+            reports += [table, inside]
+    finish([report for report in reports if report.runs], options)
 
 
 if __name__ == "__main__":

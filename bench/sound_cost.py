@@ -2,8 +2,8 @@
 
 `python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 10] [--kbps 128] [--picture-kbps 0] [--seconds 10]
 [--runs 3]`: packets of random bytes, no capture and no encoder; the receivers are a process of their own in
-which the kernel drops the media (bench/packets.py), so that only the sender counts. The wait is that between
-a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of both.
+which the kernel drops the media (appliance/bench/receivers.py), so that only the sender counts. The wait is
+that between a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of both.
 """
 
 import argparse
@@ -13,12 +13,13 @@ import statistics
 import time
 from dataclasses import dataclass
 
+from appliance.bench.fan_out import SYSTEMS, Frames, connect
+from appliance.bench.receivers import receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.connection import Sources
 from appliance.streamer.frames import AUDIO_CLOCK, Codec
 from appliance.streamer.tracks import SoundFan
-from bench.packets import SYSTEMS, Frames, receivers
 
 _WARM_UP_S = 2
 
@@ -66,8 +67,9 @@ async def measure(viewers: int, options: argparse.Namespace, *, own_packets: boo
     player = Player(fan, options.frame_ms, options.kbps)
     sources = Sources({Codec.H264: broadcast}, fan, own_packets=own_packets)
     picture = options.picture_kbps > 0
-    async with receivers(Settings(enable_video=picture)) as connect, asyncio.TaskGroup() as group:
-        connections = [await connect(sources) for _ in range(viewers)]
+    settings = Settings(enable_video=picture)
+    async with receivers() as process, asyncio.TaskGroup() as group:
+        connections = [await connect(sources, process, settings) for _ in range(viewers)]
         await asyncio.sleep(_WARM_UP_S)
         idle = await _cpu_share(options.seconds / 2)
         running = [group.create_task(asyncio.to_thread(player.play))]

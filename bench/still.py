@@ -1,7 +1,6 @@
-"""What a 1080p screen with one viewer costs: CPU of every process of the box, and the network.
+"""What a screen costs with one viewer: still, with a blinking caret, in motion. CPU and network of the box.
 
-`python -m bench.still [--seconds 30] [--mode still|caret|motion]`: nothing moves; a caret changes twice a
-second; an editor scrolls at 30 frames a second. The X server and the browser are not the box's.
+`python -m bench.still [--seconds 30] [--size 1920x1080]`. The X server and the browser are not the box's.
 """
 
 import argparse
@@ -11,58 +10,62 @@ import time
 from pathlib import Path
 
 from bench.processes import cpu_seconds, family
+from bench.report import Column, Report, Row, arguments
 from bench.systems import Job, fanlight
-from tests.support.box import chromium, counter, visitor, x_server
+from bench.viewing import visit, watch
+from tests.support.box import counter, x_server
 
 SETTLE_SECONDS = 8
-_CHANGES = {"still": "1", "caret": "2", "motion": "30"}
-"""A second."""
-RECEIVED = """
-(async () => {
-  let bytes = 0;
-  for (const pc of __probe.peers)
-    (await pc.getStats()).forEach((each) => { if (each.type === 'transport') bytes += each.bytesReceived; });
-  return bytes;
-})()
-"""
+SCREENS = {
+    "still": {"mode": "still"},
+    "caret, 2 Hz": {"mode": "counter", "fps": "2"},
+    "motion, 30 fps": {"mode": "motion", "fps": "30"},
+}
+COLUMNS = (
+    Column("box", "box % of a core", 2), Column("streamer", "streamer", 2), Column("fanlightd", "daemon", 2),
+    Column("nats", "bus", 2), Column("kbps", "picture kb/s", 1), Column("connections", "connections", 0),
+)  # fmt: skip
+_PARTS = {"appliance": "fanlightd", "appliance.streamer": "streamer", "nats-server": "nats"}
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--size", default="1920x1080")
-    parser.add_argument("--mode", choices=_CHANGES, default="still")
-    options = parser.parse_args()
+async def measure(screen: dict[str, str], options: argparse.Namespace, scratch: Path) -> Row:
+    """One run; more than one connection is a page that had to begin anew, and no measurement."""
     width, height = map(int, options.size.split("x"))
     async with (
         x_server(width, height) as display,
-        counter(display, mode=options.mode, fps=_CHANGES[options.mode]),
+        counter(display, **screen),
+        fanlight(Job(display, width, height, 60, 8000), scratch) as (url, box),
+        visit(url, (width, height)) as page,
     ):
-        with tempfile.TemporaryDirectory() as scratch:
-            job = Job(display, width, height, 60, 8000)
-            async with (
-                fanlight(job, Path(scratch)) as (url, box),
-                chromium() as browser,
-                visitor(browser, viewport={"width": width, "height": height}) as person,
-            ):
-                page = await person.new_page()
-                await page.goto(url)
-                await page.wait_for_function("() => __probe.firstFrame > 0")
-                await asyncio.sleep(SETTLE_SECONDS)
-                members = family(box.pid)
-                before = {pid: cpu_seconds(pid) for pid in members}
-                bytes_before, began = await page.evaluate(RECEIVED), time.monotonic()
-                await asyncio.sleep(options.seconds)
-                elapsed = time.monotonic() - began
-                used = {pid: 100 * (cpu_seconds(pid) - before[pid]) / elapsed for pid in members}
-                connections = await page.evaluate("__probe.peers.length")
-                kbps = (await page.evaluate(RECEIVED) - bytes_before) * 8 / elapsed / 1000
-    print(f"{options.mode} {options.size}, one viewer, {elapsed:.0f} s: % of a core")
+        await asyncio.sleep(SETTLE_SECONDS)
+        members = family(box.pid)
+        before, began = {pid: cpu_seconds(pid) for pid in members}, time.monotonic()
+        _, browser = await watch(page, options.seconds)
+        elapsed = time.monotonic() - began
+        used = {pid: 100 * (cpu_seconds(pid) - before[pid]) / elapsed for pid in members}
+        connections = await page.evaluate("__probe.peers.length")
+    parts: Row = {}
     for pid, percent in used.items():
-        print(f"  {members[pid]:28}{percent:6.2f}")
-    if connections != 1:
-        print(f"  the page connected {connections} times: the network figure means nothing")
-    print(f"  {'the box':28}{sum(used.values()):6.2f}\n  network {kbps:.1f} kb/s")
+        part = _PARTS.get(members[pid], "other")
+        parts[part] = parts.get(part, 0.0) + percent
+    return {
+        **parts,
+        "box": sum(used.values()),
+        "kbps": browser["received_kbps"],
+        "connections": float(connections),
+    }
+
+
+async def main() -> None:
+    parser = arguments(__doc__, seconds=30)
+    parser.add_argument("--size", default="1920x1080")
+    options = parser.parse_args()
+    report = Report(f"{options.size}, one viewer", COLUMNS)
+    with tempfile.TemporaryDirectory() as scratch:
+        for _ in range(options.runs):
+            for name, screen in SCREENS.items():
+                report.add(name, await measure(screen, options, Path(scratch)))
+    report.finish(options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The peer to beat inside: aiortc as it comes. x11grab polled, one x264, packets through its own sender.
 
-`python -m bench.stock --port N --fps 30 --kbps 4000`: serves a page on loopback that plays the $DISPLAY.
+`python -m bench.stock --display :1 --port N [--playout-delay]`: serves a page that plays the display. With
+playout-delay the browser is told not to buffer, and nothing else differs.
 """
 
 import argparse
@@ -9,29 +10,34 @@ import fractions
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import aiortc.rtp
 import av
 from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs import HEADER_EXTENSIONS
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtcrtpsender import RTCRtpSender
 
-PAGE = """<!doctype html><video id=screen muted autoplay playsinline></video><script>
-(async () => {
-  const pc = new RTCPeerConnection();
-  window.__pcs = [pc];
-  pc.ontrack = (event) => { screen_.srcObject = new MediaStream([event.track]); screen_.play(); };
-  const screen_ = document.getElementById('screen');
-  const offer = await (await fetch('/offer', { method: 'POST' })).json();
-  await pc.setRemoteDescription(offer);
-  await pc.setLocalDescription(await pc.createAnswer());
-  await new Promise((done) => {
-    if (pc.iceGatheringState === 'complete') done();
-    pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && done();
-    setTimeout(done, 1000);
-  });
-  await fetch('/answer/' + offer.id, { method: 'POST', body: pc.localDescription.sdp });
-})();
-</script>"""
+PAGE = Path(__file__).with_name("page.html")
+PLAYOUT_DELAY = RTCRtpHeaderExtensionParameters(
+    5, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+)
+
+
+class NoDelay(aiortc.rtp.HeaderExtensionsMap):
+    """Writes playout-delay (0, 0) into every packet, where it was agreed on."""
+
+    _agreed = False
+
+    def configure(self, parameters: RTCRtpParameters) -> None:
+        super().configure(parameters)
+        self._agreed |= PLAYOUT_DELAY in parameters.headerExtensions
+
+    def set(self, values: aiortc.rtp.HeaderExtensions) -> tuple[int, bytes]:
+        _, elements = super().set(values)
+        return 0xBEDE, elements + bytes((PLAYOUT_DELAY.id << 4 | 2, 0, 0, 0)) * self._agreed
 
 
 class PacketTrack(MediaStreamTrack):
@@ -76,11 +82,16 @@ def capture(display: str, size: str, fps: int, kbps: int, deliver: Callable[[av.
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--display", required=True)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--size", default="1280x720")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--kbps", type=int, default=4000)
+    parser.add_argument("--playout-delay", action="store_true")
     options = parser.parse_args()
+    if options.playout_delay:
+        HEADER_EXTENSIONS["video"].append(PLAYOUT_DELAY)
+        vars(aiortc.rtp)["HeaderExtensionsMap"] = NoDelay
     tracks: list[PacketTrack] = []
     peers: list[RTCPeerConnection] = []
 
@@ -108,7 +119,7 @@ def main() -> None:
         return web.Response()
 
     async def page(_: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
+        return web.FileResponse(PAGE)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
@@ -119,8 +130,8 @@ def main() -> None:
         app.add_routes([web.get("/", page), web.post("/offer", offer), web.post("/answer/{id}", answer)])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", options.port).start()
-        print(f"ready http://127.0.0.1:{options.port}/", flush=True)
+        await web.TCPSite(runner, options.address, options.port).start()
+        print(f"ready http://{options.address}:{options.port}/", flush=True)
         await loop.create_future()
 
     asyncio.run(serve())

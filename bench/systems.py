@@ -12,68 +12,137 @@ import aiohttp
 
 from tests.support.box import DESKTOP, ROOT, Box, box, running, settings
 
+NAMES = ("fanlight", "stock", "stock-pd", "gstreamer", "selkies")
 SELKIES = "2.1.0"
 SELKIES_VENV = ROOT / "bench" / "results" / "selkies-venv"
+GSTREAMER = ("/usr/bin/python3", ROOT / "bench" / "gstreamer.py")
+"""Debian's interpreter: GStreamer's bindings are no wheel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is streamed: a size in pixels, frames a second, kilobits a second."""
+    """What is streamed: a size in pixels, frames a second, kilobits a second; `role` is the page's."""
 
     display: str
     width: int = 1280
     height: int = 720
     fps: int = 30
     kbps: int = 4000
+    role: str = "view"
 
     @property
     def size(self) -> str:
         return f"{self.width}x{self.height}"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a system runs: the address of its page, and what its command begins with."""
+
+    address: str = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+
+
+HERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One that runs: the page that plays, the leader of its processes, the box where it is ours."""
+
+    url: str
+    pid: int
+    box: Box | None = None
+
+
 @contextlib.asynccontextmanager
-async def fanlight(job: Job, scratch: Path) -> AsyncIterator[tuple[str, Box]]:
+async def system(name: str, job: Job, scratch: Path, place: Place = HERE) -> AsyncIterator[System]:
+    """One of NAMES."""
+    match name:
+        case "fanlight":
+            async with fanlight(job, scratch, place) as (url, own):
+                yield System(url, own.pid, own)
+        case "stock" | "stock-pd":
+            extra = ("--playout-delay",) if name == "stock-pd" else ()
+            command = (
+                sys.executable,
+                "-m",
+                "bench.stock",
+                "--display",
+                job.display,
+                "--size",
+                job.size,
+                *extra,
+            )
+            async with _server(command, job, place) as found:
+                yield found
+        case "gstreamer":
+            async with _server(GSTREAMER, job, place) as found:
+                yield found
+        case "selkies":
+            async with _selkies(job, scratch, place) as found:
+                yield found
+        case _:
+            raise SystemExit(f"no system {name!r}; there are {', '.join(NAMES)}")
+
+
+@contextlib.asynccontextmanager
+async def fanlight(job: Job, scratch: Path, place: Place = HERE) -> AsyncIterator[tuple[str, Box]]:
     """Fanlight on its defaults but for rate and size; the page is a share link."""
     video = f"fps = {job.fps}\nbitrate_kbps = {job.kbps}"
     configuration = settings(video=video) + DESKTOP % (job.display, job.size)
-    async with box(scratch / f"box-{secrets.token_hex(3)}", configuration) as running_box:
+    directory = scratch / f"box-{secrets.token_hex(3)}"
+    async with box(directory, configuration, prefix=place.prefix) as running_box:
         await running_box.until("s['instances'] and s['instances'][0]['state'] == 'running'")
-        link = await running_box.cli("share", "desktop", "--role", "view")
-        yield link["url"], running_box
+        link = await running_box.cli("share", "desktop", "--role", job.role)
+        yield _at(str(link["url"]), place), running_box
+
+
+def synthetic_gstreamer(job: Job) -> contextlib.AbstractAsyncContextManager[System]:
+    """Its packets of slices of random bytes, without a screen; the page is no use."""
+    return _server((*GSTREAMER, "--synthetic"), job, HERE)
+
+
+def _at(url: str, place: Place) -> str:
+    """The same page by the address of its place; here its own address serves."""
+    if place == HERE:
+        return url
+    authority = url.split("/")[2]
+    return url.replace(authority, f"{place.address}:{authority.rpartition(':')[2]}", 1)
 
 
 @contextlib.asynccontextmanager
-async def stock(job: Job) -> AsyncIterator[str]:
-    """aiortc's own packet path (bench/stock.py)."""
+async def _server(command: tuple[str | Path, ...], job: Job, place: Place) -> AsyncIterator[System]:
+    """A program that takes these arguments and says when it is ready."""
     arguments = [
-        sys.executable, "-m", "bench.stock", "--display", job.display, "--port", str(_port()),
-        "--size", job.size, "--fps", str(job.fps), "--kbps", str(job.kbps),
+        *place.prefix, *command, "--address", place.address, "--port", str(_port()),
+        "--fps", str(job.fps), "--kbps", str(job.kbps),
     ]  # fmt: skip
-    async with running(arguments) as server:
-        yield (await server.line(r"^ready (\S+)"))[1]
+    async with running(arguments, env={"DISPLAY": job.display}) as server:
+        yield System((await server.line(r"^ready (\S+)"))[1], server.process.pid)
 
 
 @contextlib.asynccontextmanager
-async def selkies(job: Job, scratch: Path) -> AsyncIterator[str]:
+async def _selkies(job: Job, scratch: Path, place: Place) -> AsyncIterator[System]:
     """Selkies in WebRTC mode, software H.264, same source, size, rate and bitrate."""
     await _install_selkies()
     port = _port()
     options = {
-        "mode": "webrtc", "addr": "127.0.0.1", "port": port, "framerate": job.fps, "video-bitrate": job.kbps,
-        "encoder": "x264enc", "use-cpu": "true", "audio-enabled": "false", "enable-https": "false",
-        "enable-basic-auth": "false", "enable-resize": "false", "manual-resolution": "true",
-        "manual-width": job.width, "manual-height": job.height,
+        "mode": "webrtc", "addr": place.address, "port": port, "framerate": job.fps,
+        "video-bitrate": job.kbps, "encoder": "x264enc", "use-cpu": "true", "audio-enabled": "false",
+        "enable-https": "false", "enable-basic-auth": "false", "enable-resize": "false",
+        "manual-resolution": "true", "manual-width": job.width, "manual-height": job.height,
     }  # fmt: skip
-    arguments = [str(SELKIES_VENV / "bin" / "selkies")]
+    arguments = [*place.prefix, str(SELKIES_VENV / "bin" / "selkies")]
     for name, value in options.items():
         arguments += [f"--{name}", str(value)]
     home = scratch / "selkies-home"
     home.mkdir(parents=True, exist_ok=True)
     env = {"DISPLAY": job.display, "HOME": str(home)}
-    async with running(arguments, env=env, stderr=scratch / "selkies.log"):
-        url = f"http://127.0.0.1:{port}/"
+    async with running(arguments, env=env, stderr=scratch / "selkies.log") as server:
+        url = f"http://{place.address}:{port}/"
         await _until_answers(url)
-        yield url
+        yield System(url, server.process.pid)
 
 
 async def _until_answers(url: str) -> None:

@@ -95,6 +95,8 @@ class Measured:
     bitrate_kbps: float | None = None
     target_kbps: int | None = None
     queue_delay_ms: float | None = None
+    packets_sent: int = 0
+    """Of the picture, since the beginning."""
 
 
 class MediaConnection:
@@ -245,9 +247,11 @@ class MediaConnection:
             return Measured(pair)
         report = await self._video.sender.getStats()
         kbps, rtt, loss, jitter = None, None, None, None
+        packets = 0
         for each in report.values():
             if isinstance(each, RTCOutboundRtpStreamStats):
                 (sent, then), self._sent = self._sent, (each.bytesSent, time.monotonic())
+                packets = each.packetsSent
                 kbps = (each.bytesSent - sent) * 8e-3 / max(self._sent[1] - then, 1e-3)
             elif isinstance(each, RTCRemoteInboundRtpStreamStats):
                 rtt = None if each.roundTripTime is None else each.roundTripTime * 1e3
@@ -255,7 +259,7 @@ class MediaConnection:
                 jitter = each.jitter * 1e3 / VIDEO_CLOCK
         target = self.reception.target_bps
         queue = None if target is None else self.reception.estimator.queue_delay_s * 1e3
-        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue)
+        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets)
 
     async def close(self) -> None:
         """End it; the viewer is told."""

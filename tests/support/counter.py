@@ -17,7 +17,7 @@ import xcffib.xproto as x
 
 BLOCK = 24
 BITS = 16
-_SPECKS = 160  # enough for some 6 Mb/s at 1280x720 and 30 frames a second
+NOISE = (320, 180)
 
 
 def gray(code: int) -> int:
@@ -26,7 +26,7 @@ def gray(code: int) -> int:
 
 
 class Counter:
-    """A full-screen window with the strip, and something that moves in mode `motion`."""
+    """A full-screen window with the strip, something that moves in mode `motion`, noise in mode `noise`."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
@@ -56,6 +56,7 @@ class Counter:
         )
         rng = random.Random(2)  # noqa: S311
         letters = "abcdefghijklmnop qrstuvw xyz(){}="
+        self._noise = self._pictures(rng) if mode == "noise" else []
         self._lines = ["".join(rng.choice(letters) for _ in range(150)) for _ in range(80)]
         for index in range(min(80, (self.height - 80) // 16)):
             self._write(10, 70 + index * 16, self._lines[index])
@@ -72,12 +73,6 @@ class Counter:
             self._fill([(400, 400, 2, 16)])
             self.sync()
             return
-        if self.mode == "noise":
-            dice = random.Random(code)  # noqa: S311
-            for _ in range(_SPECKS):
-                self._color(dice.randrange(1 << 24))
-                left, top = dice.randrange(self.width), dice.randrange(3 * BLOCK, self.height)
-                self._fill([(left, top, BLOCK, BLOCK)])
         if self.mode == "motion":
             if code % 3 == 0:
                 self._core.CopyArea(
@@ -87,6 +82,11 @@ class Counter:
             self._color((code * 2654435761) & 0xFFFFFF)
             left = self.width // 2 + code * 7 % (self.width // 3)
             self._fill([(left, self.height // 3 + code * 5 % (self.height // 3), 120, 120)])
+        if self._noise:
+            self._core.CopyArea(
+                self._noise[code % len(self._noise)], self._window, self._gc, 0, 0,
+                self.width // 3, self.height // 3, *NOISE,
+            )  # fmt: skip
         self._color(0)
         self._fill([(0, 0, BLOCK * 20, BLOCK)])
         self._color(0xFFFFFF)
@@ -118,6 +118,20 @@ class Counter:
         if readable and not found:
             self.sync()
         return found
+
+    def _pictures(self, rng: random.Random) -> list[int]:
+        """Pixmaps that no encoder makes small."""
+        width, height = NOISE
+        made = []
+        for _ in range(8):
+            made.append(self._x.generate_id())
+            self._core.CreatePixmap(24, made[-1], self._window, width, height)
+            for row in range(height):
+                pixels = rng.randbytes(width * 4)
+                self._core.PutImage(
+                    x.ImageFormat.ZPixmap, made[-1], self._gc, width, 1, 0, row, 0, 24, len(pixels), pixels
+                )
+        return made
 
     def _write(self, left: int, baseline: int, text: str) -> None:
         self._color(0xFFFFFF)

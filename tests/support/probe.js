@@ -1,14 +1,19 @@
 // Reads the frame counter (tests/support/counter.py) from every presented frame of the page's video.
-// window.__probe.frames: [code, callback ms, presentation ms, received ms or 0], wall clock.
+// window.__probe.frames: [code, callback ms, presentation ms, received ms or 0, RTP timestamp, decoding ms], wall clock.
 (() => {
   const BLOCK = 24, BITS = 16;
   const probe = (window.__probe = { frames: [], firstFrame: 0, bad: 0, began: performance.timeOrigin });
   const Peer = window.RTCPeerConnection;
   probe.peers = [];
+  probe.channels = [];
   window.RTCPeerConnection = class extends Peer {
     constructor(...options) {
       super(...options);
       probe.peers.push(this);
+    }
+    createDataChannel(...options) {
+      probe.channels.push(super.createDataChannel(...options));
+      return probe.channels.at(-1);
     }
   };
   const canvas = document.createElement('canvas');
@@ -39,6 +44,8 @@
           at,
           performance.timeOrigin + meta.presentationTime,
           meta.receiveTime ? performance.timeOrigin + meta.receiveTime : 0,
+          meta.rtpTimestamp ?? 0,
+          (meta.processingDuration ?? 0) * 1000,
         ]);
       video.requestVideoFrameCallback(step);
     };

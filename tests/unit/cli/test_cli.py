@@ -271,7 +271,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 20
+    assert len(places) == 23
     for where in places:
         assert callable(cli.verb(where))
 

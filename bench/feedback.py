@@ -1,0 +1,111 @@
+"""Deaf receivers that give feedback all the same: `python -m bench.feedback`.
+
+As appliance/bench/receivers.py, but the kernel lets one packet in ten through. Its transport-wide number
+says how many came since the last one, and they are reported as received, at even distances
+(draft-holmer-rmcat-transport-wide-cc-extensions-01): what a sender with congestion control hears on a link
+that is wide enough, at little cost.
+"""
+
+import asyncio
+import itertools
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from aiortc.codecs import CODECS, HEADER_EXTENSIONS, is_rtx
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpHeaderExtensionParameters
+
+from appliance.bench.receivers import receive
+
+URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+_ID = 4
+_SHARE_LOST = 0.9
+_INTERVAL_S = 0.05
+_RTPFB, _FORMAT = 205, 15
+_REFERENCE_S, _TICK_S = 0.064, 0.000250
+_SMALL_MOST = 255
+_MOST = 2000  # packets between two that are seen
+
+
+class Reporter:
+    """What one transport tells its sender. Times in seconds."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._seen: list[tuple[int, float]] = []
+
+    def arrived(self, sequence: int, ssrc: int, now: float) -> bytes:
+        """Note a packet; the message about all up to this one, where it is time for one."""
+        newest = self._seen[-1][0] if self._seen else sequence - 1
+        ahead = (sequence - newest) & 0xFFFF
+        if not 0 < ahead <= _MOST:
+            return b""
+        self._seen.append((newest + ahead, now))
+        if now - self._seen[0][1] < _INTERVAL_S:
+            return b""
+        message = report(self._number, self._seen, ssrc)
+        self._number = (self._number + 1) & 0xFF
+        del self._seen[:-1]
+        return message
+
+
+def report(number: int, seen: Sequence[tuple[int, float]], ssrc: int) -> bytes:
+    """RTCP that says: everything after the first of `seen` has come, at even distances between them.
+
+    `seen` has transport-wide numbers, not wrapped, and when they came.
+    """
+    times = [seen[0][1]]
+    for (first, began), (last, ended) in itertools.pairwise(seen):
+        times += [began + (ended - began) * (index + 1) / (last - first) for index in range(last - first)]
+    reference = int(times[0] / _REFERENCE_S)
+    ticks = [int(reference * _REFERENCE_S / _TICK_S), *(int(at / _TICK_S) for at in times[1:])]
+    deltas = [after - before for before, after in itertools.pairwise(ticks)]
+    small = max(deltas) <= _SMALL_MOST
+    packed = bytes(deltas) if small else struct.pack(f"!{len(deltas)}h", *deltas)
+    chunk = (1 if small else 2) << 13 | len(deltas)
+    head = struct.pack(
+        "!HHIH", (seen[0][0] + 1) & 0xFFFF, len(deltas), (reference & 0xFFFFFF) << 8 | number, chunk
+    )
+    body = struct.pack("!II", 1, ssrc) + head + packed
+    body += bytes(-len(body) % 4)
+    return struct.pack("!BBH", 0x80 | _FORMAT, _RTPFB, len(body) // 4) + body
+
+
+def transport_sequence(packet: bytes) -> int | None:
+    """Of an RTP packet: the only element of two bytes among its one-byte header extensions (RFC 8285)."""
+    if not packet[0] & 0x10:
+        return None
+    start = 12 + 4 * (packet[0] & 0x0F)
+    profile, words = struct.unpack_from("!HH", packet, start)
+    position, end = start + 4, start + 4 + 4 * words
+    while profile == 0xBEDE and position < end:
+        kind, size = packet[position] >> 4, (packet[position] & 0x0F) + 1
+        if kind and size == 2:
+            return int.from_bytes(packet[position + 1 : position + 3])
+        position += 1 + (size if kind else 0)
+    return None
+
+
+def install() -> None:
+    """Agree on transport-wide feedback, and give it, in this process."""
+    HEADER_EXTENSIONS["video"].append(RTCRtpHeaderExtensionParameters(_ID, URI))
+    for codec in CODECS["video"]:
+        if not is_rtx(codec):
+            codec.rtcpFeedback.append(RTCRtcpFeedback("transport-cc"))
+    reporters: dict[int, Reporter] = {}
+
+    async def handle(self: Any, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
+        if (sequence := transport_sequence(data)) is None:
+            return
+        reporter = reporters.setdefault(id(self), Reporter())
+        if message := reporter.arrived(sequence, int.from_bytes(data[8:12]), time.monotonic()):
+            await self._send_rtp(message)
+
+    RTCDtlsTransport._handle_rtp_data = handle
+
+
+if __name__ == "__main__":
+    install()
+    asyncio.run(receive(_SHARE_LOST))

@@ -1,0 +1,39 @@
+import struct
+
+import pytest
+
+from bench.feedback import Reporter, report, transport_sequence
+
+pytestmark = pytest.mark.unit
+
+
+def test_packets_between_two_that_were_seen_are_reported_at_even_distances() -> None:
+    message = report(7, [(99, 6.400), (103, 6.408)], ssrc=5)
+    first_bytes, kind, words, sender, media = struct.unpack_from("!BBHII", message)
+    assert (first_bytes, kind, len(message)) == (0x8F, 205, 4 * words + 4)
+    assert (sender, media) == (1, 5)
+    first, count, clock, chunk = struct.unpack_from("!HHIH", message, 12)
+    assert (first, count, clock >> 8, clock & 0xFF, chunk) == (100, 4, 100, 7, 1 << 13 | 4)
+    assert list(message[22:26]) == [8, 8, 8, 8]
+
+
+def test_long_pauses_take_large_deltas() -> None:
+    message = report(0, [(1, 6.4), (2, 6.5)], ssrc=5)
+    chunk, delta = struct.unpack_from("!Hh", message, 20)
+    assert (chunk, delta) == (2 << 13 | 1, 400)
+
+
+def test_a_message_comes_when_it_is_time_and_tells_nothing_twice() -> None:
+    reporter = Reporter()
+    assert reporter.arrived(65534, 5, 1.00) == b""
+    assert reporter.arrived(2, 5, 1.02) == b""
+    assert struct.unpack_from("!HH", reporter.arrived(4, 5, 1.06), 12) == (65535, 6)
+    assert reporter.arrived(4, 5, 1.07) == b""
+    assert struct.unpack_from("!HH", reporter.arrived(9, 5, 1.12), 12) == (5, 5)
+
+
+def test_the_number_is_found_among_other_extensions() -> None:
+    elements = bytes((0x32, 1, 2, 3, 0x10, 48, 0x41, 0x12, 0x34, 0x52, 0, 0, 0, 0, 0, 0))
+    packet = bytes((0x90, 97)) + bytes(10) + struct.pack("!HH", 0xBEDE, len(elements) // 4) + elements
+    assert transport_sequence(packet) == 0x1234
+    assert transport_sequence(bytes((0x80, 97)) + bytes(20)) is None
