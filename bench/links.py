@@ -26,7 +26,8 @@ from tests.support.box import counter, x_server
 START_SECONDS = 3
 COLUMNS = (
     Column("fps", "fps"), Column("freezes", "freezes", 0), Column("frozen_s", "frozen s"),
-    Column("used_percent", "used %", 0), Column("queue_p95_ms", "queue p95", 0), Column("p50_ms", "p50 ms", 0), Column("p95_ms", "p95 ms", 0),
+    Column("used_percent", "used %", 0),
+    Column("queue_p95_ms", "queue p95", 0), Column("p50_ms", "p50 ms", 0), Column("p95_ms", "p95 ms", 0),
     Column("back_s", "back s"), Column("nacks", "nacks", 0), Column("plis", "plis", 0),
     Column("reconnects", "reconnects", 0),
 )  # fmt: skip

@@ -3,7 +3,8 @@
 `python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 10] [--kbps 128] [--picture-kbps 0] [--seconds 10]
 [--runs 3]`: packets of random bytes, no capture and no encoder; the receivers are a process of their own in
 which the kernel drops the media (appliance/bench/receivers.py), so that only the sender counts. The wait is
-that between a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of both.
+that between a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of
+both.
 """
 
 import argparse

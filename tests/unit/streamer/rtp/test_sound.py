@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from appliance.errors import UnavailableError
+from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import Run, Shape
 from appliance.streamer.rtp.sound import SoundFanOut
 
@@ -27,8 +28,8 @@ class Wire:
     rtx_payload_type: int | None = None
     red_payload_type: int | None = None
     shape: Shape = SHAPE
-    extension: tuple[bytes, bytes] = (b"\xbe\xde\0\1\x10\x31\0\0", b"")
-    sends_time: bool = False
+    extensions: Extensions = Extensions(b"\xbe\xde\0\1\x10\x31\0\0")
+    told: Extensions = Extensions()
     rtt: float = 0
     loss: float = 0
     gone: bool = False
@@ -79,7 +80,7 @@ def test_everybody_gets_every_packet_at_once_under_numbers_of_their_own() -> Non
         first, second = wire.packets
         assert [payload(each) for each in wire.packets] == [b"sound0", b"sound1"]
         assert first[:2] == b"\x90\x60"
-        assert first[12:20] == wire.extension[0]
+        assert first[12:20] == wire.extensions.block
         assert int.from_bytes(first[8:12]) == wire.ssrc
         assert int.from_bytes(second[2:4]) - int.from_bytes(first[2:4]) == 1
         assert (int.from_bytes(second[4:8]) - int.from_bytes(first[4:8])) % (1 << 32) == 480
