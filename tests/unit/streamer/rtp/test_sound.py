@@ -10,6 +10,7 @@ from appliance.streamer.rtp.sound import SoundFanOut
 
 pytestmark = pytest.mark.unit
 
+EXTENSIONS = Extensions(b"\xbe\xde\0\1\x10\x31\0\0")
 SHAPE = Shape(payload_type=96, extension_bytes=8, tag_bytes=4)
 
 
@@ -28,8 +29,8 @@ class Wire:
     rtx_payload_type: int | None = None
     red_payload_type: int | None = None
     shape: Shape = SHAPE
-    extensions: Extensions = Extensions(b"\xbe\xde\0\1\x10\x31\0\0")
-    told: Extensions = Extensions()
+    extensions: Extensions = EXTENSIONS
+    told: Extensions = EXTENSIONS
     rtt: float = 0
     loss: float = 0
     gone: bool = False
