@@ -18,7 +18,7 @@ from tests.support.box import counter, x_server
 SETTLE_SECONDS = 8
 SCREENS = {
     "still": {"mode": "still"},
-    "caret, 2 Hz": {"mode": "counter", "fps": "2"},
+    "caret, 2 Hz": {"mode": "caret", "fps": "2"},
     "motion, 30 fps": {"mode": "motion", "fps": "30"},
 }
 COLUMNS = (

@@ -28,6 +28,8 @@ from appliance.streamer.stage import Stage
 logger = logging.getLogger(__name__)
 
 _STATS_SECONDS = 1.0
+_STILL_TICKS = 3
+"""On a still screen the statistics stand still too: only every third is told."""
 _HELLO_PAUSES = (0.0, 1.0, 4.0)
 """After an outage a gateway may come back to the bus later than we do."""
 _TAKEN_OVER = "another client took over"
@@ -182,20 +184,34 @@ class Session:
         await self._publish(subjects.state(self._session), state)
 
     async def _tick(self) -> None:
+        untold, known = 0, tuple[object, ...]()
         while True:
-            viewers = [await self._measured(peer) for peer in list(self._peers.values()) if not peer.ended]
-            stats = self._measure([each for each in viewers if each]).model_copy(
-                update={"visits": self._visits, "farewells": self._farewells}
-            )
-            shown = stats.model_dump(mode="json", exclude={"viewers"})
-            for peer in list(self._peers.values()):
-                self._tell(peer, shown)
-            if self._bus.connected:
-                await self._publish(subjects.stats(stats.instance), stats)
+            before, known = known, self._pace_of_things()
+            waiting = any(not peer.connected for peer in self._peers.values())
+            untold = 0 if waiting or known != before else (untold + 1) % _STILL_TICKS
+            if not untold:
+                await self._tell_stats()
             self._left.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STATS_SECONDS):
                     await self._left.wait()
+
+    def _pace_of_things(self) -> tuple[object, ...]:
+        """The same twice where nothing happened in between."""
+        stats = self._measure([])
+        peers = [(peer.id, peer.connected, peer.ended) for peer in self._peers.values()]
+        return stats.frames_encoded, stats.problem, self._visits, peers
+
+    async def _tell_stats(self) -> None:
+        viewers = [await self._measured(peer) for peer in list(self._peers.values()) if not peer.ended]
+        stats = self._measure([each for each in viewers if each]).model_copy(
+            update={"visits": self._visits, "farewells": self._farewells}
+        )
+        shown = stats.model_dump(mode="json", exclude={"viewers"})
+        for peer in list(self._peers.values()):
+            self._tell(peer, shown)
+        if self._bus.connected:
+            await self._publish(subjects.stats(stats.instance), stats)
 
     async def _measured(self, peer: Peer) -> ViewerStats | None:
         """None for a viewer that cannot be measured, which ends it alone."""

@@ -4,8 +4,8 @@ SETTLE_S = 0.001
 """An application draws in several requests: this much later its frame is whole."""
 CLEANUP_S = 0.1
 """After the last change: frames that only sharpen the picture, this far apart."""
-CLEANUP_FRAMES = (2, 20)
-"""So many at least, since the last frame of a change may be lost, and at most."""
+CLEANUP_FRAMES = 20
+"""So many at most."""
 SHARP_BYTES = 4096
 """A frame of a still screen that weighs less had nothing left to sharpen."""
 HEARTBEAT_S = 2.5
@@ -43,6 +43,5 @@ class Cadence:
         self._earliest = max(self._earliest, now) + self._interval
         self._still = 0 if self.changed or self._forced else self._still + 1
         self.changed = self._forced = False
-        fewest, most = CLEANUP_FRAMES
-        sharpen = self._still < fewest or (size > SHARP_BYTES and self._still < most)
+        sharpen = size > SHARP_BYTES and self._still < CLEANUP_FRAMES
         self.due = now + (CLEANUP_S if sharpen else HEARTBEAT_S)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.rtp.clock import ntp_of
 from appliance.streamer.rtp.extensions import CAPTURE_TIME_BYTES
-from appliance.streamer.rtp.feed import Feed
+from appliance.streamer.rtp.feed import FIRST, Feed
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES, packetizer
 from appliance.streamer.rtp.reception import Reception
@@ -19,6 +19,8 @@ from appliance.streamer.rtp.sender import Link, ViewerStream
 
 _TURN_S = 0.002
 _TICK_S = 0.1
+_REST_S = 3.0
+"""Feedback about the last packets comes within that time."""
 _TELL_S = 1.0
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
 _RECENT = 16  # more than the frames of both renditions that wait for any viewer
@@ -36,6 +38,7 @@ class FanOut:
         self._packetize = packetizer(codec)
         self._recent: deque[tuple[EncodedFrame, PackedFrame]] = deque()
         self._tell_at = 0.0
+        self._packed_at = 0.0
         self._seats: dict[Seat, tuple[Feed, Reception]] = {}
         self._waiting: dict[Seat, None] = {}
         """Who is served in the coming turn."""
@@ -62,7 +65,6 @@ class FanOut:
         ):
             seat = Seat(feed, stream, reception, self._wake)
             self._seats[seat] = (feed, reception)
-            self._keep_ticking()
             self._wake(seat)  # there may be frames already
             try:
                 yield seat
@@ -75,6 +77,7 @@ class FanOut:
         """Serve it in the coming turn."""
         self._later.pop(seat, None)
         self._waiting[seat] = None
+        self._keep_ticking()
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
@@ -83,6 +86,7 @@ class FanOut:
         for known, packed in reversed(self._recent):
             if known is frame:
                 return packed
+        self._packed_at = time.monotonic()
         payloads = self._packetize(frame.data)
         packed = PackedFrame(payloads, frame.timestamp, self._told_capture(frame, payloads))
         self._recent.append((frame, packed))
@@ -142,5 +146,9 @@ class FanOut:
                 self._pair.choose(feed, reception, now)
             if seat.tick(now):
                 self._wake(seat)
-        if self._seats:
+        if now - self._packed_at < _REST_S or not all(map(self._at_rest, self._seats)):
             self._keep_ticking()
+
+    def _at_rest(self, seat: Seat) -> bool:
+        """A viewer of the second rendition may go back to the first at any time."""
+        return seat.at_rest and self._seats[seat][0].current == FIRST

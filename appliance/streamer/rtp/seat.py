@@ -26,6 +26,9 @@ _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
 """All viewers of a rendition pay for a keyframe."""
 _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
+_TAIL_S = 0.06
+"""After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
+see that something is missing."""
 
 
 class Seat:
@@ -53,9 +56,16 @@ class Seat:
         self._stumbled = False
         """Whether it goes on from the next keyframe."""
         self._ask_at = 0.0
+        self._tail_at = math.inf
         self._probe: Probe | None = None
         self._probed = 0
         self._probe_at = 0.0
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing will happen here before the next frame."""
+        busy = self._stumbled or self._probe or self._current or self._asked or self._tail_at < math.inf
+        return self.lost or not busy
 
     def admit(self, frame: EncodedFrame, now: float) -> bool:
         """Whether `frame`, queued just now, has a chance; if not, it is dropped already."""
@@ -91,6 +101,10 @@ class Seat:
         if self.lost:
             return False
         self._reception.estimator.on_silence(now)
+        if now >= self._tail_at:
+            self._tail_at = math.inf
+            with self._noticing():
+                self._pacer.spent(self.stream.repeat_last(now), now)
         if self._stumbled:
             self._ask(now)
         if self._probe is None and self.stream.pads:
@@ -141,6 +155,7 @@ class Seat:
             return True
         if stop is None:
             self._current = None
+            self._tail_at = now + _TAIL_S
             self.frames_sent += 1
             if self.on_sent:
                 self.on_sent(frame, self.stream.wire_timestamp(packed))

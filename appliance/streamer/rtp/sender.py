@@ -150,6 +150,10 @@ class ViewerStream:
             octets += len(view)
         return octets
 
+    def repeat_last(self, now: float) -> int:
+        """Send the newest packet again; returns the bytes sent. Raises UnavailableError."""
+        return self.retransmit((self._sequence - 1,), now)
+
     def pad(self, octets: int, now: float, probe: int) -> int:
         """Send at most about so many bytes that mean nothing, as part of a probe; returns how many left.
 

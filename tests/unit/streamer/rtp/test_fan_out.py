@@ -92,6 +92,26 @@ async def test_who_joins_late_waits_for_a_keyframe_and_who_leaves_gets_nothing_m
     assert [len(wire.packets) for wire in wires] == [3, 0]
 
 
+PADDING = 0x20
+
+
+async def test_the_last_packet_before_a_pause_is_sent_again_once() -> None:
+    source, wire = Source(), Wire()
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wire, reception()):
+        source.deliver(b"\0\0\1\x65" + b"x" * 3000, key=True)
+        async with asyncio.timeout(5):
+            while fan._ticking:
+                await asyncio.sleep(0.05)
+        *media, again = [packet for packet in wire.packets if not packet[0] & PADDING]
+        assert len(media) == 3
+        assert header(again)[1:5:3] == (0x80 | 98, wire.rtx_ssrc)
+        assert again[24:26] == media[-1][2:4]
+        assert again[26:] == media[-1][24:]
+        source.deliver()
+        assert fan._ticking
+
+
 async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
     source, wires = Source(), [Wire(), Wire()]
     source.latest = [
