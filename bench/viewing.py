@@ -20,8 +20,10 @@ FREEZE_MS = 500
 _INBOUND = """
 (async () => {
   const found = { connections: __probe.peers.length };
-  for (const each of (await __probe.peers.at(-1).getStats()).values())
+  for (const each of (await __probe.peers.at(-1).getStats()).values()) {
     if (each.type === 'inbound-rtp' && each.kind === 'video') Object.assign(found, each);
+    if (each.type === 'transport') found.network = each.bytesReceived;
+  }
   return found;
 })()
 """
@@ -153,6 +155,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Row:
 
     emitted, seconds = grown("jitterBufferEmittedCount"), grown("timestamp") / 1000
     return {
+        "network_kbps": grown("network") * 0.008 / (seconds or math.nan),
         "reconnects": float(after["connections"] - before["connections"]),
         "buffer_ms": 1000 * grown("jitterBufferDelay") / (emitted or math.nan),
         "lost": grown("packetsLost"),
