@@ -45,6 +45,7 @@ export class Session extends EventTarget {
   #watchdog = new Watchdog();
   #deadline = 0;
   #boxHeardAt = -Infinity;
+  /** Of the last look. */ #decoded = 0;
 
   /** @param {string} id */
   constructor(id) {
@@ -209,9 +210,10 @@ export class Session extends EventTarget {
   async #tick() {
     const peer = this.#peer;
     if (!peer?.connected) return;
-    this.#ping();
     const sample = await this.stats();
     if (!sample || peer !== this.#peer || !peer.connected) return;
+    if (sample.framesDecoded !== this.#decoded || this.echoMs === null) this.#ping();
+    this.#decoded = sample.framesDecoded;
     this.#tell('stats', sample);
     const advice = this.#watchdog.look({
       now: sample.at,

@@ -19,7 +19,7 @@ from appliance.streamer.rtp.sender import Link, ViewerStream
 
 _TURN_S = 0.002
 _TICK_S = 0.1
-_REST_S = 3.0
+_REST_S = 1.0
 """Feedback about the last packets comes within that time."""
 _TELL_S = 1.0
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
