@@ -149,7 +149,7 @@ async def plays(page: Page, box: Box, address: str) -> list[str]:
 @contextlib.asynccontextmanager
 async def crowd_of(namespaces: Namespaces, link: str, count: int) -> AsyncIterator[None]:
     """So many headless viewers in the viewer's namespace, connected."""
-    watch = (sys.executable, "-m", "bench.fan_out", "--viewers", str(count), "--watch", link)
+    watch = (sys.executable, "-m", "bench.watchers", link, "--count", str(count))
     async with running(["ip", "netns", "exec", namespaces.viewer, *watch]) as viewers:
         await viewers.line("watching", 60)
         yield
