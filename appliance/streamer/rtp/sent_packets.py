@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeAlias
 
 from appliance.streamer.rtp.transport_feedback import Feedback
 
-HISTORY = 8192
-"""Packets, a power of two: 2 s at 40 Mb/s."""
+HISTORY = 2048
+"""Packets, a power of two: 2 s at 10 Mb/s, half a second at 40."""
 _SEQUENCES = 1 << 16
 
 
