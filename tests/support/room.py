@@ -158,12 +158,11 @@ class Viewer:
 
     def lose(self, every: int) -> None:
         """From now on every so-manieth packet of the picture never arrives; those sent again do."""
-        dtls = next(each.receiver.transport for each in self.pc.getTransceivers() if each.kind == "video")
-        receive, codec = dtls._handle_rtp_data, None
+        video = next(each for each in self.pc.getTransceivers() if each.kind == "video")
+        dtls, codec = video.receiver.transport, video._codecs[0].payloadType
+        receive = dtls._handle_rtp_data
 
         async def receive_some(data: bytes, arrival_time_ms: int) -> None:
-            nonlocal codec
-            codec = codec or data[1] & 0x7F
             if data[1] & 0x7F != codec or int.from_bytes(data[2:4]) % every:
                 await receive(data, arrival_time_ms=arrival_time_ms)
 
