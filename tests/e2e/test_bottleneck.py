@@ -40,7 +40,7 @@ class Stage:
         async with chromium(self.links.browser(number, self.scratch)) as browser, visitor(browser) as person:
             page = await person.new_page()
             await page.goto(f"https://{self.links.address(number)}:{port}/#{fragment}")
-            await wide(page, 1280)
+            await page.wait_for_function("() => document.querySelector('video')?.videoWidth", timeout=60_000)
             yield page
 
     async def viewers(self) -> list[dict[str, Any]]:

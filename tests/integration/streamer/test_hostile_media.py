@@ -201,6 +201,10 @@ async def test_nobody_else_suffers_from_any_attack(scene: Scene) -> None:
     assert len(said) <= LOG_LINES, said
 
 
+KEYFRAMES_AT_ONCE = 5
+"""What a viewer may ask for at first: two by RTCP, three where its own frames were dropped."""
+
+
 async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
     await scene.span(1)
     calm = await scene.span(SECONDS)
@@ -208,7 +212,7 @@ async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
     lossy = await scene.span(2 * SECONDS)
     print(calm, lossy)
     assert lossy.frames >= 0.8 * 2 * calm.frames
-    assert lossy.keyframes <= 1.2 * 2 * calm.keyframes + 3
+    assert lossy.keyframes <= 1.2 * 2 * calm.keyframes + KEYFRAMES_AT_ONCE
 
 
 async def test_who_never_reads_is_given_up_and_nobody_else_notices(scene: Scene) -> None:
