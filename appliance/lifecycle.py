@@ -21,8 +21,9 @@ class Service(Protocol):
 async def run(services: Sequence[Service], *, stop: asyncio.Event) -> None:
     """Start `services` in order, wait for `stop`, stop them in reverse.
 
-    A service that fails takes the others down and its exception leaves in an ExceptionGroup.
+    A service that fails sets `stop` for the others, and its exception leaves in an ExceptionGroup.
     """
+    failures: list[Exception] = []
     async with asyncio.TaskGroup() as group:
         tasks: list[asyncio.Task[None]] = []
         stopping = group.create_task(stop.wait(), name="stop")
@@ -30,13 +31,13 @@ async def run(services: Sequence[Service], *, stop: asyncio.Event) -> None:
             for service in services:
                 started = asyncio.Event()
                 name = type(service).__name__
-                task = group.create_task(_serve(service, started), name=name)
+                task = group.create_task(_serve(service, started, failures, stop), name=name)
                 tasks.append(task)
                 starting = group.create_task(started.wait(), name=f"{name}.started")
                 await asyncio.wait((starting, task, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done() or not started.is_set():
+                if stop.is_set() or not started.is_set():
                     starting.cancel()
-                if stopping.done():
+                if stop.is_set():
                     break
                 logger.debug("%s started", name)
             await stopping
@@ -44,11 +45,20 @@ async def run(services: Sequence[Service], *, stop: asyncio.Event) -> None:
             for task in reversed(tasks):
                 task.cancel()
                 await asyncio.wait((task,))
+    if failures:
+        raise ExceptionGroup("a service failed", failures)
 
 
-async def _serve(service: Service, started: asyncio.Event) -> None:
-    await service.serve(started)
-    raise RuntimeError(f"{type(service).__name__} ended by itself")
+async def _serve(
+    service: Service, started: asyncio.Event, failures: list[Exception], stop: asyncio.Event
+) -> None:
+    # In the group it would cancel all at once, and again when their turn comes, in the midst of their ending.
+    try:
+        await service.serve(started)
+        failures.append(RuntimeError(f"{type(service).__name__} ended by itself"))
+    except Exception as exc:
+        failures.append(exc)
+    stop.set()
 
 
 def notify(state: str) -> None:

@@ -71,6 +71,28 @@ async def test_a_service_that_fails_ends_the_others_and_its_reason_leaves() -> N
     assert "gateway ends" in story
 
 
+class Thorough(Part):
+    """A service whose ending takes a while."""
+
+    async def serve(self, started: asyncio.Event) -> None:
+        try:
+            await super().serve(started)
+        finally:
+            await asyncio.sleep(0.01)
+            self.story.append(f"{self.name} is tidied up")
+
+
+async def test_a_failure_lets_the_others_end_in_reverse_and_in_peace() -> None:
+    story: list[str] = []
+    broken = Part("discovery", story)
+    broken.broken.set()
+    services = [Thorough("bus", story), Thorough("gateway", story), broken]
+    with pytest.raises(ExceptionGroup):
+        await lifecycle.run(services, stop=asyncio.Event())
+    endings = ["gateway ends", "gateway is tidied up", "bus ends", "bus is tidied up"]
+    assert story[-5:] == ["discovery ends", *endings]
+
+
 @pytest.mark.parametrize("starts", [True, False])
 async def test_a_service_that_returns_is_a_failure(starts: bool) -> None:
     with pytest.raises(ExceptionGroup) as raised:
