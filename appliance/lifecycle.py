@@ -56,7 +56,7 @@ async def _serve(
     try:
         await service.serve(started)
         failures.append(RuntimeError(f"{type(service).__name__} ended by itself"))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - it leaves in the group
         failures.append(exc)
     stop.set()
 

@@ -11,12 +11,16 @@ SHARP_BYTES = 4096
 HEARTBEAT_S = 2.5
 """Chromium asks for a keyframe, which costs more, when it gets no frame for 3 s."""
 
+_HASTE = 0.04
+"""So much faster than the frame rate it may go: else an application that draws at that very rate would, once
+captured late, be captured late for ever."""
+
 
 class Cadence:
     """Times in seconds of one monotonic clock."""
 
     def __init__(self, fps: int, now: float) -> None:
-        self._interval = 1 / fps
+        self._interval = (1 - _HASTE) / fps
         self._earliest = now
         self._still = 0
         self._forced = False
@@ -40,7 +44,10 @@ class Cadence:
 
     def captured(self, now: float, size: int) -> None:
         """The frame that was due has been captured and weighs `size` bytes."""
-        self._earliest = max(self._earliest, now) + self._interval
+        if self._forced:  # beside the application's own, which it shall not delay
+            self._earliest = max(self._earliest, now + self._interval)
+        else:
+            self._earliest = max(self._earliest, now) + self._interval
         self._still = 0 if self.changed or self._forced else self._still + 1
         self.changed = self._forced = False
         sharpen = size > SHARP_BYTES and self._still < CLEANUP_FRAMES
