@@ -88,11 +88,11 @@ async def encode_once(viewers: int, options: argparse.Namespace, scratch: Path) 
         watchers(link, viewers),
     ):
         await asyncio.sleep(SETTLE_SECONDS)
-        before = await _stats(box)
+        before = await _fresh_stats(box)
         pid, began, cpu = before["pid"], time.monotonic(), cpu_seconds(before["pid"])
         await asyncio.sleep(options.seconds)
+        after = await _fresh_stats(box)
         cpu, elapsed = cpu_seconds(pid) - cpu, time.monotonic() - began
-        after = await _stats(box)
     return {
         "encoded_per_s": (after["frames_encoded"] - before["frames_encoded"]) / elapsed,
         "cpu_percent": 100 * cpu / elapsed,
@@ -100,8 +100,12 @@ async def encode_once(viewers: int, options: argparse.Namespace, scratch: Path) 
     }
 
 
-async def _stats(box: Box) -> Any:
-    return (await box.snapshot())["instances"][0]["stats"]
+async def _fresh_stats(box: Box) -> Any:
+    """What the streamer says next: it does so once a second."""
+    stats = (await box.snapshot())["instances"][0]["stats"]
+    known = stats["frames_encoded"]
+    snapshot = await box.until(f's["instances"][0]["stats"]["frames_encoded"] > {known}')
+    return snapshot["instances"][0]["stats"]
 
 
 def _numbers(text: str) -> list[int]:
