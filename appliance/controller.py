@@ -1,6 +1,7 @@
 """What control clients see and may ask: the whole box in one snapshot, and a method for every verb."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -41,7 +42,7 @@ from appliance.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-_SESSIONS_SECONDS = 1.0
+_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
 
 
 class BoxController:
@@ -74,6 +75,7 @@ class BoxController:
         self._sessions: list[Session] = []
         self._born = time.monotonic()
         self._changed = asyncio.Event()
+        self._asked = asyncio.Event()
 
     @property
     def changed(self) -> asyncio.Event:
@@ -102,10 +104,15 @@ class BoxController:
                 if sessions != self._sessions:
                     self._sessions = sessions
                     self._changed.set()
+            self._asked.clear()
             await asyncio.sleep(_SESSIONS_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UNASKED_SECONDS):
+                    await self._asked.wait()
 
     def snapshot(self) -> Snapshot:
         """Everything, from memory."""
+        self._asked.set()
         instances = [_instance(each) for each in self._instances.instances.values()]
         problems = [*self._problems(), *_instance_problems(instances)]
         return Snapshot(

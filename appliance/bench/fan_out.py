@@ -53,6 +53,9 @@ class Frames:
     def request_keyframe(self) -> None:
         """All of them are."""
 
+    def refresh(self) -> None:
+        """They come all the time."""
+
     def set_bitrate(self, kbps: int) -> None:
         """It is constant."""
 

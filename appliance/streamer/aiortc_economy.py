@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+from aiortc import RTCRtpSender
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
@@ -15,10 +16,12 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsFingerprint,
     SRTPProtectionProfile,
 )
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
+_SEND_RTCP = RTCRtpSender._send_rtcp
 _LEFT = timedelta(days=1)
 _FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
 
@@ -60,7 +63,21 @@ class _LateEstimator:
         return self._estimator.add(**arrival)
 
 
+async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
+    """Without reports on nothing new: of a still screen there would be two a second to each viewer."""
+    if packets and isinstance(packets[0], RtcpSrPacket):
+        count = packets[0].sender_info.packet_count
+        reported, sent_at = vars(self).get("_reported", (0, 0.0))
+        if count == reported:
+            # The round trip is counted from the report that the viewer has.
+            vars(self)["_RTCRtpSender__lsr_time"] = sent_at
+            return
+        vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"])
+    await _SEND_RTCP(self, packets)
+
+
 def install() -> None:
     """Change what aiortc does for the whole process."""
     vars(aiortc.rtcpeerconnection)["RTCCertificate"] = _SharedCertificate
     vars(aiortc.rtcrtpreceiver)["RemoteBitrateEstimator"] = _LateEstimator
+    RTCRtpSender._send_rtcp = _send_rtcp  # type: ignore[method-assign]

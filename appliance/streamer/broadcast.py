@@ -186,6 +186,11 @@ class Broadcast:
         else:
             self._ask()
 
+    def refresh(self) -> None:
+        """Ask the source for one more frame."""
+        if self._source is not None:
+            self._source.refresh()
+
     def set_bitrate(self, kbps: int) -> None:
         """Steer the source, also one that is opened later."""
         self._kbps = kbps

@@ -33,6 +33,7 @@ _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _SHARED_BURST, _SHARED_SECONDS = 2, 8.0
 """In company: a keyframe costs everybody a worse picture for a while."""
 _CHANNEL = "fanlight"
+_IMPATIENT_S = 2.0
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 _SOUND = ("opus", "red")  # what aiortc sends comes first
 
@@ -133,6 +134,7 @@ class MediaConnection:
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
         self._sent = (0, time.monotonic())
+        self._excused: float | None = None
         self._heeded = contextlib.ExitStack()
         self.reception = Reception(sources.kbps * 1000, FLOOR_KBPS * 1000, controls=controls)
         self.track: VideoTrack | None = None
@@ -238,6 +240,16 @@ class MediaConnection:
         if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
             self._sources.renditions[self.codec].request_keyframe()
 
+    def _picture_missed(self) -> None:
+        """PLI or FIR. Browsers send one also after 3 s without a frame, to which a keyframe is no answer."""
+        rested = self.track.rested_since if self.track else None
+        if rested is None or rested == self._excused or time.monotonic() - rested < _IMPATIENT_S:
+            self.request_keyframe()
+            return
+        self._excused = rested
+        if self.codec and not self.reception.estimator.all_arrived:
+            self._sources.renditions[self.codec].refresh()  # what is missing is noticed with the next frame
+
     async def measure(self) -> Measured:
         """What RTCP tells; the bitrate is that since the last call."""
         if not self.connected:
@@ -284,7 +296,7 @@ class MediaConnection:
         aiortc_adapter.own_stream(transceiver)
         self.feedback = aiortc_adapter.hook_feedback(
             transceiver.sender,
-            self.request_keyframe,
+            self._picture_missed,
             track.retransmit,
             self.reception.transport_feedback,
             self.reception.remb,

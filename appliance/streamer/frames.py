@@ -59,5 +59,8 @@ class VideoSource(Protocol):
     def request_keyframe(self) -> None:
         """Make the next frame a keyframe, at once even if the screen is still. Coalesced by the caller."""
 
+    def refresh(self) -> None:
+        """Make one more frame, even if the screen is still; where nothing smaller can be had, a keyframe."""
+
     def set_bitrate(self, kbps: int) -> None:
         """Steer a running encoder without a keyframe."""

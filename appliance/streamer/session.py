@@ -198,9 +198,9 @@ class Session:
 
     def _pace_of_things(self) -> tuple[object, ...]:
         """The same twice where nothing happened in between."""
-        stats = self._measure([])
+        frames = sum(rendition.frames_encoded for rendition in self._stage.sources.renditions.values())
         peers = [(peer.id, peer.connected, peer.ended) for peer in self._peers.values()]
-        return stats.frames_encoded, stats.problem, self._visits, peers
+        return frames, self._stage.problem(), self._visits, peers
 
     async def _tell_stats(self) -> None:
         viewers = [await self._measured(peer) for peer in list(self._peers.values()) if not peer.ended]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol, TypeAlias
@@ -59,6 +60,10 @@ class Rendition(Protocol):
         """Take part from the next keyframe on, which is asked for; `ready` hears of every queued frame."""
 
     @property
+    def frames_encoded(self) -> int:
+        """Since the beginning."""
+
+    @property
     def bitrate_kbps(self) -> float | None:
         """Over the last two seconds; None while nothing runs."""
 
@@ -67,6 +72,9 @@ class Rendition(Protocol):
 
     def request_keyframe(self) -> None:
         """Coalesced with everybody else's."""
+
+    def refresh(self) -> None:
+        """Have one more frame made of a still screen."""
 
     def set_bitrate(self, kbps: int) -> None:
         """Steer the encoder, also one that starts later."""
@@ -141,6 +149,14 @@ class VideoTrack(_PacketTrack):
         self._seat: Seat | None = None
         self._subscription: Subscription | None = None
         self._pulled = 0
+        self._pulled_at = 0.0
+
+    @property
+    def rested_since(self) -> float | None:
+        """When the last frame was sent, time.monotonic(); None before the first, or when one waits."""
+        if self._seat:
+            return self._seat.sent_at if self._seat.at_rest else None
+        return self._pulled_at if self._pulled else None
 
     @property
     def frames_sent(self) -> int:
@@ -170,6 +186,7 @@ class VideoTrack(_PacketTrack):
             self._subscription = self._subscribed.enter_context(self._rendition().subscribe())
         frame = await self._subscription.next()
         self._pulled += 1
+        self._pulled_at = time.monotonic()
         return _packet(frame.data, frame.timestamp, _VIDEO_TIME_BASE)
 
 

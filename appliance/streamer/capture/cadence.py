@@ -8,8 +8,8 @@ CLEANUP_FRAMES = 20
 """So many at most."""
 SHARP_BYTES = 4096
 """A frame of a still screen that weighs less had nothing left to sharpen."""
-HEARTBEAT_S = 2.5
-"""Chromium asks for a keyframe, which costs more, when it gets no frame for 3 s."""
+HEARTBEAT_S = 15.0
+"""Of a still screen: so that nobody takes it for dead."""
 
 _HASTE = 0.04
 """So much faster than the frame rate it may go: else an application that draws at that very rate would, once
@@ -38,7 +38,7 @@ class Cadence:
             self.due = min(self.due, max(now + SETTLE_S, self._earliest - self._interval / 2))
 
     def forced(self, now: float) -> None:
-        """A keyframe is wanted now, whatever the screen does; it starts coarse and is sharpened again."""
+        """A frame is wanted now, whatever the screen does; it starts coarse and is sharpened again."""
         self._forced = True
         self.due = min(self.due, now)
 

@@ -76,6 +76,10 @@ class PixelfluxSource:
         if self._running:
             self.capture.request_idr_frame()
 
+    def refresh(self) -> None:
+        """See VideoSource.refresh."""
+        self.request_keyframe()
+
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""
         self._kbps = kbps

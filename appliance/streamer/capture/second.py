@@ -49,7 +49,12 @@ class SecondSource:
 
     def request_keyframe(self) -> None:
         """See VideoSource.request_keyframe."""
-        self._keyframe = self.hurry = True
+        self._keyframe = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """See VideoSource.refresh."""
+        self.hurry = True
         self._wake()
 
     def set_bitrate(self, kbps: int) -> None:

@@ -97,6 +97,11 @@ class LadderSource:
         if self._current is not None:
             self._current.request_keyframe()
 
+    def refresh(self) -> None:
+        """See VideoSource.refresh."""
+        if self._current is not None:
+            self._current.refresh()
+
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""
         self._kbps = kbps

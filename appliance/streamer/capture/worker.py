@@ -24,6 +24,7 @@ class Orders:
 
     stop: bool
     keyframe: bool
+    frame: bool
     kbps: int | None
 
 
@@ -35,13 +36,17 @@ class Mailbox:
         self._lock = Lock()
         self._stop = False
         self._keyframe = False
+        self._frame = False
         self._kbps: int | None = None
 
-    def post(self, *, stop: bool = False, keyframe: bool = False, kbps: int | None = None) -> None:
+    def post(
+        self, *, stop: bool = False, keyframe: bool = False, frame: bool = False, kbps: int | None = None
+    ) -> None:
         """Add to the orders and wake the thread."""
         with self._lock:
             self._stop |= stop
             self._keyframe |= keyframe
+            self._frame |= frame
             self._kbps = self._kbps if kbps is None else kbps
             if self.fd >= 0:
                 os.eventfd_write(self.fd, 1)
@@ -51,8 +56,8 @@ class Mailbox:
         with self._lock:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self.fd)
-            orders = Orders(self._stop, self._keyframe, self._kbps)
-            self._keyframe, self._kbps = False, None
+            orders = Orders(self._stop, self._keyframe, self._frame, self._kbps)
+            self._keyframe, self._frame, self._kbps = False, False, None
         return orders
 
     def close(self) -> None:
@@ -112,6 +117,10 @@ class ThreadedSource:
     def request_keyframe(self) -> None:
         """See VideoSource.request_keyframe."""
         self._mailbox.post(keyframe=True)
+
+    def refresh(self) -> None:
+        """See VideoSource.refresh."""
+        self._mailbox.post(frame=True)
 
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""

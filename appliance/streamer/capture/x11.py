@@ -40,7 +40,7 @@ class X11Source(ThreadedSource):
                     self._encoder.set_bitrate(orders.kbps)
                 if orders.keyframe:
                     keyframe = True
-                if orders.keyframe or (self._second and self._second.hurry):
+                if orders.keyframe or orders.frame or (self._second and self._second.hurry):
                     cadence.forced(time.monotonic())
                 # Replies may have brought events along: those are in xcb's queue, and no descriptor says so.
                 if screen.changed():

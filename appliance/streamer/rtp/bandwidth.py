@@ -60,6 +60,11 @@ class BandwidthEstimator:
         """How long packets stand in the queue of the bottleneck."""
         return self._queue.delay_s
 
+    @property
+    def all_arrived(self) -> bool:
+        """Whether the viewer told that it has all of the last packets."""
+        return self._packets.complete
+
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
         """A packet with this transport sequence number (of 16 bits or not wrapped; consecutive) has left."""
         if self._unanswered is None:

@@ -20,7 +20,8 @@ from appliance.streamer.rtp.sender import Link, ViewerStream
 _TURN_S = 0.002
 _TICK_S = 0.1
 _REST_S = 1.0
-"""Feedback about the last packets comes within that time."""
+"""Feedback about the last packets comes within that time: after a lone frame nothing happens before."""
+_LONE_S = 0.3
 _TELL_S = 1.0
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
 _RECENT = 16  # more than the frames of both renditions that wait for any viewer
@@ -39,6 +40,8 @@ class FanOut:
         self._recent: deque[tuple[EncodedFrame, PackedFrame]] = deque()
         self._tell_at = 0.0
         self._packed_at = 0.0
+        self._lone = False
+        """Whether the newest frame came long after the one before."""
         self._seats: dict[Seat, tuple[Feed, Reception]] = {}
         self._waiting: dict[Seat, None] = {}
         """Who is served in the coming turn."""
@@ -47,6 +50,7 @@ class FanOut:
         self._turn: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
+        self._tick_at = 0.0
 
     @contextlib.contextmanager
     def attach(self, link: Link, reception: Reception) -> Iterator[Seat]:
@@ -86,7 +90,9 @@ class FanOut:
         for known, packed in reversed(self._recent):
             if known is frame:
                 return packed
-        self._packed_at = time.monotonic()
+        now = time.monotonic()
+        self._lone = now - self._packed_at > _LONE_S
+        self._packed_at = now
         payloads = self._packetize(frame.data)
         packed = PackedFrame(payloads, frame.timestamp, self._told_capture(frame, payloads))
         self._recent.append((frame, packed))
@@ -132,9 +138,14 @@ class FanOut:
         for seat in [seat for seat, due in self._later.items() if due <= now + _SLACK_S]:
             self._wake(seat)
 
-    def _keep_ticking(self) -> None:
-        if self._ticking is None:
-            self._ticking = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+    def _keep_ticking(self, pause: float = _TICK_S) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + pause
+        if self._ticking is not None:
+            if self._tick_at <= at:
+                return
+            self._ticking.cancel()
+        self._tick_at, self._ticking = at, loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
         self._ticking = None
@@ -146,8 +157,10 @@ class FanOut:
                 self._pair.choose(feed, reception, now)
             if seat.tick(now):
                 self._wake(seat)
-        if now - self._packed_at < _REST_S or not all(map(self._at_rest, self._seats)):
+        if not all(map(self._at_rest, self._seats)):
             self._keep_ticking()
+        elif (since := now - self._packed_at) < _REST_S:
+            self._keep_ticking(_REST_S - since if self._lone else _TICK_S)
 
     def _at_rest(self, seat: Seat) -> bool:
         """A viewer of the second rendition may go back to the first at any time."""

@@ -38,6 +38,8 @@ class Seat:
         self, queue: Queue, stream: ViewerStream, reception: Reception, wake: Callable[["Seat"], None]
     ) -> None:
         self.frames_sent = 0
+        self.sent_at: float | None = None
+        """When the last frame had left; None before the first."""
         self.stream = stream
         self.queue = queue
         self.on_sent: Callable[[EncodedFrame, int], None] | None = None
@@ -155,6 +157,7 @@ class Seat:
             return True
         if stop is None:
             self._current = None
+            self.sent_at = now
             self._tail_at = now + _TAIL_S
             self.frames_sent += 1
             if self.on_sent:

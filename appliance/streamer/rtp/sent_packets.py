@@ -9,6 +9,7 @@ from appliance.streamer.rtp.transport_feedback import Feedback
 HISTORY = 2048
 """Packets, a power of two: 2 s at 10 Mb/s, half a second at 40."""
 _SEQUENCES = 1 << 16
+_LAST = 64
 
 
 Received: TypeAlias = tuple[float, float, int]
@@ -40,6 +41,14 @@ class SentPackets:
         self._times = array("d", bytes(8 * HISTORY))
         self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: missing
         self._probes: dict[int, int] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the last packets are known to have arrived."""
+        if self._newest < 0 or self._told is None or (self._newest + 1 - self._told) % _SEQUENCES:
+            return False
+        newest = self._newest + HISTORY
+        return not any(self._sizes[slot & HISTORY - 1] for slot in range(newest - _LAST + 1, newest + 1))
 
     def add(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
         """Sequence numbers are consecutive, of 16 bits or not wrapped."""

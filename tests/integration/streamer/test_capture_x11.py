@@ -26,12 +26,13 @@ from xcffib import xproto
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import UnavailableError
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.capture.cadence import HEARTBEAT_S
+from appliance.streamer.capture import cadence
 from appliance.streamer.capture.counter import BITS, BLOCK, CELLS, read_counter
 from appliance.streamer.capture.select import open_source
 from appliance.streamer.capture.x11 import X11Source
 from appliance.streamer.frames import Codec, EncodedFrame
 
+HEARTBEAT_S = 1.0
 pytestmark = pytest.mark.integration
 
 WHITE, BLACK, RED = 0xFFFFFF, 0, 0xFF0000
@@ -127,6 +128,11 @@ class Watcher:
         """Until only heartbeats are left."""
         for _ in range(5):
             await self.next()
+
+
+@pytest.fixture(autouse=True)
+def lively(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cadence, "HEARTBEAT_S", HEARTBEAT_S)
 
 
 @asynccontextmanager

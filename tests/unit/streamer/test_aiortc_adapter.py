@@ -204,6 +204,7 @@ def feedback(media_ssrc: int, fci: bytes = bytes.fromhex("0007 0001 000001 00 20
 
 
 def test_transport_feedback_keeps_its_body_and_nacks_stay_what_they_were() -> None:
+    adapter.install()
     (packet,) = aiortc.rtp.RtcpPacket.parse(feedback(9))
     assert (packet.fmt, packet.media_ssrc, packet.fci.hex()) == (15, 9, "000700010000010020010400")
     assert isinstance(packet, aiortc.rtcdtlstransport.RtcpRtpfbPacket)

@@ -5,9 +5,10 @@ from typing import Any
 
 import aiortc.rtcrtpreceiver
 import pytest
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCRtpSender
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import SRTP_PROFILES
+from aiortc.rtp import RtcpByePacket, RtcpSenderInfo, RtcpSrPacket
 
 from appliance.streamer import aiortc_adapter
 from appliance.streamer.aiortc_economy import _LateEstimator, _SharedCertificate
@@ -58,6 +59,27 @@ def test_a_certificate_is_renewed_before_it_expires(monkeypatch: pytest.MonkeyPa
     new = _SharedCertificate.generateCertificate()
     assert new is not old
     assert _SharedCertificate.generateCertificate() is new
+
+
+async def test_nothing_new_is_not_reported_and_the_round_trip_counts_from_the_last_report() -> None:
+    connection = RTCPeerConnection()
+    sender: Any = connection.addTransceiver("video").sender
+    written: list[bytes] = []
+
+    async def send_rtp(data: bytes) -> None:
+        written.append(data)
+
+    sender.transport._send_rtp = send_rtp
+    for packets, at in ((0, 1.0), (5, 2.0), (5, 3.0), (6, 4.0)):
+        info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=packets, octet_count=0)
+        sender._RTCRtpSender__lsr_time = at
+        await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
+        assert sender._RTCRtpSender__lsr_time == {1.0: 0.0, 3.0: 2.0}.get(at, at)
+    assert len(written) == 2
+    await sender._send_rtcp([RtcpByePacket(sources=[1])])
+    assert len(written) == 3
+    assert {"_send_rtcp", "_RTCRtpSender__lsr_time"} <= set(RTCRtpSender._run_rtcp.__code__.co_names)
+    await connection.close()
 
 
 async def test_incoming_media_is_estimated_only_once_there_is_any() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,10 +8,12 @@ import pytest
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer.broadcast import Broadcast, Subscription
+from appliance.streamer.budget import Budget
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.descriptions import split_mdns
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
-from appliance.streamer.tracks import SoundFan
+from appliance.streamer.rtp.bandwidth import BandwidthEstimator
+from appliance.streamer.tracks import SoundFan, VideoTrack
 from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
@@ -37,6 +40,23 @@ class StillRendition:
 
     def request_keyframe(self) -> None:
         self.asked.append("agreed")
+
+
+class Rested(VideoTrack):
+    def __init__(self, since: float | None) -> None:
+        super().__init__(unused)
+        self._since = since
+
+    @property
+    def rested_since(self) -> float | None:
+        return self._since
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> list[None]:
+    """Each call of that method, which does nothing any more."""
+    calls: list[None] = []
+    monkeypatch.setattr(target, name, lambda: calls.append(None))
+    return calls
 
 
 def connection() -> MediaConnection:
@@ -187,6 +207,31 @@ async def test_who_is_alone_gets_keyframes_sooner_than_who_shares_the_picture() 
         one.request_keyframe()
     assert rendition.keyframe_requests == 2 + 4
     await one.close()
+
+
+async def test_who_misses_nothing_on_a_still_screen_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendition = Broadcast(unused)
+    refreshed = calls_of(monkeypatch, rendition, "refresh")
+    ours = MediaConnection(Sources({Codec.H264: rendition}, SoundFan()), [], changed=print, channel=print)
+    ours.codec = Codec.H264
+    ours.track = Rested(time.monotonic() - 3)
+    complete = True
+    monkeypatch.setattr(BandwidthEstimator, "all_arrived", property(lambda _: complete))
+    ours._picture_missed()
+    assert (rendition.keyframe_requests, len(refreshed)) == (0, 0)
+    ours._picture_missed()
+    assert rendition.keyframe_requests == 1, "it insists"
+    complete = False
+    ours.track = Rested(time.monotonic() - 2.9)
+    ours._picture_missed()
+    assert (rendition.keyframe_requests, len(refreshed)) == (1, 1)
+    for rested in (time.monotonic() - 0.1, None):
+        ours.track = Rested(rested)
+        before = rendition.keyframe_requests
+        ours._keyframes = ours._shared_keyframes = Budget(9, 1)
+        ours._picture_missed()
+        assert rendition.keyframe_requests == before + 1
+    await ours.close()
 
 
 async def test_a_server_of_many_viewers_gets_keyframes_as_if_it_were_alone() -> None:

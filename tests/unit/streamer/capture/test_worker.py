@@ -41,8 +41,8 @@ def test_orders_add_up_and_are_taken_once() -> None:
     mailbox.post(keyframe=True)
     mailbox.post(kbps=100)
     mailbox.post(kbps=200)
-    assert mailbox.take() == Orders(stop=False, keyframe=True, kbps=200)
-    assert mailbox.take() == Orders(stop=False, keyframe=False, kbps=None)
+    assert mailbox.take() == Orders(stop=False, keyframe=True, frame=False, kbps=200)
+    assert mailbox.take() == Orders(stop=False, keyframe=False, frame=False, kbps=None)
     mailbox.post(stop=True)
     assert mailbox.take().stop
     assert mailbox.take().stop

@@ -22,6 +22,18 @@ def test_arrivals_meet_what_was_sent() -> None:
     assert packets.octets == 600
 
 
+def test_all_has_arrived_only_when_the_viewer_says_so_of_every_packet() -> None:
+    assert not SentPackets().complete
+    packets = sent(100, 200, 300, first=65_534)
+    assert not packets.complete
+    packets.resolve(Feedback(0, 65_534, [10, 20]))
+    assert not packets.complete, "nothing is known of the last one"
+    packets.resolve(Feedback(1, 0, [None]))
+    assert not packets.complete, "it is missing"
+    packets.resolve(Feedback(2, 0, [40]))
+    assert packets.complete
+
+
 def test_numbers_wrap() -> None:
     packets = sent(1, 2, 3, 4, first=65_534)
     report = packets.resolve(Feedback(0, 65_535, [10, 20, 30]))
