@@ -275,3 +275,21 @@ def test_a_lower_ceiling_holds_from_the_next_feedback_on() -> None:
     flow.estimator.ceiling_bps = CEILING
     world.run(9)
     assert flow.target_at(9) == CEILING
+
+
+def told_random_loss(link: Link, flow: Flow) -> list[float | None]:
+    """Each tenth of a second of the last half of 20 s."""
+    told: list[float | None] = []
+    for tick in range(200):
+        link.world.run(tick / 10)
+        told.append(flow.estimator.random_loss)
+    return told[100:]
+
+
+def test_loss_at_random_is_told_from_that_of_a_full_queue() -> None:
+    world = World()
+    link = Link(world, [(0, 8 * MEGABIT)], loss=0.05)
+    told = told_random_loss(link, Flow(link, estimator()))
+    known = [loss for loss in told if loss is not None]
+    assert len(known) > 0.7 * len(told)
+    assert sum(known) / len(known) == pytest.approx(0.05, abs=0.015)
