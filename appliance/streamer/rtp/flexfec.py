@@ -24,7 +24,7 @@ def repair_payloads(packets: Sequence[bytes], base: int, ssrc: int, repairs: int
     size = math.ceil(len(packets) / math.ceil(len(packets) / MOST_PROTECTED))
     for start in range(0, len(packets), size):
         group = packets[start : start + size]
-        for covered in _covered(len(group), min(repairs, max(1, len(group) // 4))):
+        for covered in _covered(len(group), min(repairs, max(1, len(group) // 3))):
             yield _repair(group, covered, base + start & 0xFFFF, ssrc)
 
 

@@ -26,8 +26,8 @@ _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
 """All viewers of a rendition pay for a keyframe."""
 _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
-_WORTH_REPAIRING = 4
-"""Packets of a frame; with fewer, repair packets take more than a quarter on top."""
+_WORTH_REPAIRING = 3
+"""Packets of a frame; with fewer, repair packets take more than a third on top."""
 _TAIL_S = 0.06
 """After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
 see that something is missing."""
