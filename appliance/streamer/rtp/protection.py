@@ -3,7 +3,7 @@
 _WEIGHT = 0.05
 _NOTICED, _GONE = 0.005, 0.002
 _STRONGER = (0.02, 0.04)
-"""From these shares on one more: about one group in thirty has to be asked for all the same."""
+"""From these shares on one more: one group in twenty or fewer has to be asked for all the same."""
 _SHARE_WEIGHT = 0.1
 
 
