@@ -162,7 +162,7 @@ class MediaConnection:
         if channel:
             self._pc.createDataChannel(_CHANNEL)
         if self._video:
-            repair = [name for name in settings.preferred_codecs if name == aiortc_fec.FLEXFEC]
+            repair = {aiortc_fec.FLEXFEC}.intersection(settings.preferred_codecs)
             self._video.setCodecPreferences(aiortc_adapter.capabilities("video", [*codecs, *repair]))
         await self._pc.setLocalDescription(await self._pc.createOffer())
         if self._video:
