@@ -4,7 +4,8 @@
 in namespaces of their own with an emulated link between them (bench/link.py): 50 ms round trip, a queue of
 300 ms. The screen has more to show than the link carries. The first 3 s after the first frame do not count.
 "used" is of the link's rate, with all headers; "back" is the time from the last step down until latency and
-frames are for a second as they were before.
+frames are for a second as they were before. The system "fanlight-unrepaired" is Fanlight for a browser that
+takes no repair packets ("repair" counts them, "again" the packets that were sent again).
 """
 
 import argparse
@@ -29,6 +30,7 @@ COLUMNS = (
     Column("used_percent", "used %", 0),
     Column("queue_p95_ms", "queue p95", 0), Column("p50_ms", "p50 ms", 0), Column("p95_ms", "p95 ms", 0),
     Column("back_s", "back s"), Column("nacks", "nacks", 0), Column("plis", "plis", 0),
+    Column("retransmitted", "again", 0), Column("repair", "repair", 0),
     Column("reconnects", "reconnects", 0),
 )  # fmt: skip
 FAIRNESS = (
@@ -64,6 +66,17 @@ CASES = {
     "jitter100": Case([Shape(8000, jitter_ms=100)]),
 }
 SHARED = Shape(6000)
+BROWSER = ("freezes", "frozen_s", "nacks", "plis", "retransmitted", "repair", "reconnects")
+UNREPAIRED = "fanlight-unrepaired"
+NO_REPAIR = """(() => {
+  const known = RTCRtpReceiver.getCapabilities.bind(RTCRtpReceiver);
+  const repairs = ({ mimeType }) => mimeType.toLowerCase().startsWith('video/flexfec');
+  RTCRtpReceiver.getCapabilities = (kind) => {
+    const found = known(kind);
+    return { ...found, codecs: found.codecs.filter((codec) => !repairs(codec)) };
+  };
+})()"""
+"""A browser that knows no FlexFEC."""
 NOTHING: Row = {"fps": 0.0, "freezes": 1.0, "frozen_s": 30.0}
 """Of a system that shows no frame in 30 s."""
 
@@ -94,12 +107,13 @@ def jain(rates: Sequence[float]) -> float:
 async def measure(name: str, case: Case, options: argparse.Namespace, scratch: Path) -> Row:
     """One run of one system behind one link."""
     log = scratch / "links.draw"
+    name, script = ("fanlight", NO_REPAIR) if name == UNREPAIRED else (name, "")
     async with (
         x_server() as display,
         counter(display, log=log, fps=str(options.fps), mode="noise", seconds="300"),
         link(case.shapes[0]) as wire,
         system(name, _job(display, options), scratch, wire.box) as running,
-        opened(running.url, prefix=wire.viewer, scratch=scratch) as page,
+        opened(running.url, prefix=wire.viewer, scratch=scratch, script=script) as page,
     ):
         if not await shows(page):
             return NOTHING
@@ -115,7 +129,7 @@ async def measure(name: str, case: Case, options: argparse.Namespace, scratch: P
     capacity = sum(shape.kbps for shape in case.shapes) / len(case.shapes)
     return {
         **figures(frames, at),
-        **{key: browser[key] for key in ("freezes", "frozen_s", "nacks", "plis", "reconnects")},
+        **{key: browser[key] for key in BROWSER},
         "used_percent": 100 * mean_kbps(told) / capacity,
         "queue_p95_ms": queue_p95(told),
         "back_s": _back(frames, at, stepped_ms, end_ms) if case.steps_down else float("nan"),

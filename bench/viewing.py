@@ -62,9 +62,13 @@ async def shows(page: Page) -> bool:
 
 @contextlib.asynccontextmanager
 async def opened(
-    url: str, size: tuple[int, int] = (1280, 720), prefix: Sequence[str] = (), scratch: Path | None = None
+    url: str,
+    size: tuple[int, int] = (1280, 720),
+    prefix: Sequence[str] = (),
+    scratch: Path | None = None,
+    script: str = "",
 ) -> AsyncIterator[Page]:
-    """A page of a browser of its own, which with a prefix is started by that."""
+    """A page of a browser of its own, which with a prefix is started by that; `script` runs first in it."""
     async with contextlib.AsyncExitStack() as stack:
         if prefix:
             assert scratch
@@ -76,6 +80,7 @@ async def opened(
             browser = await stack.enter_async_context(chromium())
         viewport = {"width": size[0], "height": size[1]}
         person = await stack.enter_async_context(visitor(browser, viewport=viewport))
+        await person.add_init_script(script)
         page = await person.new_page()
         await page.goto(url)
         yield page
@@ -161,5 +166,8 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Row:
         "lost": grown("packetsLost"),
         "nacks": grown("nackCount"),
         "plis": grown("pliCount"),
+        "repair": grown("fecPacketsReceived"),
+        "retransmitted": grown("retransmittedPacketsReceived"),
+        "decoded": grown("framesDecoded"),
         "received_kbps": grown("bytesReceived") * 0.008 / (seconds or math.nan),
     }

@@ -35,7 +35,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import aioice_adapter, aiortc_economy
+from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -140,6 +140,7 @@ def install() -> None:
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
     aioice_adapter.install()
     aiortc_economy.install()
+    aiortc_fec.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
     vars(aiortc.codecs.h264)["PACKET_MAX"] = PAYLOAD_BYTES
     vars(aiortc.codecs.vpx)["PACKET_MAX"] = PAYLOAD_BYTES

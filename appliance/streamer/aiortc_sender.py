@@ -12,6 +12,7 @@ from aiortc.rtp import HeaderExtensions
 from pylibsrtp._binding import ffi, lib
 
 from appliance.errors import UnavailableError
+from appliance.streamer import aiortc_fec
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import Shape
 from appliance.streamer.rtp.sockets import Path, TransportPath, UdpPath
@@ -63,6 +64,8 @@ class SenderLink:
         self.ssrc: int = sender._ssrc
         self.rtx_ssrc: int = sender._rtx_ssrc
         self.rtx_payload_type: int | None = sender._RTCRtpSender__rtx_payload_type
+        self.fec_ssrc = aiortc_fec.ssrc(sender)
+        self.fec_payload_type = aiortc_fec.payload_type(transceiver)
         self.extensions = _extensions(sender)
         self.told = _told(sender, self.extensions)
         self.red_payload_type = next(
@@ -74,7 +77,8 @@ class SenderLink:
             _TAG_BYTES[dtls._ssl.get_selected_srtp_profile()],
         )
         # Chromium names whatever stream it heard last when it tells of arrivals.
-        dtls._rtp_router.register_sender(sender, ssrc=self.rtx_ssrc)
+        for ssrc in (self.rtx_ssrc, self.fec_ssrc):
+            dtls._rtp_router.register_sender(sender, ssrc=ssrc)
         self._sender = sender
         self._session = dtls._tx_srtp
         self._memory = memory

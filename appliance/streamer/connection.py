@@ -14,7 +14,7 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_guard, aiortc_sender, descriptions
+from appliance.streamer import aiortc_adapter, aiortc_fec, aiortc_guard, aiortc_sender, descriptions
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
@@ -164,7 +164,8 @@ class MediaConnection:
         if channel:
             self._pc.createDataChannel(_CHANNEL)
         if self._video:
-            self._video.setCodecPreferences(aiortc_adapter.capabilities("video", codecs))
+            repair = {aiortc_fec.FLEXFEC}.intersection(settings.preferred_codecs)
+            self._video.setCodecPreferences(aiortc_adapter.capabilities("video", [*codecs, *repair]))
         await self._pc.setLocalDescription(await self._pc.createOffer())
         if self._video:
             self._video.setCodecPreferences([])  # from here on the order of the answer decides

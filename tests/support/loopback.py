@@ -25,8 +25,10 @@ class Loopback:
         codec: Codec = Codec.H264,
         own_packets: bool = True,
         ice_servers: Sequence[IceServer] = (),
+        knows: tuple[str, ...] = (),
     ) -> None:
         self.rendition = rendition
+        self.settings = Settings(enable_camera=True, enable_microphone=True, preferred_codecs=knows)
         self.states: asyncio.Queue[str] = asyncio.Queue()
         self.sources = Sources({codec: rendition}, SoundFan(), own_packets=own_packets)
         self.ours = MediaConnection(self.sources, ice_servers, changed=self.states.put_nowait, channel=print)
@@ -42,7 +44,7 @@ class Loopback:
 
     async def __aenter__(self) -> "Loopback":
         """Connect."""
-        self.offer = await self.ours.offer(Settings(enable_camera=True, enable_microphone=True))
+        self.offer = await self.ours.offer(self.settings)
         await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
         for receiver, arrived in zip(self.theirs.getReceivers(), (self.packets, self.sound), strict=True):
             vars(receiver)["_handle_rtp_packet"] = _into(arrived)

@@ -19,6 +19,8 @@ class Wire:
     ssrc: int = 7
     rtx_ssrc: int = 8
     rtx_payload_type: int | None = 98
+    fec_ssrc: int = 9
+    fec_payload_type: int | None = 103
     shape: Shape = SHAPE
     extensions: Extensions = EXTENSIONS
     told: Extensions = EXTENSIONS

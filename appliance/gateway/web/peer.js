@@ -17,11 +17,11 @@ const CONGESTED_BYTES = 64 * 1024;
  * @property {(reason: string) => void} onLost once, unless closed here
  */
 
-/** Codecs to prefer, the best for latency first, as far as this browser decodes them. */
+/** Codecs to prefer, the best for latency first, and what repairs them, as far as this browser knows them. */
 export function decoders() {
   const known = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
   const names = new Set(known.map((codec) => codec.mimeType.split('/')[1].toUpperCase()));
-  return ['H264', 'VP8', 'AV1', 'VP9'].filter((name) => names.has(name));
+  return ['H264', 'VP8', 'AV1', 'VP9', 'FLEXFEC-03'].filter((name) => names.has(name));
 }
 
 /** What this page wants, in the words of the Anbox dialect. */

@@ -56,6 +56,11 @@ class BandwidthEstimator:
         return self._loss.share
 
     @property
+    def random_loss(self) -> float | None:
+        """The same where it does not come from a queue that is full; None where it may."""
+        return self._loss.share if self._queue.calm and not self._loss.on_trial else None
+
+    @property
     def queue_delay_s(self) -> float:
         """How long packets stand in the queue of the bottleneck."""
         return self._queue.delay_s

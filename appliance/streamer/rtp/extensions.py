@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 CAPTURE_TIME_BYTES = 20
 """What abs-capture-time takes in a block of extensions, padded."""
+_ONE_BYTE = b"\xbe\xde"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,16 @@ class Extensions:
     def with_capture_time(self, identifier: int) -> "Extensions":
         """The same and abs-capture-time, in its long form: the clock is our own, so its offset is zero."""
         element = bytes((identifier << 4 | 15,)) + bytes(CAPTURE_TIME_BYTES - 1)
-        block = bytearray(self.block or b"\xbe\xde\0\0") + element
+        block = bytearray(self.block or _ONE_BYTE + b"\0\0") + element
         block[2:4] = (len(block) // 4 - 1).to_bytes(2)
         return replace(self, block=bytes(block), captured_at=len(block) - CAPTURE_TIME_BYTES + 1)
+
+    def number_alone(self) -> "Extensions":
+        """The transport-wide sequence number without the rest; all the same where there is none to be had."""
+        if self.sequence_at is None or self.block[:2] != _ONE_BYTE:
+            return self
+        element = self.block[self.sequence_at - 1 : self.sequence_at + 2]
+        return Extensions(_ONE_BYTE + b"\0\1" + element + b"\0", sequence_at=5)
 
     def stamped(self, ntp: int, captured: int = 0) -> tuple[bytes, bytes]:
         """What stands before and after the transport-wide sequence number; times are NTP's of 64 bits."""

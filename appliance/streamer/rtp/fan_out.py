@@ -11,11 +11,12 @@ from appliance.streamer.rtp.clock import ntp_of
 from appliance.streamer.rtp.extensions import CAPTURE_TIME_BYTES
 from appliance.streamer.rtp.feed import FIRST, Feed
 from appliance.streamer.rtp.layout import PackedFrame
+from appliance.streamer.rtp.link import Link
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES, packetizer
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair, Source
 from appliance.streamer.rtp.seat import Seat
-from appliance.streamer.rtp.sender import Link, ViewerStream
+from appliance.streamer.rtp.sender import ViewerStream
 
 _TURN_S = 0.002
 _TICK_S = 0.1

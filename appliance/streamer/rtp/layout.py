@@ -1,5 +1,6 @@
 """One packetized frame for all viewers, laid out so that protecting in place leaves it ready to be sent."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -75,6 +76,15 @@ def first_bytes(shape: Shape, payload_type: int, *, marker: bool) -> bytes:
     """The two bytes of an RTP header that are the same for all viewers of a shape."""
     extended = _EXTENSION if shape.extension_bytes else 0
     return bytes((_VERSION | extended, payload_type | (_MARKER if marker else 0)))
+
+
+def side_by_side(packets: Sequence[bytes], tag_bytes: int) -> Layout:
+    """Of packets that are complete in clear."""
+    sizes = [len(packet) + tag_bytes for packet in packets]
+    offsets = itertools.accumulate(sizes[:-1], initial=0)
+    lengths = [(offset, len(packet)) for offset, packet in zip(offsets, packets, strict=True)]
+    template = b"".join(packet + bytes(tag_bytes) for packet in packets)
+    return Layout(template, lengths, list(_runs(lengths, tag_bytes)), tag_bytes)
 
 
 def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:

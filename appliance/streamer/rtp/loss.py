@@ -56,6 +56,11 @@ class Loss:
         return self._trial is not None or excess > _NOTICED + _DEVIATIONS * self._deviation
 
     @property
+    def on_trial(self) -> bool:
+        """Whether the rate is lower for a moment to see what that changes."""
+        return self._trial is not None
+
+    @property
     def _deviation(self) -> float:
         """Of a share that is counted in so many packets."""
         return math.sqrt(self.share * (1 - self.share) / self._packets)

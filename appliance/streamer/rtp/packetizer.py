@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 from appliance.streamer.frames import Codec
 
-PAYLOAD_BYTES = 1180
-"""With all headers it passes tunnels of 1280 bytes, also when it is sent again."""
+PAYLOAD_BYTES = 1156
+"""With all headers it passes tunnels of 1280 bytes, also when it is sent again or repaired."""
 _START_CODE = b"\0\0\1"
 _FU_A, _STAP_A = 28, 24
 _START, _END = 0x80, 0x40

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from appliance.errors import InvalidInputError
 from appliance.streamer.rtp import transport_feedback
 from appliance.streamer.rtp.bandwidth import BandwidthEstimator
+from appliance.streamer.rtp.protection import Protection
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +39,17 @@ class Reception:
             start_bps=most_bps, floor_bps=floor_bps, ceiling_bps=_HEADROOM * most_bps
         )
         self.changed: Callable[[Reception], None] = lambda _: None
+        self.protection = Protection()
         self._most_bps = most_bps
         self._clock = clock
         self._heard: float | None = None
 
     @property
     def target_bps(self) -> int | None:
-        """What this viewer can be sent; None where it never said, or has said nothing for long."""
+        """What this viewer can be sent of the picture; None where it never said, or said nothing for long."""
         if self._heard is None or self._clock() - self._heard > _SILENT_S:
             return None
-        return self.estimator.target_bps
+        return int(self.estimator.target_bps * (1 - self.protection.share))
 
     @property
     def pacing_bps(self) -> float:

@@ -26,6 +26,8 @@ _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
 """All viewers of a rendition pay for a keyframe."""
 _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
+_WORTH_REPAIRING = 3
+"""Packets of a frame; with fewer, repair packets take more than a third on top."""
 _TAIL_S = 0.06
 """After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
 see that something is missing."""
@@ -103,6 +105,8 @@ class Seat:
         if self.lost:
             return False
         self._reception.estimator.on_silence(now)
+        if self.stream.repairs:
+            self._reception.protection.look(self._reception.estimator.random_loss)
         if now >= self._tail_at:
             self._tail_at = math.inf
             with self._noticing():
@@ -156,6 +160,8 @@ class Seat:
             self._stumble(now, 1)
             return True
         if stop is None:
+            if self._reception.protection.repairs:
+                self._protect(packed, now)
             self._current = None
             self.sent_at = now
             self._tail_at = now + _TAIL_S
@@ -165,6 +171,14 @@ class Seat:
             return True
         self._next = stop
         return False
+
+    def _protect(self, packed: PackedFrame, now: float) -> None:
+        """Behind the frame that has left. On a narrow way small ones are not worth a packet each."""
+        protection, spent = self._reception.protection, 0
+        if self._pacer.open or len(packed.payloads) >= _WORTH_REPAIRING:
+            spent = self.stream.repair(packed, protection.repairs, now)
+            self._pacer.spent(spent, now)
+        protection.spent(spent, self.stream.size(packed))
 
     def _unsent(self, packed: PackedFrame) -> int:
         """Bytes of the current frame that have not left, about."""

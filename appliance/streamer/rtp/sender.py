@@ -3,8 +3,8 @@
 import secrets
 import struct
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from appliance.streamer.rtp import flexfec
 from appliance.streamer.rtp.clock import ntp_now
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import (
@@ -15,61 +15,34 @@ from appliance.streamer.rtp.layout import (
     Run,
     Shape,
     first_bytes,
+    side_by_side,
 )
+from appliance.streamer.rtp.link import Ledger, Link
 from appliance.streamer.rtp.retransmission import History, SentFrame
-from appliance.streamer.rtp.sockets import Path
 
 _PADDED = 0x20
 _PADDING = bytes(254) + b"\xff"  # the most that RFC 3550 has room for; the last byte counts
-
-
-class Link(Protocol):
-    """The negotiated side of a stream: keys, numbers, the way to the viewer. It outlives no connection."""
-
-    ssrc: int
-    rtx_ssrc: int
-    rtx_payload_type: int | None
-    shape: Shape
-    extensions: Extensions
-    told: Extensions
-    """Those of frames whose capture time is told; the same where that was not agreed on."""
-
-    @property
-    def rtt(self) -> float:
-        """Round trip in seconds; 0 while it is not known."""
-
-    def path(self) -> Path:
-        """Where packets go now. Raises UnavailableError when there is no way any more."""
-
-    def load(self, data: bytes) -> memoryview:
-        """A copy of `data` in memory that packets are protected in; the one before is gone."""
-
-    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
-        """SRTP in place, for packets at these offsets with these lengths. Raises UnavailableError."""
-
-    def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
-        """Count what was sent, for sender reports."""
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
-class Ledger(Protocol):
-    """Learns of every packet that carries a transport-wide sequence number."""
-
-    def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
-        """It leaves now; the number is not wrapped."""
 
 
 class _Form:
     """One way to lay packets out, and how the head of such a packet is written."""
 
     def __init__(self, shape: Shape, extensions: Extensions) -> None:
-        self.shape = shape
+        self.shape = shape._replace(extension_bytes=len(extensions.block))
         self.extensions = extensions
         before, after = map(len, extensions.stamped(0))
         number = "" if extensions.sequence_at is None else "H"
         self.patch = struct.Struct(f"!HLL{before}s{number}{after}s").pack_into
+
+
+class _Beside:
+    """A stream beside the picture, under numbers of its own."""
+
+    def __init__(self, ssrc: int, payload_type: int | None, form: _Form) -> None:
+        self.ssrc = ssrc
+        self.payload_type = payload_type or 0
+        self.form = form
+        self.sequence = secrets.randbelow(1 << 15)
 
 
 class ViewerStream:
@@ -87,15 +60,22 @@ class ViewerStream:
         self._sequence = secrets.randbelow(1 << 15)
         self._origin = secrets.randbits(32)
         self._timestamp = -1
-        self._rtx_sequence = secrets.randbelow(1 << 15)
         self._transport_sequence = secrets.randbelow(1 << 15)
         self._plain = _Form(link.shape, link.extensions)
-        self._told = _Form(link.shape._replace(extension_bytes=len(link.told.block)), link.told)
+        self._told = _Form(link.shape, link.told)
+        self._rtx = _Beside(link.rtx_ssrc, link.rtx_payload_type, self._plain)
+        small = _Form(link.shape, link.extensions.number_alone())
+        self._fec = _Beside(link.fec_ssrc, link.fec_payload_type, small)
 
     @property
     def pads(self) -> bool:
         """Whether it can send packets that mean nothing, and is told of their arrival."""
         return self._numbered and self._link.rtx_payload_type is not None
+
+    @property
+    def repairs(self) -> bool:
+        """Whether it can send packets that repair the picture, and is told of loss."""
+        return self._numbered and self._link.fec_payload_type is not None
 
     def size(self, packed: PackedFrame) -> int:
         """Bytes of a frame as it goes to this viewer, without UDP and below."""
@@ -154,6 +134,33 @@ class ViewerStream:
         """Send the newest packet again; returns the bytes sent. Raises UnavailableError."""
         return self.retransmit((self._sequence - 1,), now)
 
+    def repair(self, packed: PackedFrame, repairs: int, now: float) -> int:
+        """Protect the frame that has just been sent, see flexfec.py; returns the bytes sent.
+
+        Raises UnavailableError.
+        """
+        link, form = self._link, self._form(packed)
+        payloads = packed.payloads
+        # The viewer, too, takes the sending time and the transport-wide number for zero.
+        block = b"\0\0".join(form.extensions.stamped(0, packed.captured))
+        rest = bytes(2) + self.wire_timestamp(packed).to_bytes(4) + bytes(4) + block
+        inner = first_bytes(form.shape, form.shape.payload_type, marker=False) + rest
+        last = first_bytes(form.shape, form.shape.payload_type, marker=True) + rest
+        packets = [inner + payload for payload in payloads[:-1]] + [last + payloads[-1]]
+        base = self._sequence - len(packets)
+        extension = self._fec.form.extensions.stamped(ntp_now())
+        layout = side_by_side(
+            [
+                self._head_beside(self._fec, extension, len(payload), now) + payload
+                for payload in flexfec.repair_payloads(packets, base, link.ssrc, repairs)
+            ],
+            link.shape.tag_bytes,
+        )
+        view = link.load(layout.template)
+        link.protect(layout.packets)
+        link.path().send(view, layout.runs)
+        return len(view)
+
     def pad(self, octets: int, now: float, probe: int) -> int:
         """Send at most about so many bytes that mean nothing, as part of a probe; returns how many left.
 
@@ -165,7 +172,10 @@ class ViewerStream:
         count = min(max(1, octets // size), RUN_PACKETS)
         gap = _PADDING + bytes(shape.tag_bytes)
         extension = link.extensions.stamped(ntp_now())
-        heads = [self._rtx_head(extension, size, now, padded=True, probe=probe) for _ in range(count)]
+        heads = [
+            self._head_beside(self._rtx, extension, len(_PADDING), now, padded=True, probe=probe)
+            for _ in range(count)
+        ]
         view = link.load(b"".join(head + gap for head in heads))
         link.protect([(offset, length) for offset in range(0, count * size, size)])
         return len(view) if link.path().send(view, [Run(0, len(view), size, count)]) else 0
@@ -214,15 +224,18 @@ class ViewerStream:
             number = frame.transport_first + index - frame.start
             self._write_head(head, form.patch, sequence, frame.timestamp, link.ssrc, frame.extension, number)
             return bytes(head) + payload
-        size = HEADER_BYTES + shape.extension_bytes + 2 + len(payload) + shape.tag_bytes
         extension = link.extensions.stamped(ntp_now())
-        head_again = self._rtx_head(extension, size, now, timestamp=frame.timestamp, marker=last)
-        return head_again + (sequence & 0xFFFF).to_bytes(2) + payload
+        original = (sequence & 0xFFFF).to_bytes(2) + payload
+        head_again = self._head_beside(
+            self._rtx, extension, len(original), now, timestamp=frame.timestamp, marker=last
+        )
+        return head_again + original
 
-    def _rtx_head(
+    def _head_beside(
         self,
+        stream: _Beside,
         extension: tuple[bytes, bytes],
-        size: int,
+        octets: int,
         now: float,
         *,
         timestamp: int | None = None,
@@ -230,17 +243,17 @@ class ViewerStream:
         padded: bool = False,
         probe: int | None = None,
     ) -> bytes:
-        """Of the next packet of the retransmission stream, which counts as sent with `size` bytes."""
-        link, shape = self._link, self._link.shape
+        """Of the next packet of `stream`, which counts as sent with so many octets behind the head."""
+        form, shape = stream.form, stream.form.shape
         head = bytearray(HEADER_BYTES + shape.extension_bytes)
-        head[:2] = first_bytes(shape, link.rtx_payload_type or 0, marker=marker)
+        head[:2] = first_bytes(shape, stream.payload_type, marker=marker)
         head[0] |= _PADDED if padded else 0
         stamp = self._origin + self._timestamp & 0xFFFFFFFF if timestamp is None else timestamp
-        patch, sequence, number = self._plain.patch, self._rtx_sequence, self._transport_sequence
-        self._write_head(head, patch, sequence, stamp, link.rtx_ssrc, extension, number)
-        self._rtx_sequence += 1
+        number = self._transport_sequence
+        self._write_head(head, form.patch, stream.sequence, stamp, stream.ssrc, extension, number)
+        stream.sequence += 1
         if self._numbered:
-            self._ledger.sent(self._transport_sequence, size, now, probe)
+            self._ledger.sent(number, len(head) + octets + shape.tag_bytes, now, probe)
             self._transport_sequence += 1
         return bytes(head)
 

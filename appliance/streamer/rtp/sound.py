@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 from appliance.errors import UnavailableError
 from appliance.streamer.rtp.clock import ntp_now
 from appliance.streamer.rtp.layout import HEADER_BYTES, Shape, first_bytes
+from appliance.streamer.rtp.link import Link
 from appliance.streamer.rtp.red import LEVELS, SoundPacket, redundant
-from appliance.streamer.rtp.sender import Link
 
 logger = logging.getLogger(__name__)
 

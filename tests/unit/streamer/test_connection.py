@@ -105,6 +105,31 @@ async def test_the_codecs_are_in_the_order_that_the_client_prefers() -> None:
     assert codecs(found["video"])[0] == "VP8"
 
 
+async def test_repair_packets_are_offered_to_who_knows_them() -> None:
+    video = sections(await offered(preferred_codecs=("H264", "FLEXFEC-03")))["video"]
+    assert codecs(video)[0] == "H264"
+    assert codecs(video)[-1] == "flexfec-03"
+    fid, repair = (line.split()[1:] for line in video if line.startswith("a=ssrc-group:"))
+    assert f"a=ssrc-group:FEC-FR {fid[0]} {repair[1]}" in video
+    cnames = {line.split()[0]: line.split()[1] for line in video if line.startswith("a=ssrc:")}
+    assert list(cnames) == [f"a=ssrc:{ssrc}" for ssrc in (*fid, repair[1])]
+    assert len(set(cnames.values())) == 1
+    assert "flexfec" not in await offered(preferred_codecs=("H264",))
+
+
+async def test_who_takes_nothing_but_repair_packets_is_refused() -> None:
+    ours = connection()
+    offer = await ours.offer(Settings(preferred_codecs=("FLEXFEC-03",), enable_speaker=False))
+    kept = [line for line in offer.replace("actpass", "active").splitlines() if "a=rtpmap" not in line]
+    index = next(at for at, line in enumerate(kept) if line.startswith("m=video"))
+    kept[index] = " ".join([*kept[index].split()[:3], "103"])
+    answer = "\r\n".join([line for line in kept if not line.startswith(("a=fmtp", "a=rtcp-fb"))])
+    answer = answer.replace("a=rtcp-mux", "a=rtpmap:103 flexfec-03/90000\r\na=rtcp-mux") + "\r\n"
+    with pytest.raises(InvalidInputError, match="answer: "):
+        await ours.take_answer(answer)
+    await ours.close()
+
+
 async def test_microphone_and_camera_make_their_media_bidirectional() -> None:
     found = sections(await offered(enable_microphone=True, enable_camera=True))
     assert "a=sendrecv" in found["audio"]

@@ -275,3 +275,35 @@ def test_a_lower_ceiling_holds_from_the_next_feedback_on() -> None:
     flow.estimator.ceiling_bps = CEILING
     world.run(9)
     assert flow.target_at(9) == CEILING
+
+
+def told_random_loss(link: Link, flow: Flow) -> list[float | None]:
+    """Each tenth of a second of the last half of 20 s."""
+    told: list[float | None] = []
+    for tick in range(200):
+        link.world.run(tick / 10)
+        told.append(flow.estimator.random_loss)
+    return told[100:]
+
+
+@pytest.mark.parametrize("demand", [math.inf, 2.5 * MEGABIT])
+def test_loss_at_random_is_known_for_what_it_is(demand: float) -> None:
+    world = World()
+    link = Link(world, [(0, 8 * MEGABIT)], loss=0.05)
+    told = told_random_loss(link, Flow(link, estimator(), demand=lambda _: demand))
+    known = [loss for loss in told if loss is not None]
+    assert len(known) > 0.8 * len(told)
+    assert sum(known) / len(known) == pytest.approx(0.05, abs=0.015)
+
+
+def test_loss_with_a_full_queue_is_none_at_random() -> None:
+    world = World()
+    link = Link(world, [(0, 3 * MEGABIT), (5, MEGABIT), (8, 300_000)], queue_s=0.3)
+    flow = Flow(link, estimator())
+    worst = 0.0
+    for tick in range(120):
+        world.run(tick / 10)
+        worst = max(worst, flow.estimator.loss)
+        if flow.estimator.queue_delay_s > 0.1:
+            assert flow.estimator.random_loss is None
+    assert worst > 0.05

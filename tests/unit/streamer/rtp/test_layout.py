@@ -1,6 +1,6 @@
 import pytest
 
-from appliance.streamer.rtp.layout import PackedFrame, Run, Shape
+from appliance.streamer.rtp.layout import PackedFrame, Run, Shape, side_by_side
 
 pytestmark = pytest.mark.unit
 
@@ -48,3 +48,10 @@ def test_a_layout_is_made_once_for_all_viewers_of_a_shape() -> None:
     assert frame.layout(SHAPE) is not frame.layout(Shape(98, 16, 16))
     frame.forget_layouts()
     assert frame.payloads
+
+
+def test_packets_that_are_complete_lie_side_by_side() -> None:
+    layout = side_by_side([b"aaaa", b"bbbb", b"cc", b"dd"], 2)
+    assert layout.template == b"aaaa\0\0bbbb\0\0cc\0\0dd\0\0"
+    assert layout.packets == [(0, 4), (6, 4), (12, 2), (16, 2)]
+    assert [(run.start, run.end, run.size) for run in layout.runs] == [(0, 16, 6), (16, 20, 4)]

@@ -77,3 +77,14 @@ def test_loss_while_a_queue_explains_it_is_not_judged() -> None:
         loss.rate_changed(message / 10)
     assert loss.judge(1000.0, 700.0, 1.0) == 1000.0
     assert loss.suspicious
+
+
+def test_on_trial_it_is_not_known_where_the_loss_comes_from() -> None:
+    loss = Loss()
+    trials = []
+    for message in range(100):
+        loss.add(85, 15, 0, message / 10)
+        loss.judge(1000.0, 850.0, message / 10)
+        trials.append(loss.on_trial)
+    assert any(trials)
+    assert not trials[-1]

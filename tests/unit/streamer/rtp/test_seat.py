@@ -13,6 +13,7 @@ from appliance.streamer.rtp.probing import Probe
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sender import ViewerStream
+from tests.support.repair import recover
 from tests.support.wire import Wire, header, transport_sequence
 
 pytestmark = pytest.mark.unit
@@ -67,7 +68,7 @@ def test_on_a_wide_way_a_frame_leaves_at_once_whatever_it_weighs() -> None:
     stage = Stage(20_000_000)
     stage.deliver(300_000, key=True)
     assert stage.serve() is None
-    assert len(stage.wire.packets) == 255
+    assert len(stage.wire.packets) == 260
     assert stage.seat.frames_sent == 1
 
 
@@ -78,12 +79,12 @@ def test_a_keyframe_on_a_slow_way_leaves_in_bursts_under_consecutive_numbers() -
     assert bursts[0] == 8
     assert set(bursts[1:-1]) <= {1, 2, 3}
     heads = [header(packet) for packet in stage.wire.packets]
-    assert [head[2] - heads[0][2] for head in heads] == list(range(51))
-    assert [head[1] >> 7 for head in heads] == [0] * 50 + [1]
+    assert [head[2] - heads[0][2] for head in heads] == list(range(52))
+    assert [head[1] >> 7 for head in heads] == [0] * 51 + [1]
     assert len({head[3] for head in heads}) == 1
     numbers = [transport_sequence(packet) for packet in stage.wire.packets]
-    assert [number - numbers[0] for number in numbers] == list(range(51))
-    assert sum(octets for _, octets in stage.wire.counted) == 60_001 + 51 * 2 - 1
+    assert [number - numbers[0] for number in numbers] == list(range(52))
+    assert sum(octets for _, octets in stage.wire.counted) == 60_001 + 52 * 2 - 1
     assert stage.seat.frames_sent == 1
 
 
@@ -94,10 +95,10 @@ def test_a_packet_of_any_burst_comes_again() -> None:
     original = stage.wire.packets[30]
     stage.seat.retransmit([header(original)[2]])
     list(stage.run(0.1))
-    (again,) = stage.wire.packets[51:]
+    (again,) = stage.wire.packets[52:]
     assert header(again)[4] == stage.wire.rtx_ssrc
     assert again[24:] == header(original)[2].to_bytes(2) + original[24:]
-    assert transport_sequence(again) == transport_sequence(stage.wire.packets[50]) + 1
+    assert transport_sequence(again) == transport_sequence(stage.wire.packets[51]) + 1
 
 
 def test_packets_that_are_sent_again_keep_to_the_pace_and_go_before_the_picture() -> None:
@@ -194,3 +195,79 @@ def test_a_keyframe_that_is_sooner_there_replaces_what_is_still_leaving() -> Non
     assert [head[1] >> 7 for head in heads] == [0] * (len(heads) - 1) + [1]
     assert len({head[3] for head in heads[:unfinished]}) == 1
     assert [head[2] - heads[0][2] for head in heads] == list(range(unfinished + 5))
+
+
+def of_stream(stage: Stage, ssrc: int) -> list[bytes]:
+    return [packet for packet in stage.wire.packets if header(packet)[4] == ssrc]
+
+
+def as_sent(packet: bytes) -> bytes:
+    """Without the time and the transport-wide number, which count as zero."""
+    return packet[:17] + bytes(3) + packet[20:21] + bytes(2) + packet[23:]
+
+
+def test_what_is_lost_comes_back_from_the_repair_packets_behind_a_frame() -> None:
+    stage = Stage(20_000_000)
+    stage.reception.protection.repairs = 3
+    stage.deliver(40_000, key=True)
+    stage.serve()
+    media, repairs = of_stream(stage, stage.wire.ssrc), of_stream(stage, stage.wire.fec_ssrc)
+    assert stage.wire.packets == media + repairs
+    assert (len(media), len(repairs)) == (35, 9)
+    assert {header(packet)[0:2] + header(packet)[3:4] for packet in repairs} == {
+        (0x90, stage.wire.fec_payload_type, header(media[0])[3])
+    }
+    numbers = [header(packet)[2] for packet in repairs]
+    assert [number - numbers[0] for number in numbers] == list(range(9))
+    sent = {header(packet)[2]: as_sent(packet) for packet in media}
+    for lost in sent:
+        received = {sequence: packet for sequence, packet in sent.items() if sequence != lost}
+        assert recover(received, [packet[20:] for packet in repairs]) == sent
+
+
+def test_repair_packets_are_counted_like_all_others() -> None:
+    stage = Stage(20_000_000)
+    stage.reception.protection.repairs = 1
+    reported: list[tuple[int, int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.reception.estimator, "sent", lambda n, octets, *_: reported.append((n, octets)))
+        stage.deliver(1150 * 4, key=True)
+        stage.serve()
+    (repair,) = of_stream(stage, stage.wire.fec_ssrc)
+    assert [octets for _, octets in reported] == [len(packet) for packet in stage.wire.packets]
+    assert int.from_bytes(repair[17:19]) == reported[-1][0] & 0xFFFF == (reported[-2][0] + 1) & 0xFFFF
+    assert stage.reception.protection.share > 0
+
+
+def test_repair_packets_use_up_the_pace_and_are_taken_from_the_picture() -> None:
+    stage = Stage(2_000_000)
+    stage.reception.protection.repairs = 2
+    for _ in range(30):
+        stage.deliver(9000, key=True)
+        list(stage.run(1 / 20))
+    assert len(of_stream(stage, stage.wire.fec_ssrc)) == 30 * 2
+    assert stage.reception.protection.share == pytest.approx(0.2, abs=0.02)
+    assert stage.reception.target_bps == pytest.approx(1_600_000, rel=0.03)
+    assert stage.reception.pacing_bps == 2_000_000
+
+
+def test_on_a_narrow_way_small_frames_go_without() -> None:
+    stage = Stage(1_000_000)
+    stage.reception.protection.repairs = 3
+    stage.deliver(2000, key=True)
+    stage.serve()
+    assert stage.stream.repairs
+    assert not of_stream(stage, stage.wire.fec_ssrc)
+
+
+def test_loss_at_random_turns_repair_on_where_it_was_agreed_on() -> None:
+    stage = Stage(8_000_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(stage.reception.estimator), "random_loss", 0.05)
+        for _ in range(50):
+            stage.seat.tick(stage.now)
+        assert stage.reception.protection.repairs == 3
+        stage.wire.fec_payload_type = None
+        stage.reception.protection.repairs = 0
+        stage.seat.tick(stage.now)
+        assert stage.reception.protection.repairs == 0

@@ -1,0 +1,48 @@
+"""What a viewer's stream needs of its connection, and who is told what it sent."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from appliance.streamer.rtp.extensions import Extensions
+from appliance.streamer.rtp.layout import Shape
+from appliance.streamer.rtp.sockets import Path
+
+
+class Link(Protocol):
+    """The negotiated side of a stream: keys, numbers, the way to the viewer. It outlives no connection."""
+
+    ssrc: int
+    rtx_ssrc: int
+    rtx_payload_type: int | None
+    fec_ssrc: int
+    fec_payload_type: int | None
+    shape: Shape
+    extensions: Extensions
+    told: Extensions
+    """Those of frames whose capture time is told; the same where that was not agreed on."""
+
+    @property
+    def rtt(self) -> float:
+        """Round trip in seconds; 0 while it is not known."""
+
+    def path(self) -> Path:
+        """Where packets go now. Raises UnavailableError when there is no way any more."""
+
+    def load(self, data: bytes) -> memoryview:
+        """A copy of `data` in memory that packets are protected in; the one before is gone."""
+
+    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
+        """SRTP in place, for packets at these offsets with these lengths. Raises UnavailableError."""
+
+    def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
+        """Count what was sent, for sender reports."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Ledger(Protocol):
+    """Learns of every packet that carries a transport-wide sequence number."""
+
+    def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
+        """It leaves now; the number is not wrapped."""
