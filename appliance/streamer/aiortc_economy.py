@@ -3,11 +3,16 @@
 Each private has a test that fails when it moves.
 """
 
+import functools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.sdp
+from aiortc import RTCSessionDescription
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
@@ -15,11 +20,14 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsFingerprint,
     SRTPProtectionProfile,
 )
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.sdp import SessionDescription
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 _LEFT = timedelta(days=1)
+_KNOWN = 64  # of what viewers name
 _FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
 
 
@@ -60,7 +68,49 @@ class _LateEstimator:
         return self._estimator.add(**arrival)
 
 
+class _ReadText(str):
+    """A description in SDP with what it says: whoever is given it need not read it again."""
+
+    __slots__ = ("says",)
+
+    says: SessionDescription
+
+    def __new__(cls, text: str, says: SessionDescription) -> "_ReadText":
+        made = super().__new__(cls, text)
+        made.says = says
+        return made
+
+
+class _Description(SessionDescription):
+    @classmethod
+    def parse(cls, sdp: str) -> SessionDescription:
+        return sdp.says if isinstance(sdp, _ReadText) else super().parse(sdp)
+
+
+def described(text: str, says: SessionDescription, kind: str) -> RTCSessionDescription:
+    """A description of this kind, `offer` or `answer`, that has been read already."""
+    return RTCSessionDescription(_ReadText(text, says), kind)
+
+
+def _written(description: SessionDescription | None) -> RTCSessionDescription | None:
+    """What aiortc wrote it would read right away."""
+    if description is None:
+        return None
+    return described(str(description), description, description.type or "")
+
+
+def _copied(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    """A copy as deep as what changes."""
+    return replace(codec, rtcpFeedback=[*codec.rtcpFeedback], parameters={**codec.parameters})
+
+
 def install() -> None:
     """Change what aiortc does for the whole process."""
-    vars(aiortc.rtcpeerconnection)["RTCCertificate"] = _SharedCertificate
+    connection, sdp = vars(aiortc.rtcpeerconnection), vars(aiortc.sdp)
+    connection["wrap_session_description"] = _written
+    connection["copy"] = SimpleNamespace(deepcopy=_copied)
+    sdp["SessionDescription"] = _Description
+    for name in ("parse_h264_profile_level_id", "ipaddress_to_sdp"):
+        sdp[name] = functools.lru_cache(_KNOWN)(sdp[name])
+    connection["RTCCertificate"] = _SharedCertificate
     vars(aiortc.rtcrtpreceiver)["RemoteBitrateEstimator"] = _LateEstimator

@@ -201,3 +201,15 @@ async def test_a_server_of_many_viewers_gets_keyframes_as_if_it_were_alone() -> 
     assert rendition.keyframe_requests == 4
     for each in ours:
         await each.close()
+
+
+async def test_the_viewer_is_told_nothing_of_our_own_channel() -> None:
+    opened: list[str] = []
+    async with Loopback(StillRendition()) as loopback:
+        loopback.theirs.on("datachannel", lambda channel: opened.append(channel.label))
+        answered = asyncio.Event()
+        control = loopback.theirs.createDataChannel("control")
+        control.on("open", answered.set)  # whatever we had said to open ours was said before
+        await answered.wait()
+    assert "m=application" in loopback.offer
+    assert opened == []
