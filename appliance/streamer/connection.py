@@ -308,7 +308,8 @@ class MediaConnection:
             steering = self._sources.steering(self.codec)
             self._heeded.enter_context(steering.heed(self.reception))
             self.reception.changed = steering.heard
-            self.request_keyframe()  # it is encoded while ICE and DTLS are at work
+            if not self._sources.renditions[self.codec].current:
+                self.request_keyframe()  # it is encoded while ICE and DTLS are at work
 
     def _read(self, sdp: str) -> SessionDescription:
         """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""

@@ -23,6 +23,7 @@ def unused() -> None:
 class StillRendition:
     """Runs already, and writes down what it is asked for."""
 
+    current = False
     info = SourceInfo("still", "none", "", False, Codec.H264, 2, 2)
 
     def __init__(self) -> None:
@@ -150,6 +151,14 @@ async def test_a_keyframe_is_asked_for_while_the_connection_comes_about_and_not_
     async with Loopback(StillRendition()) as loopback:
         await loopback.rendition.joined.wait()
         assert loopback.rendition.asked == ["agreed", "joined"]
+
+
+async def test_no_keyframe_is_asked_for_where_the_last_one_will_do() -> None:
+    rendition = StillRendition()
+    rendition.current = True
+    async with Loopback(rendition) as loopback:
+        await loopback.rendition.joined.wait()
+        assert rendition.asked == ["joined"]
 
 
 async def test_candidates_are_limited() -> None:
