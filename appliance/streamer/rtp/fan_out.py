@@ -23,7 +23,7 @@ _REST_S = 1.0
 """Feedback about the last packets comes within that time."""
 _TELL_S = 1.0
 _SLACK_S = 0.001  # who is due that soon is served in the same turn
-_RECENT = 48  # more than the frames of both renditions that wait for any viewer, who may just have joined
+_RECENT = 16  # more than the frames of both renditions that wait for any viewer
 
 
 class FanOut:
