@@ -270,7 +270,7 @@ class Broadcast:
         if frame.keyframe and frame.captured_ns >= self._requested_ns:
             self._forget_request()
         self._recent.add(frame)
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):  # who hears of it may leave
             subscription.offer(frame)
 
     def _ask(self) -> None:

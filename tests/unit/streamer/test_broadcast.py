@@ -1,6 +1,7 @@
 """Encode once, fan out: what viewers get, and when the source runs."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -162,6 +163,17 @@ async def test_a_viewer_who_joins_a_still_screen_costs_nobody_a_keyframe() -> No
     stamps = [each.timestamp for each in found if each]
     assert stamps == sorted(set(stamps))
     assert (broadcast.keyframe_requests, source.keyframes_requested) == (1, 0)
+
+
+async def test_who_hears_of_a_frame_may_leave() -> None:
+    source = FakeSource()
+    broadcast = Broadcast(lambda: source)
+    async with running(broadcast):
+        with broadcast.subscribe() as other, contextlib.ExitStack() as stack:
+            stack.enter_context(broadcast.subscribe(lambda _: stack.close()))
+            await source.running.wait()
+            frames = [source.deliver(key=True), source.deliver()]
+            assert [other.take(), other.take()] == frames
 
 
 async def test_frames_of_a_source_that_ended_are_not_given_to_who_joins_the_next_one() -> None:
