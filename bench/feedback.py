@@ -88,20 +88,22 @@ def transport_sequence(packet: bytes) -> int | None:
     return None
 
 
-def install() -> None:
-    """Agree on transport-wide feedback, and give it, in this process."""
+def install(*, deaf: bool = True) -> None:
+    """Agree on transport-wide feedback, and give it, in this process; who is deaf takes in nothing else."""
     HEADER_EXTENSIONS["video"].append(RTCRtpHeaderExtensionParameters(_ID, URI))
     for codec in CODECS["video"]:
         if not is_rtx(codec):
             codec.rtcpFeedback.append(RTCRtcpFeedback("transport-cc"))
     reporters: dict[int, Reporter] = {}
+    take_in = RTCDtlsTransport._handle_rtp_data
 
-    async def handle(self: Any, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
-        if (sequence := transport_sequence(data)) is None:
-            return
-        reporter = reporters.setdefault(id(self), Reporter())
-        if message := reporter.arrived(sequence, int.from_bytes(data[8:12]), time.monotonic()):
-            await self._send_rtp(message)
+    async def handle(self: Any, data: bytes, arrival_time_ms: int) -> None:
+        if (sequence := transport_sequence(data)) is not None:
+            reporter = reporters.setdefault(id(self), Reporter())
+            if message := reporter.arrived(sequence, int.from_bytes(data[8:12]), time.monotonic()):
+                await self._send_rtp(message)
+        if not deaf:
+            await take_in(self, data, arrival_time_ms)
 
     RTCDtlsTransport._handle_rtp_data = handle
 

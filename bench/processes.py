@@ -18,6 +18,11 @@ def thread_seconds(pid: int) -> float:
     return sum(int(each.read_text().split()[0]) for each in spent) / 1e9
 
 
+def main_thread_seconds(pid: int) -> float:
+    """The same of its main thread."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def family(pid: int) -> dict[int, str]:
     """`pid` and all that descend from it, with their names."""
     children: dict[int, list[int]] = {}

@@ -5,14 +5,17 @@ import functools
 import ipaddress
 import logging
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
+import aioice.candidate
 import aioice.ice
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.utils import random_string
 
+from appliance.streamer.addresses import KnownAddresses, LookUp
 from appliance.streamer.mux import Channel, Mux
 from appliance.streamer.ports import LOOPBACK, tune
 
@@ -23,6 +26,7 @@ _CHECK_SECONDS = 0.02  # as aioice paces its checks
 _GATHER_SECONDS = 2
 _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might meet in it
 _SECOND_PREFERENCE = 65534  # next to aioice's 65535
+_ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
 _MALFORMED = (struct.error, LookupError, AssertionError)
 
 
@@ -86,6 +90,8 @@ class Connection(aioice.ice.Connection):
             candidates.append(
                 _host_candidate(component, self._mux.external, self._mux.port, _SECOND_PREFERENCE)
             )
+        if self.stun_server is None and self.turn_server is None:
+            return candidates
         async with asyncio.TaskGroup() as group:
             relayed = group.create_task(super().get_component_candidates(component, [], timeout))
             mapped = [group.create_task(self._reflexive(each, timeout)) for each in hosts]
@@ -119,7 +125,11 @@ def install() -> None:
     """Change what aioice does for the whole process; to be called once."""
     ice = vars(aioice.ice)
     ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
-    ice["get_host_addresses"] = functools.partial(_host_addresses, original=ice["get_host_addresses"])
+    read = functools.lru_cache(_ADDRESSES_KNOWN)(ipaddress.ip_address)
+    vars(aioice.candidate)["ipaddress"] = SimpleNamespace(ip_address=read)
+    ice["get_host_addresses"] = functools.partial(
+        _host_addresses, original=KnownAddresses(ice["get_host_addresses"])
+    )
 
 
 def host_addresses() -> list[str]:
@@ -127,7 +137,7 @@ def host_addresses() -> list[str]:
     return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
-def _host_addresses(use_ipv4: bool, use_ipv6: bool, original: Callable[[bool, bool], list[str]]) -> list[str]:
+def _host_addresses(use_ipv4: bool, use_ipv6: bool, original: LookUp) -> list[str]:
     """A machine without any network still serves its own browser."""
     return original(use_ipv4, use_ipv6) or [LOOPBACK]
 
@@ -146,4 +156,4 @@ def _host_candidate(component: int, host: str, port: int, preference: int = 6553
 
 def _version(address: str) -> int:
     """4 or 6; 0 of no address."""
-    return ipaddress.ip_address(address).version if address else 0
+    return (6 if ":" in address else 4) if address else 0

@@ -159,6 +159,11 @@ def new_connection(ice_servers: Iterable[IceServer], mux: Mux | None = None) -> 
 
 def capabilities(kind: str, names: Sequence[str]) -> list[RTCRtpCodecCapability]:
     """What setCodecPreferences takes for the codecs `names`, in their order, with retransmission."""
+    return _capabilities(kind, tuple(names))
+
+
+@functools.cache
+def _capabilities(kind: str, names: tuple[str, ...]) -> list[RTCRtpCodecCapability]:
     install()
     known = RTCRtpSender.getCapabilities(kind).codecs
     # The last H.264 profile of aiortc is the constrained baseline that every decoder has.

@@ -3,12 +3,16 @@
 Each private has a test that fails when it moves.
 """
 
+import functools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
-from aiortc import RTCRtpSender
+import aiortc.sdp
+from aiortc import RTCRtpSender, RTCSessionDescription
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
@@ -16,13 +20,16 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsFingerprint,
     SRTPProtectionProfile,
 )
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
+from aiortc.sdp import SessionDescription
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 _SEND_RTCP = RTCRtpSender._send_rtcp
 _LEFT = timedelta(days=1)
+_KNOWN = 64  # of what viewers name
 _FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
 
 
@@ -76,8 +83,50 @@ async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
     await _SEND_RTCP(self, packets)
 
 
+class _ReadText(str):
+    """A description in SDP with what it says: whoever is given it need not read it again."""
+
+    __slots__ = ("says",)
+
+    says: SessionDescription
+
+    def __new__(cls, text: str, says: SessionDescription) -> "_ReadText":
+        made = super().__new__(cls, text)
+        made.says = says
+        return made
+
+
+class _Description(SessionDescription):
+    @classmethod
+    def parse(cls, sdp: str) -> SessionDescription:
+        return sdp.says if isinstance(sdp, _ReadText) else super().parse(sdp)
+
+
+def described(text: str, says: SessionDescription, kind: str) -> RTCSessionDescription:
+    """A description of this kind, `offer` or `answer`, that has been read already."""
+    return RTCSessionDescription(_ReadText(text, says), kind)
+
+
+def _written(description: SessionDescription | None) -> RTCSessionDescription | None:
+    """What aiortc wrote it would read right away."""
+    if description is None:
+        return None
+    return described(str(description), description, description.type or "")
+
+
+def _copied(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    """A copy as deep as what changes."""
+    return replace(codec, rtcpFeedback=[*codec.rtcpFeedback], parameters={**codec.parameters})
+
+
 def install() -> None:
     """Change what aiortc does for the whole process."""
-    vars(aiortc.rtcpeerconnection)["RTCCertificate"] = _SharedCertificate
+    connection, sdp = vars(aiortc.rtcpeerconnection), vars(aiortc.sdp)
+    connection["wrap_session_description"] = _written
+    connection["copy"] = SimpleNamespace(deepcopy=_copied)
+    sdp["SessionDescription"] = _Description
+    for name in ("parse_h264_profile_level_id", "ipaddress_to_sdp"):
+        sdp[name] = functools.lru_cache(_KNOWN)(sdp[name])
+    connection["RTCCertificate"] = _SharedCertificate
     vars(aiortc.rtcrtpreceiver)["RemoteBitrateEstimator"] = _LateEstimator
     RTCRtpSender._send_rtcp = _send_rtcp  # type: ignore[method-assign]

@@ -5,11 +5,12 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from appliance.errors import UnavailableError
 from appliance.streamer.frames import EncodedFrame, SourceInfo, VideoSource
 from appliance.streamer.meter import Meter
+from appliance.streamer.recent import RecentFrames
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,11 @@ class Subscription:
         """Ask for a keyframe."""
         self._request_keyframe()
 
+    def begin(self, frames: Iterable[EncodedFrame]) -> None:
+        """Queue all of `frames`, the first one a keyframe, however many they are."""
+        for frame in frames:
+            self._queue(frame)
+
     def offer(self, frame: EncodedFrame) -> None:
         """Queue `frame`, or drop it: the encoder never waits for a viewer."""
         if len(self._frames) >= _DEPTH:
@@ -63,6 +69,9 @@ class Subscription:
         if self._lobby and not frame.keyframe:
             self.dropped += self._late
             return
+        self._queue(frame)
+
+    def _queue(self, frame: EncodedFrame) -> None:
         self._lobby = False
         self._frames.append(frame)
         self._waiting.set()
@@ -102,8 +111,7 @@ class Broadcast:
         self._asked_at = float("-inf")
         self._requested_ns = 0
         self._pending: asyncio.TimerHandle | None = None
-        self._latest: list[EncodedFrame] = []
-        """From the last keyframe on, while few."""
+        self._recent = RecentFrames(keyframe_floor_s)
 
     @property
     def info(self) -> SourceInfo | None:
@@ -114,6 +122,11 @@ class Broadcast:
     def source(self) -> VideoSource | None:
         """The source that runs, for what goes to its screen (input)."""
         return self._source
+
+    @property
+    def current(self) -> bool:
+        """Whether who joins now needs no keyframe of its own."""
+        return self._recent.enough
 
     @property
     def frames_encoded(self) -> int:
@@ -142,16 +155,15 @@ class Broadcast:
 
     @contextlib.contextmanager
     def subscribe(self, ready: Callable[[EncodedFrame], None] | None = None) -> Iterator[Subscription]:
-        """Watch. The first frame is a keyframe: one that somebody just asked for, else one that is requested.
+        """Watch. The first frame is a keyframe: the last one, if little followed, else one that is requested.
 
         `ready` is called with every frame that was queued.
         """
         subscription = Subscription(self.request_keyframe, ready)
         with self.hold():
             self._subscriptions.add(subscription)
-            if self._latest and time.monotonic_ns() - self._latest[0].encoded_ns < self._floor_s * 1e9:
-                for frame in self._latest:
-                    subscription.offer(frame)
+            if self.current:
+                subscription.begin(self._recent.again(time.monotonic_ns()))
             else:
                 self.request_keyframe()
             try:
@@ -249,7 +261,7 @@ class Broadcast:
             self._source = self._deadline = None
             self._started.clear()
             self._meter.forget_rates()
-            self._latest.clear()
+            self._recent.forget()
 
     def _stop_at(self, when: float | None) -> None:
         if self._deadline is not None and not self._deadline.expired() and not self._outdated:
@@ -262,18 +274,9 @@ class Broadcast:
         self._meter.count(frame)
         if frame.keyframe and frame.captured_ns >= self._requested_ns:
             self._forget_request()
-        self._keep(frame)
-        for subscription in self._subscriptions:
+        self._recent.add(frame)
+        for subscription in tuple(self._subscriptions):  # who hears of it may leave
             subscription.offer(frame)
-
-    def _keep(self, frame: EncodedFrame) -> None:
-        """For who joins just after a keyframe."""
-        if frame.keyframe:
-            self._latest = [frame]
-        elif 0 < len(self._latest) < _DEPTH:
-            self._latest.append(frame)
-        else:
-            self._latest = []
 
     def _ask(self) -> None:
         self._pending = None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
@@ -14,7 +14,14 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer import aiortc_adapter, aiortc_fec, aiortc_guard, aiortc_sender, descriptions
+from appliance.streamer import (
+    aiortc_adapter,
+    aiortc_economy,
+    aiortc_fec,
+    aiortc_guard,
+    aiortc_sender,
+    descriptions,
+)
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
@@ -32,8 +39,9 @@ _CANDIDATES_MAX = 64
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _SHARED_BURST, _SHARED_SECONDS = 2, 8.0
 """In company: a keyframe costs everybody a worse picture for a while."""
-_CHANNEL = "fanlight"
 _IMPATIENT_S = 2.0
+_CHANNEL, _CHANNEL_ID = "fanlight", 65534
+"""So that the offer has data channels. Nobody uses it, and negotiated beforehand it takes no packets."""
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 _SOUND = ("opus", "red")  # what aiortc sends comes first
 
@@ -162,7 +170,7 @@ class MediaConnection:
             self._sound.setCodecPreferences(aiortc_adapter.capabilities("audio", _SOUND))
             aiortc_adapter.own_stream(self._sound)
         if channel:
-            self._pc.createDataChannel(_CHANNEL)
+            self._pc.createDataChannel(_CHANNEL, negotiated=True, id=_CHANNEL_ID)
         if self._video:
             repair = {aiortc_fec.FLEXFEC}.intersection(settings.preferred_codecs)
             self._video.setCodecPreferences(aiortc_adapter.capabilities("video", [*codecs, *repair]))
@@ -188,7 +196,7 @@ class MediaConnection:
             if not media.port:
                 raise InvalidInputError(f"answer: rejects {media.kind}: no codec in common")
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+            await self._pc.setRemoteDescription(aiortc_economy.described(sdp, answered, "answer"))
         except _NOT_AGREED as exc:
             raise InvalidInputError(f"answer: {exc or type(exc).__name__}") from exc
         self._agreed()
@@ -197,10 +205,10 @@ class MediaConnection:
     async def answer(self, sdp: str, settings: Settings) -> tuple[str, list[Candidate]]:
         """Our answer to a version 1 client, and the candidates whose names must be resolved first."""
         sdp, unresolved = descriptions.split_mdns(sdp)
-        self._read(sdp)
+        offered = self._read(sdp)
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await self._pc.setRemoteDescription(aiortc_economy.described(sdp, offered, "offer"))
             for transceiver in self._pc.getTransceivers():
                 if transceiver.kind == "video" and settings.enable_video and not self._video:
                     aiortc_adapter.restrict_codecs(transceiver, codecs)
@@ -320,7 +328,8 @@ class MediaConnection:
             steering = self._sources.steering(self.codec)
             self._heeded.enter_context(steering.heed(self.reception))
             self.reception.changed = steering.heard
-            self.request_keyframe()  # it is encoded while ICE and DTLS are at work
+            if not self._sources.renditions[self.codec].current:
+                self.request_keyframe()  # it is encoded while ICE and DTLS are at work
 
     def _read(self, sdp: str) -> SessionDescription:
         """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""

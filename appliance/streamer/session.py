@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _STATS_SECONDS = 1.0
 _STILL_TICKS = 3
 """On a still screen the statistics stand still too: only every third is told."""
+_MEASURED_AT_ONCE = 8
+"""Viewers in one turn of the loop: frames of the others go first."""
 _HELLO_PAUSES = (0.0, 1.0, 4.0)
 """After an outage a gateway may come back to the bus later than we do."""
 _TAKEN_OVER = "another client took over"
@@ -203,15 +205,22 @@ class Session:
         return frames, self._stage.problem(), self._visits, peers
 
     async def _tell_stats(self) -> None:
-        viewers = [await self._measured(peer) for peer in list(self._peers.values()) if not peer.ended]
+        viewers = [await self._measured(peer) async for peer in self._in_turns() if not peer.ended]
         stats = self._measure([each for each in viewers if each]).model_copy(
             update={"visits": self._visits, "farewells": self._farewells}
         )
         shown = stats.model_dump(mode="json", exclude={"viewers"})
-        for peer in list(self._peers.values()):
+        async for peer in self._in_turns():
             self._tell(peer, shown)
         if self._bus.connected:
             await self._publish(subjects.stats(stats.instance), stats)
+
+    async def _in_turns(self) -> AsyncIterator[Peer]:
+        """All peers; the loop serves others in between."""
+        for number, peer in enumerate(list(self._peers.values()), 1):
+            yield peer
+            if not number % _MEASURED_AT_ONCE:
+                await asyncio.sleep(0)
 
     async def _measured(self, peer: Peer) -> ViewerStats | None:
         """None for a viewer that cannot be measured, which ends it alone."""

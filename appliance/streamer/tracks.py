@@ -51,6 +51,10 @@ class Rendition(Protocol):
         """What runs; None while nothing does."""
 
     @property
+    def current(self) -> bool:
+        """Whether who joins now needs no keyframe of its own."""
+
+    @property
     def problem(self) -> str:
         """Why there is no picture; empty where there is one."""
 

@@ -4,13 +4,13 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from urllib.parse import urldefrag
 
 import aiohttp
 import aiortc.rtcrtpreceiver
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaBlackhole
 
 
@@ -25,9 +25,15 @@ def stop_decoding() -> None:
     aiortc.rtcrtpreceiver.decoder_worker = drain
 
 
+FrameRow = Sequence[float]
+"""RTP timestamp; when captured, then how long capture, encoding and sending took, in ms: docs/protocol.md."""
+
+
 @contextlib.asynccontextmanager
-async def viewer(link: str) -> AsyncIterator[RTCPeerConnection]:
-    """Connected once entered; its media goes nowhere."""
+async def viewer(
+    link: str, frame_sent: Callable[[FrameRow], None] | None = None
+) -> AsyncIterator[RTCPeerConnection]:
+    """Connected once entered; its media goes nowhere. `frame_sent` is called with what the box tells."""
     base, fragment = urldefrag(link)
     token = fragment.removeprefix("share=")
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -43,7 +49,9 @@ async def viewer(link: str) -> AsyncIterator[RTCPeerConnection]:
             me = await _post(http, "/fanlight/guest", {"share": token})
             joined = await _post(http, f"/fanlight/sessions/{me['session']}/watch", {})
             async with http.ws_connect(joined["url"]) as socket:
-                peer.createDataChannel("control")
+                control = peer.createDataChannel("control")
+                if frame_sent:
+                    _hear_of_frames(control, frame_sent)
                 await _negotiate(socket, peer)
                 await sink.start()
                 async with asyncio.timeout(15):
@@ -52,6 +60,17 @@ async def viewer(link: str) -> AsyncIterator[RTCPeerConnection]:
     finally:
         await sink.stop()
         await peer.close()
+
+
+def _hear_of_frames(control: RTCDataChannel, frame_sent: Callable[[FrameRow], None]) -> None:
+    def heard(text: str) -> None:
+        message = json.loads(text)
+        if message["type"] == "fanlight::frames":
+            for row in json.loads(message["data"])["frames"]:
+                frame_sent(row)
+
+    control.on("message", heard)
+    control.on("open", lambda: control.send('{"type": "fanlight::timing", "data": {"on": true}}'))
 
 
 async def _post(http: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> Any:

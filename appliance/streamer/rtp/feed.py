@@ -82,6 +82,8 @@ class Feed:
         self._renditions = renditions
         self._arrived = arrived
         self._missed = 0
+        self._early: list[EncodedFrame] = []
+        """What the rendition that comes had already when it was subscribed to."""
         self._current = self._coming = FIRST
         self._subscribed = contextlib.ExitStack()
         self._next = contextlib.ExitStack()
@@ -116,9 +118,14 @@ class Feed:
         if rendition == self._coming:
             return
         self._next.close()
+        self._early.clear()
         if rendition != self._current:
             self._next_queue = self._next.enter_context(self._subscribe(rendition))
-        self._coming = rendition  # what waits already goes with the frame that comes next
+        self._coming = rendition
+        if self._early:
+            self._arrive()
+            for frame in self._early:
+                self._arrived(frame)
 
     def close(self) -> None:
         """It takes part no more."""
@@ -131,6 +138,8 @@ class Feed:
                 self._arrive()
             if rendition == self._current:
                 self._arrived(frame)
+            else:
+                self._early.append(frame)
 
         return self._renditions[rendition](ready)
 

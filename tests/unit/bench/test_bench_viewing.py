@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.join import near_and_far
 from bench.links import jain, recovery_s
 from bench.stages import Stamp, stages
 from bench.viewing import Frame, drawn, figures, freezes, latencies, rate
@@ -95,3 +96,8 @@ def test_the_steps_of_a_frame_add_up_to_its_latency() -> None:
         "show_ms": 8,
     }  # fmt: skip
     assert sum(found.values()) - found["stamped"] + seen.decode_ms == 30
+
+
+def test_near_a_join_is_soon_after_it() -> None:
+    found = [(100.0, 9.0), (1999.0, 1.0), (2000.0, 5.0), (2300.0, 4.0), (2301.0, 2.0), (5100.0, 7.0)]
+    assert near_and_far(found, [2000.0, 5000.0]) == (7.0, 2.0)

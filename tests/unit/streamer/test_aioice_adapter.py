@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aioice.candidate
 import aioice.ice
 import pytest
 from aioice import Candidate, stun
@@ -71,6 +72,14 @@ def test_a_machine_without_a_network_still_has_an_address() -> None:
     assert "get_host_addresses" in aioice.ice.Connection.gather_candidates.__code__.co_names
     assert adapter._host_addresses(True, True, lambda *_, **__: []) == ["127.0.0.1"]
     assert adapter.host_addresses()
+
+
+def test_addresses_of_candidates_are_read_once() -> None:
+    assert aioice.candidate.ipaddress.ip_address.cache_info().maxsize == 256
+    assert set(aioice.candidate.Candidate.can_pair_with.__code__.co_names) >= {"ipaddress", "ip_address"}
+    one, other = (Candidate("1", 1, "udp", 1, host, 5, "host") for host in ("192.0.2.1", "fd00::1"))
+    assert one.can_pair_with(one)
+    assert not one.can_pair_with(other)
 
 
 async def test_the_port_reaches_the_agent_through_aiortc(mux: Mux) -> None:

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.unit
 class EndlessRendition:
     """Frames as fast as they are pulled; not decodable, which nobody here tries."""
 
+    current = False
     info: SourceInfo | None = None
     problem = ""
     dropped = 0

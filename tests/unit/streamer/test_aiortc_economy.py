@@ -3,19 +3,53 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.sdp
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc.codecs import CODECS
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 from aiortc.rtp import RtcpByePacket, RtcpSenderInfo, RtcpSrPacket
 
-from appliance.streamer import aiortc_adapter
+from appliance.streamer import aiortc_adapter, aiortc_economy
 from appliance.streamer.aiortc_economy import _LateEstimator, _SharedCertificate
 from appliance.streamer.broadcast import Broadcast
 from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
+
+
+OFFER = """v=0
+o=- 1 1 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=group:BUNDLE 0
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=mid:0
+a=sctp-port:5000
+a=max-message-size:65536
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuv
+a=fingerprint:sha-256 00:11
+a=setup:actpass
+""".replace("\n", "\r\n")
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that aiortc reads from now on."""
+    texts: list[str] = []
+    group = aiortc.sdp.grouplines
+
+    def grouplines(text: str) -> Any:
+        texts.append(text)
+        return group(text)
+
+    monkeypatch.setattr(aiortc.sdp, "grouplines", grouplines)
+    return texts
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +128,46 @@ async def test_incoming_media_is_estimated_only_once_there_is_any() -> None:
     assert estimator._estimator.incoming_bitrate.rate(10) == round(8000 * 200 / 11)
     assert "RemoteBitrateEstimator" in aiortc.rtcrtpreceiver.RTCRtpReceiver.__init__.__code__.co_names
     await connection.close()
+
+
+async def test_what_was_read_or_written_is_not_read_again(parsed: list[str]) -> None:
+    offer = aiortc.sdp.SessionDescription.parse(OFFER)
+    connection: Any = RTCPeerConnection()
+    await connection.setRemoteDescription(aiortc_economy.described(OFFER, offer, "offer"))
+    await connection.setLocalDescription(await connection.createAnswer())
+    assert parsed == [OFFER]
+    assert connection._RTCPeerConnection__localDescription() is connection.localDescription.sdp.says
+    await connection.close()
+
+
+async def test_what_aiortc_wrote_says_the_same_as_its_text() -> None:
+    connection: Any = aiortc_adapter.new_connection([])
+    connection.addTransceiver("video").setCodecPreferences(aiortc_adapter.capabilities("video", ["H264"]))
+    connection.addTransceiver("audio")
+    connection.createDataChannel("x")
+    await connection.setLocalDescription(await connection.createOffer())
+    written = connection.localDescription.sdp
+    assert str(aiortc.sdp.SessionDescription.parse(str(written))) == written == str(written.says)
+    await connection.close()
+
+
+def test_negotiated_codecs_are_copies() -> None:
+    local = CODECS["video"]
+    common = aiortc.rtcpeerconnection.find_common_codecs(local, local)
+    assert common == local
+    assert {"deepcopy"} <= set(aiortc.rtcpeerconnection.find_common_codecs.__code__.co_names)
+    for copied, codec in zip(common, local, strict=True):
+        assert copied is not codec
+        assert copied.parameters is not codec.parameters
+        assert copied.rtcpFeedback is not codec.rtcpFeedback
+
+
+def test_what_viewers_name_is_made_out_once() -> None:
+    known = {name: vars(aiortc.sdp)[name] for name in ("parse_h264_profile_level_id", "ipaddress_to_sdp")}
+    assert [each.cache_info().maxsize for each in known.values()] == [64, 64]
+    compatible = aiortc.rtcpeerconnection.is_codec_compatible
+    h264 = next(codec for codec in CODECS["video"] if codec.name == "H264")
+    profiles = known["parse_h264_profile_level_id"]
+    before = profiles.cache_info().hits
+    assert compatible(h264, h264)
+    assert profiles.cache_info().hits > before

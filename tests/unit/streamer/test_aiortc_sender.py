@@ -31,6 +31,7 @@ PICTURE = b"\0\0\0\1\x67sps\0\0\0\1\x68pps\0\0\0\1\x65" + bytes(range(1, 256)) *
 class Rendition:
     """Delivers when told to."""
 
+    current = False
     info: SourceInfo | None = None
     problem = ""
 

@@ -1,6 +1,7 @@
 """Encode once, fan out: what viewers get, and when the source runs."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -50,7 +51,7 @@ class FakeSource:
         now = time.monotonic_ns()
         frame = EncodedFrame(b"frame", key, now, now - 2_000_000, now - 1_000_000, now)
         if key:
-            frame = EncodedFrame(b"key", key, now, now, now, now)
+            frame = EncodedFrame(b"keyframe", key, now, now, now, now)
         assert self._deliver is not None
         self._deliver(frame)
         return frame
@@ -116,7 +117,10 @@ async def test_a_viewer_who_joins_midway_waits_for_a_keyframe() -> None:
         with broadcast.subscribe() as first:
             await source.running.wait()
             source.deliver(key=True)
-            await first.next()
+            for _ in range(4):
+                await first.next()
+                source.deliver()
+            assert not broadcast.current
             with broadcast.subscribe() as late:
                 assert source.keyframes_requested == 1
                 source.deliver()
@@ -141,21 +145,35 @@ async def test_a_viewer_who_joins_right_after_a_keyframe_gets_it_and_what_follow
                 assert (late.dropped, broadcast.keyframe_requests) == (0, 1)
 
 
-@pytest.mark.parametrize(("floor_s", "deltas"), [(60, 4), (0, 0)])
-async def test_a_keyframe_that_is_too_old_to_catch_up_from_is_asked_for_anew(
-    floor_s: float, deltas: int
-) -> None:
+async def test_a_viewer_who_joins_a_still_screen_costs_nobody_a_keyframe() -> None:
     source = FakeSource()
-    broadcast = Broadcast(lambda: source, keyframe_floor_s=floor_s)
+    broadcast = Broadcast(lambda: source, keyframe_floor_s=0)
     async with running(broadcast):
         with broadcast.subscribe() as first:
             await source.running.wait()
-            source.deliver(key=True)
-            for _ in range(deltas):
-                first.take()
-                source.deliver()
+            frames = [source.deliver(key=True), source.deliver()]
+            assert broadcast.current
             with broadcast.subscribe() as late:
-                assert (late.take(), broadcast.keyframe_requests) == (None, 2)
+                found = [late.take(), late.take()]
+                frames.append(source.deliver())
+                found.append(late.take())
+            assert [first.take() for _ in frames] == frames
+    assert [each.data for each in found if each] == [each.data for each in frames]
+    assert found[-1] is frames[-1]
+    stamps = [each.timestamp for each in found if each]
+    assert stamps == sorted(set(stamps))
+    assert (broadcast.keyframe_requests, source.keyframes_requested) == (1, 0)
+
+
+async def test_who_hears_of_a_frame_may_leave() -> None:
+    source = FakeSource()
+    broadcast = Broadcast(lambda: source)
+    async with running(broadcast):
+        with broadcast.subscribe() as other, contextlib.ExitStack() as stack:
+            stack.enter_context(broadcast.subscribe(lambda _: stack.close()))
+            await source.running.wait()
+            frames = [source.deliver(key=True), source.deliver()]
+            assert [other.take(), other.take()] == frames
 
 
 async def test_frames_of_a_source_that_ended_are_not_given_to_who_joins_the_next_one() -> None:

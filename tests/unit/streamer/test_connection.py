@@ -26,6 +26,7 @@ def unused() -> None:
 class StillRendition:
     """Runs already, and writes down what it is asked for."""
 
+    current = False
     info = SourceInfo("still", "none", "", False, Codec.H264, 2, 2)
 
     def __init__(self) -> None:
@@ -197,6 +198,14 @@ async def test_a_keyframe_is_asked_for_while_the_connection_comes_about_and_not_
         assert loopback.rendition.asked == ["agreed", "joined"]
 
 
+async def test_no_keyframe_is_asked_for_where_the_last_one_will_do() -> None:
+    rendition = StillRendition()
+    rendition.current = True
+    async with Loopback(rendition) as loopback:
+        await loopback.rendition.joined.wait()
+        assert rendition.asked == ["joined"]
+
+
 async def test_candidates_are_limited() -> None:
     ours = connection()
     await ours.offer(Settings())
@@ -271,3 +280,15 @@ async def test_a_server_of_many_viewers_gets_keyframes_as_if_it_were_alone() -> 
     assert rendition.keyframe_requests == 4
     for each in ours:
         await each.close()
+
+
+async def test_the_viewer_is_told_nothing_of_our_own_channel() -> None:
+    opened: list[str] = []
+    async with Loopback(StillRendition()) as loopback:
+        loopback.theirs.on("datachannel", lambda channel: opened.append(channel.label))
+        answered = asyncio.Event()
+        control = loopback.theirs.createDataChannel("control")
+        control.on("open", answered.set)  # whatever we had said to open ours was said before
+        await answered.wait()
+    assert "m=application" in loopback.offer
+    assert opened == []

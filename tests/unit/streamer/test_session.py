@@ -14,6 +14,7 @@ from appliance.bus.messages import (
     Screen,
     SessionState,
     StreamerHello,
+    ViewerStats,
 )
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
@@ -228,3 +229,21 @@ async def test_a_viewer_that_cannot_be_looked_after_ends_alone(
     assert await house.said() == ("session.s.down.bad", "close")
     await house.happens("message", "good", text='{"type":"discover"}')
     assert await house.said() == ("session.s.down.good", "resp:discover")
+
+
+async def test_frames_go_out_between_viewers_that_are_measured(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, order = Peer.stats, []
+
+    async def stats(peer: Peer) -> ViewerStats:
+        order.append(peer.id)
+        asyncio.get_running_loop().call_soon(order.append, "frame")
+        return await real(peer)
+
+    monkeypatch.setattr(Peer, "stats", stats)
+    monkeypatch.setattr(session_module, "_MEASURED_AT_ONCE", 1)
+    await house.happens("open", "one")
+    await house.happens("open", "other")
+    await house.session._tell_stats()
+    assert order == ["one", "frame", "other", "frame"]

@@ -24,6 +24,7 @@ class Packet:
 class NoPicture:
     """A rendition that never delivers."""
 
+    current = False
     info = None
     problem = ""
 

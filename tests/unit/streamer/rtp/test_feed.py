@@ -16,6 +16,8 @@ class Rendition:
     """Delivers what the test says; `open` while anyone is subscribed."""
 
     def __init__(self) -> None:
+        self.recent: list[EncodedFrame] = []
+        """What who joins gets at once."""
         self.subscriptions: list[Subscription] = []
         self.keyframes_requested = 0
 
@@ -23,6 +25,7 @@ class Rendition:
     def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
         subscription = Subscription(self._request, ready)
         self.subscriptions.append(subscription)
+        subscription.begin(self.recent)
         yield subscription
         self.subscriptions.remove(subscription)
 
@@ -53,6 +56,18 @@ def test_it_changes_at_a_keyframe_of_the_other_rendition_and_misses_nothing_unti
     assert (feed.current, feed.take(), first.subscriptions) == (SECOND, sent[2], [])
     sent.append(second.deliver())
     assert arrived == sent
+
+
+def test_it_changes_at_once_where_the_other_rendition_has_what_it_takes_already() -> None:
+    first, second, feed, arrived = fed()
+    first.deliver(key=True)
+    second.recent = [EncodedFrame(b"", key, 0, 0, 0, 0) for key in (True, False)]
+    feed.switch(SECOND)
+    assert (feed.current, first.subscriptions, arrived[1:]) == (SECOND, [], second.recent)
+    assert [feed.take(), feed.take()] == second.recent
+    feed.switch(FIRST)
+    feed.switch(SECOND)
+    assert (feed.current, feed.take(), second.keyframes_requested) == (SECOND, None, 0)
 
 
 def test_a_change_of_mind_before_the_keyframe_costs_nothing() -> None:
