@@ -57,6 +57,7 @@ CASES = {
     "8000": Case([Shape(8000)]),
     "3000-1500": Case([Shape(3000), Shape(1500)]),
     "8000-3000": Case([Shape(8000), Shape(3000)]),
+    "8000-1500": Case([Shape(8000), Shape(1500)]),
     "1500-8000": Case([Shape(1500), Shape(8000)]),
     "loss1": Case([Shape(8000, loss=0.01)]),
     "loss2": Case([Shape(8000, loss=0.02)]),
