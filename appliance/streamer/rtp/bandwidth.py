@@ -136,8 +136,9 @@ class BandwidthEstimator:
         before = rate.rate
         arriving, trains = self._arriving.rate_bps(_RATE_S), self._trains.speed_bps(now)
         queue.room = trains is not None and arriving is not None and trains > _ROOM * arriving
+        blurred = queue.blur_s > _BLURRED_S
         # What jitter holds back for a moment is not lost.
-        moment = _RATE_S if queue.blur_s > _BLURRED_S else _RATE_NOW_S
+        moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
             congested=queue.long or (queue.noticed and self._trend.usage is Usage.OVER),
             calm=queue.calm and self._trend.usage is Usage.NORMAL and not loss.suspicious,
@@ -145,6 +146,7 @@ class BandwidthEstimator:
             arriving_now=self._arriving.rate_bps(moment),
             sending=self._sending.rate_bps(_RATE_S),
             trains=trains,
+            blurred=blurred,
             rtt_s=self.rtt_s or _RTT_UNKNOWN_S,
         )
         if rate.update(evidence, now):

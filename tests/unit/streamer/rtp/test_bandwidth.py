@@ -1,5 +1,6 @@
 import math
 import random
+import statistics
 from collections.abc import Callable
 
 import pytest
@@ -89,14 +90,19 @@ def wandering(most_s: float, seed: int) -> Callable[[float], float]:
 
 
 @pytest.mark.parametrize("megabits", [1.5, 3, 8])
-@pytest.mark.parametrize("seed", [2, 5])
-def test_a_delay_that_wanders_is_no_queue(megabits: float, seed: int) -> None:
-    world = World(seed)
-    link = Link(world, [(0, int(megabits * MEGABIT))], detour_s=wandering(0.1, seed), reorders=False)
-    flow = Flow(link, estimator(start=8 * MEGABIT))
-    world.run(20)
-    assert flow.rate_bps(3, 20) > 0.8 * capacity(link, 3, 20)
-    assert link.queue_p95(3) < 0.06
+@pytest.mark.parametrize("feedback_s", [0.06, 0.1])
+def test_a_delay_that_wanders_is_no_queue(megabits: float, feedback_s: float) -> None:
+    used, queues = [], []
+    for seed in range(8):
+        world = World(seed)
+        link = Link(world, [(0, int(megabits * MEGABIT))], detour_s=wandering(0.1, seed), reorders=False)
+        flow = Flow(link, estimator(start=8 * MEGABIT), feedback_s=feedback_s)
+        world.run(20)
+        used.append(flow.rate_bps(3, 20) / capacity(link, 3, 20))
+        queues.append(link.queue_p95(3))
+    assert statistics.mean(used) > 0.8
+    assert min(used) > 0.7
+    assert statistics.mean(queues) < 0.06
 
 
 @pytest.mark.parametrize(("before", "after"), [(8, 3), (8, 1.5), (3, 1.5)])
