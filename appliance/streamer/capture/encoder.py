@@ -157,7 +157,7 @@ class X264Encoder(_PyavEncoder):
 
     def __init__(self, fps: int, kbps: int) -> None:
         super().__init__(fps, kbps)
-        self._credit = 0.0
+        self._credit = kbps * 1000 * BURST_S
         """Bits that the coming frame may weigh."""
 
     def _ceiling(self) -> int:
