@@ -164,6 +164,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Row:
         "reconnects": float(after["connections"] - before["connections"]),
         "buffer_ms": 1000 * grown("jitterBufferDelay") / (emitted or math.nan),
         "lost": grown("packetsLost"),
+        "decoded_fps": grown("framesDecoded") / (seconds or math.nan),
         "nacks": grown("nackCount"),
         "plis": grown("pliCount"),
         "repair": grown("fecPacketsReceived"),

@@ -16,7 +16,7 @@ BURST_S = 0.1
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK)
 _X264_CEILING = 400_000_000
-_X264_DRIFT = 1.5
+_X264_LEAST = 0.5  # of a frame's share
 _VP8_STEP = 0.2
 
 # Numbers of ITU-T H.273: sRGB primaries and transfer, the BT.601 matrix that libyuv applies, limited range.
@@ -73,6 +73,8 @@ class _PyavEncoder:
         self._context: VideoCodecContext | None = None
         self._timestamp = 0
         self._captured_ns = 0
+        self._weight = 0
+        """Of the frame before, in bits."""
 
     def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
         """See Encoder.encode."""
@@ -97,6 +99,7 @@ class _PyavEncoder:
         if len(packets) != 1:
             raise EncoderRefusedError(f"{self.name}: {len(packets)} packets for one picture")
         data, is_key = bytes(packets[0]), packets[0].is_keyframe
+        self._weight = 8 * len(data)
         return EncodedFrame(data, is_key, self._timestamp, captured_ns, start, time.monotonic_ns())
 
     def set_bitrate(self, kbps: int) -> None:
@@ -118,7 +121,6 @@ class _PyavEncoder:
             context.options = {
                 "threads": "1",
                 "maxrate": str(self._ceiling()),
-                "bufsize": str(int(self._kbps * 1000 * BURST_S)),
                 **self._options(-(-width // 16) * -(-height // 16)),
             }
             context.open()
@@ -126,9 +128,9 @@ class _PyavEncoder:
             raise EncoderRefusedError(f"{self.name} {width}x{height}: {exc}") from exc
         return context
 
-    def _outgrown(self, keyframe: bool) -> bool:
+    def _outgrown(self, keyframe: bool) -> bool:  # noqa: ARG002 - some can be steered at any time
         """Whether the wanted bitrate needs another context."""
-        raise NotImplementedError
+        return False
 
     def _ceiling(self) -> int:
         """The bitrate to open with, bits per second."""
@@ -145,27 +147,29 @@ class _PyavEncoder:
 class X264Encoder(_PyavEncoder):
     """H.264 constrained baseline at a constant bitrate, the mode that x264 can steer without a keyframe.
 
-    x264 never goes above the bitrate it was opened with, so it is opened far above and steered down.
+    x264 never goes above the bitrate it was opened with, so it is opened far above and steered down. Its
+    own buffer is one frame long at any bitrate: the real one is kept here, and says what a frame may weigh.
     """
 
     name = "x264"
     codec = Codec.H264
     library = "libx264"
 
-    def _outgrown(self, keyframe: bool) -> bool:
-        # The buffer keeps the size in bits that it was opened with. A keyframe is the burst it is there to
-        # bound, and the moment when opening anew costs nothing.
-        ratio = self._kbps / self._opened_kbps
-        return keyframe and not 1 / _X264_DRIFT < ratio < _X264_DRIFT
+    def __init__(self, fps: int, kbps: int) -> None:
+        super().__init__(fps, kbps)
+        self._credit = kbps * 1000 * BURST_S
+        """Bits that the coming frame may weigh."""
 
     def _ceiling(self) -> int:
         return _X264_CEILING
 
     def _steer(self, context: VideoCodecContext, elapsed_s: float) -> None:
-        # x264 takes every frame for 1/fps long: after a pause it would starve the frame that has had the
-        # whole pause's bits to itself.
-        frames = max(1.0, min(elapsed_s, BURST_S) * self.fps)
-        context.bit_rate = min(int(self._kbps * 1000 * frames), _X264_CEILING)
+        # With a buffer of some frames x264 makes 50 to 90 % of the bitrate, as the picture will have it. What
+        # a frame leaves makes room for the next one instead, so that all of it is used.
+        rate = self._kbps * 1000
+        self._credit = min(self._credit - self._weight + elapsed_s * rate, rate * BURST_S)
+        allowed = max(self._credit, _X264_LEAST * rate / self.fps)
+        context.bit_rate = min(int(allowed * self.fps), _X264_CEILING)
 
     def _options(self, blocks: int) -> dict[str, str]:
         return {
@@ -175,6 +179,7 @@ class X264Encoder(_PyavEncoder):
             "level": _h264_level(blocks, self.fps),
             "forced-idr": "1",
             "qmin": "18",
+            "bufsize": "1000",  # x264 makes it one frame
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0:keyint=infinite",
         }
 
@@ -195,6 +200,7 @@ class Vp8Encoder(_PyavEncoder):
 
     def _options(self, blocks: int) -> dict[str, str]:  # noqa: ARG002 - libvpx does not care
         return {
+            "bufsize": str(int(self._kbps * 1000 * BURST_S)),
             "deadline": "realtime",
             "cpu-used": "-8",
             "lag-in-frames": "0",

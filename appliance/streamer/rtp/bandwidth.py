@@ -21,7 +21,8 @@ _DRAIN_LEAST = 0.2
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
 _SILENCE_STEP = 0.7
-_ROOM = 1.5
+_ROOM, _MUCH_ROOM = 1.25, 1.5
+_BLURRED_S = 0.03
 
 
 class BandwidthEstimator:
@@ -143,20 +144,26 @@ class BandwidthEstimator:
             if carried := self._prober.arrived(number, packet, now):
                 rate.raise_to(carried)
         before = rate.rate
+        arriving, trains = self._arriving.rate_bps(_RATE_S), self._trains.speed_bps(now)
+        queue.room = trains is not None and arriving is not None and trains > _ROOM * arriving
+        blurred = queue.blur_s > _BLURRED_S
+        # What jitter holds back for a moment is not lost.
+        moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
             congested=queue.long or (queue.noticed and self._trend.usage is Usage.OVER),
             calm=queue.calm and self._trend.usage is Usage.NORMAL and not loss.suspicious,
-            arriving=self._arriving.rate_bps(_RATE_S),
-            arriving_now=self._arriving.rate_bps(_RATE_NOW_S),
+            arriving=arriving,
+            arriving_now=self._arriving.rate_bps(moment),
             sending=self._sending.rate_bps(_RATE_S),
-            trains=self._trains.speed_bps(now),
+            trains=trains,
+            blurred=blurred,
             rtt_s=self.rtt_s or _RTT_UNKNOWN_S,
         )
         if rate.update(evidence, now):
             loss.rate_changed(now)
         elif queue.calm and evidence.arriving:
             rate.rate = loss.judge(rate.rate, evidence.arriving, now)
-        if queue.calm and (evidence.trains or 0.0) > _ROOM * rate.rate:
+        if queue.calm and (evidence.trains or 0.0) > _MUCH_ROOM * rate.rate:
             self._prober.hint(now)
         if rate.rate < before:
             self._prober.congested(rate.rate, now)

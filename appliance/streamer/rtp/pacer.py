@@ -35,6 +35,7 @@ class Pacer:
             self._tokens, self._ahead, self._then = self._depth(bps / 8), 0.0, now
         else:
             self._settle(now)
+            self._ahead = min(self._ahead, bps / 8 * _MOST_AHEAD_S)
         self._rate = bps / 8
 
     def room(self, octets: int, now: float) -> int:

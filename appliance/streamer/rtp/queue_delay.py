@@ -11,7 +11,7 @@ _LEAST_PACKETS = 20
 _BASE_S = 10.0  # forgets a route that is no more; the clocks of the two ends drift 1 ms in that time
 _BASES = 2
 _UNMOVED_S, _FELL, _GREW = 2.0, 0.8, 1.1
-_BLUR, _ORDINARY_JITTER_S = 4.0, 0.004
+_BLUR, _BLUR_WITH_ROOM, _ORDINARY_JITTER_S = 4.0, 6.0, 0.004
 _SPREAD_BLUR, _ORDINARY_SPREAD_S, _SPREAD_MOST_S = 0.4, 0.015, 0.1
 _JITTER_WEIGHT, _JITTER_MOST_S = 0.03, 0.04
 _NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.010, 0.035
@@ -22,6 +22,8 @@ class StandingQueue:
 
     def __init__(self) -> None:
         self.delay_s = 0.0
+        self.room = False
+        """Whether something else says that the link has room: then jitter needs no queue to explain it."""
         self._jitter = 0.0
         self._messages = 0
         self._spread = 0.0
@@ -36,7 +38,7 @@ class StandingQueue:
         """What jitter makes of no queue at all."""
         return max(
             0.0,
-            _BLUR * (self._jitter - _ORDINARY_JITTER_S),
+            (_BLUR_WITH_ROOM if self.room else _BLUR) * (self._jitter - _ORDINARY_JITTER_S),
             _SPREAD_BLUR * (self._spread - _ORDINARY_SPREAD_S),
         )
 

@@ -27,6 +27,8 @@ class Evidence(NamedTuple):
     """Over a shorter time, for the moment of congestion."""
     sending: float | None
     trains: float | None
+    blurred: bool
+    """Whether jitter is such that what arrives tells little of what the link can carry."""
     rtt_s: float
 
     @property
@@ -74,10 +76,16 @@ class RateControl:
             return False
         self._backed_off = now
         self.rate = _BACKOFF * carried
-        if self._link is None or abs(carried - self._link) > _LINK_MOVED * self._link:
-            self._link = carried
-        self._link += _LINK_WEIGHT * (carried - self._link)
+        self._learn(carried, evidence)
         return True
+
+    def _learn(self, carried: float, evidence: Evidence) -> None:
+        if evidence.blurred and evidence.capacity:
+            self._link = evidence.capacity
+        elif self._link is None or abs(carried - self._link) > _LINK_MOVED * self._link:
+            self._link = carried
+        else:
+            self._link += _LINK_WEIGHT * (carried - self._link)
 
     def _carried(self, evidence: Evidence) -> float | None:
         """What the link was able to carry at the moment of congestion; None where nothing tells."""

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 0.2
 """A keyframe, which takes 0.1 s at most where the encoder follows, and two frames on top."""
-_CAUGHT_UP_S = 0.03
+_CAUGHT_UP_S = 0.06
+"""Which has passed by the time that the keyframe is there: a capture and an encoding later."""
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 3, 4.0
 """All viewers of a rendition pay for a keyframe."""
 _KEYFRAME_TAKES_S = 0.5

@@ -41,6 +41,16 @@ def noisy(seed: int, width: int = 640, height: int = 480) -> av.VideoFrame:
     return picture
 
 
+def moving_in_part(seed: int, width: int = 1280, height: int = 720) -> av.VideoFrame:
+    """Noise in the middle ninth of a flat picture."""
+    random = np.random.default_rng(seed)
+    picture = np.full((height * 3 // 2, width), 128, np.uint8)
+    picture[height // 3 : height // 3 * 2, width // 3 : width // 3 * 2] = random.integers(
+        16, 235, (height // 3, width // 3), np.uint8
+    )
+    return av.VideoFrame.from_ndarray(picture, format="yuv420p")
+
+
 @pytest.mark.parametrize("codec", Codec)
 def test_every_frame_decodes_to_the_counter_that_was_drawn(codec: Codec) -> None:
     encoder, viewer = open_encoder(codec, fps=FPS, kbps=2000), Viewer(codec)
@@ -98,6 +108,20 @@ def test_x264_follows_the_bitrate_without_a_keyframe() -> None:
             frames.append(encoder.encode(pictures[number % 5], now, keyframe=False))
         assert rate_kbps(frames[15:]) == pytest.approx(kbps, rel=0.2)
         assert [frame.keyframe for frame in frames].count(True) == (kbps == 4000)
+
+
+@pytest.mark.parametrize(("opened", "kbps"), [(1350, 1350), (1350, 7600), (2700, 2700), (10_000, 1350)])
+def test_x264_makes_all_of_the_bitrate_where_a_part_of_the_picture_moves(opened: int, kbps: int) -> None:
+    encoder = open_encoder(Codec.H264, fps=FPS, kbps=opened)
+    pictures = [moving_in_part(seed) for seed in range(5)]
+    frames = []
+    for number in range(180):
+        frame = encoder.encode(pictures[number % 5], number * 33_333_333, keyframe=not number % 90)
+        if number >= 60:
+            frames.append(frame)
+        encoder.set_bitrate(kbps)
+    assert rate_kbps(frames) == pytest.approx(kbps, rel=0.05)
+    assert max(len(frame.data) for frame in frames) < kbps * 1000 / 8 * BURST_S
 
 
 def test_vp8_follows_a_large_change_of_the_bitrate_by_a_keyframe() -> None:

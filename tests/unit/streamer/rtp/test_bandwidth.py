@@ -1,5 +1,6 @@
 import math
 import random
+import statistics
 from collections.abc import Callable
 
 import pytest
@@ -73,6 +74,35 @@ def test_jitter_that_holds_back_what_follows_does_not_starve_the_flow(megabits: 
     world.run(20)
     assert min(target for at, target in flow.targets if at > 1) > 0.5 * START
     assert flow.rate_bps(10, 20) > 1.1 * MEGABIT
+
+
+def wandering(most_s: float, seed: int) -> Callable[[float], float]:
+    """A longer way by up to so much, on straight lines between random values every 0.1 s."""
+    dice = random.Random(seed)  # noqa: S311
+    values = [dice.random() * most_s for _ in range(1000)]
+
+    def detour(at: float) -> float:
+        before, part = divmod(at * 10, 1)
+        first, second = values[int(before) : int(before) + 2]
+        return first + (second - first) * part
+
+    return detour
+
+
+@pytest.mark.parametrize("megabits", [1.5, 3, 8])
+@pytest.mark.parametrize("feedback_s", [0.06, 0.1])
+def test_a_delay_that_wanders_is_no_queue(megabits: float, feedback_s: float) -> None:
+    used, queues = [], []
+    for seed in range(8):
+        world = World(seed)
+        link = Link(world, [(0, int(megabits * MEGABIT))], detour_s=wandering(0.1, seed), reorders=False)
+        flow = Flow(link, estimator(start=8 * MEGABIT), feedback_s=feedback_s)
+        world.run(20)
+        used.append(flow.rate_bps(3, 20) / capacity(link, 3, 20))
+        queues.append(link.queue_p95(3))
+    assert statistics.mean(used) > 0.8
+    assert min(used) > 0.7
+    assert statistics.mean(queues) < 0.06
 
 
 @pytest.mark.parametrize(("before", "after"), [(8, 3), (8, 1.5), (3, 1.5)])

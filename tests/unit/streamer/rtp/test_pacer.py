@@ -87,3 +87,10 @@ def test_a_new_rate_keeps_what_is_under_way() -> None:
     assert made.room(1_000_000, 0) == 1_000_000
     made.set_rate(MEGABIT, 5)
     assert made.ahead(0, 5) == 0
+
+
+def test_what_is_ahead_of_a_slower_rate_is_no_more_than_a_queue_keeps() -> None:
+    made = pacer(7 * MEGABIT)
+    made.spent(200_000, 0.0)
+    made.set_rate(0.3 * MEGABIT, 0.0)
+    assert made.ahead(0, 0.0) == pytest.approx(0.3)

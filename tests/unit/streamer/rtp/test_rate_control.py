@@ -8,11 +8,11 @@ MEGABIT = 1_000_000
 
 
 def calm(arriving: float, sending: float | None = None, trains: float | None = None) -> Evidence:
-    return Evidence(False, True, arriving, arriving, sending or arriving, trains, 0.05)
+    return Evidence(False, True, arriving, arriving, sending or arriving, trains, False, 0.05)
 
 
 def congested(arriving: float, sending: float | None = None, trains: float | None = None) -> Evidence:
-    return Evidence(True, False, arriving, arriving, sending or arriving, trains, 0.05)
+    return Evidence(True, False, arriving, arriving, sending or arriving, trains, False, 0.05)
 
 
 def grown(control: RateControl, since: float, until: float) -> float:
