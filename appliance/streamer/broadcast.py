@@ -32,6 +32,8 @@ class Subscription:
         self._ready = ready
         self._lobby = True
         self._late = False
+        self.overrun = request_keyframe
+        """Called when what waited had to be dropped for a newer frame."""
         self._request_keyframe = request_keyframe
 
     async def next(self) -> EncodedFrame:
@@ -59,7 +61,7 @@ class Subscription:
         if len(self._frames) >= _DEPTH:
             self._into_the_lobby()
             if not frame.keyframe:
-                self._request_keyframe()
+                self.overrun()
         if self._lobby and not frame.keyframe:
             self.dropped += self._late
             return

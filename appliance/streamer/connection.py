@@ -234,9 +234,12 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        often = self._for_many or len(self._sources.connections) == 1
+        often = self._for_many or len(self._sources.connections) == 1 or self._yields()
         if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
-            self._sources.renditions[self.codec].request_keyframe()
+            if self._seat:
+                self._seat.queue.ask()
+            else:
+                self._sources.renditions[self.codec].request_keyframe()
 
     async def measure(self) -> Measured:
         """What RTCP tells; the bitrate is that since the last call."""
@@ -294,6 +297,15 @@ class MediaConnection:
         if not self.codec or not self._video:
             return None
         return self._sources.place(self.codec, self._video, self.reception)
+
+    @property
+    def _seat(self) -> Seat | None:
+        return self.track.seat if self.track else None
+
+    def _yields(self) -> bool:
+        """Whether this viewer gets another rendition before the others pay for its keyframes."""
+        watches = self._seat is not None and not self.reception.controls()
+        return watches and self.codec in self._sources.seconds
 
     def _rendition(self) -> Rendition:
         if self.codec is None:

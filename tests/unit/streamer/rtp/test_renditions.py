@@ -109,3 +109,27 @@ def test_the_rate_of_a_moving_picture_is_remembered_while_it_stands_still() -> N
     assert room.feed.current == SECOND
     room.pass_time(20, 1_500_000)
     assert room.feed.current == FIRST
+
+
+def test_watchers_in_company_may_cost_the_first_a_keyframe_now_and_then() -> None:
+    pair, now = Room().pair, 1000.0
+    watching = Reception(6_000_000, 300_000, controls=lambda: False)
+    typing = Reception(6_000_000, 300_000, controls=lambda: True)
+    assert pair.may_ask(watching, now)
+    assert pair.may_ask(watching, now + 0.4), "both with the same keyframe"
+    assert not any(pair.may_ask(watching, now + passed) for passed in (1, 10, 29))
+    assert pair.may_ask(watching, now + 20, company=False)
+    assert pair.may_ask(typing, now + 20)
+    assert pair.may_ask(watching, now + 30)
+
+
+def test_who_comes_back_waits_until_watchers_may_cost_a_keyframe_again() -> None:
+    room = Room()
+    room.pass_time(1, 1_500_000)
+    assert room.feed.current == SECOND
+    room.now += 1
+    assert room.pair.may_ask(room.reception, room.now)
+    room.pass_time(28, 8_000_000)
+    assert (room.feed.current, room.feed.choice.wanted) == (SECOND, FIRST)
+    room.pass_time(3, 8_000_000)
+    assert room.feed.current == FIRST
