@@ -6,10 +6,11 @@ import pytest
 
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer.broadcast import Broadcast, Subscription
+from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.descriptions import split_mdns
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
+from appliance.streamer.subscription import Subscription
 from appliance.streamer.tracks import SoundFan
 from tests.support.loopback import Loopback
 

@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.feed import FIRST, SECOND, Choice, Feed
+from appliance.streamer.subscription import Subscription
 
 pytestmark = pytest.mark.unit
 

@@ -3,11 +3,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.feed import FIRST, SECOND, Feed
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair
+from appliance.streamer.subscription import Subscription
 
 pytestmark = pytest.mark.unit
 
