@@ -34,7 +34,7 @@ class StillRendition:
     def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
         self.asked.append("joined")
         self.joined.set()
-        yield Subscription(unused, ready)
+        yield Subscription(lambda: self.asked.append("fed from"), ready)
 
     def request_keyframe(self) -> None:
         self.asked.append("agreed")
@@ -151,6 +151,13 @@ async def test_a_keyframe_is_asked_for_while_the_connection_comes_about_and_not_
     async with Loopback(StillRendition()) as loopback:
         await loopback.rendition.joined.wait()
         assert loopback.rendition.asked == ["agreed", "joined"]
+
+
+async def test_who_sees_a_picture_asks_where_it_is_fed_from() -> None:
+    async with Loopback(StillRendition()) as loopback:
+        await loopback.rendition.joined.wait()
+        loopback.ours.request_keyframe()
+        assert loopback.rendition.asked == ["agreed", "joined", "fed from"]
 
 
 async def test_candidates_are_limited() -> None:
