@@ -304,8 +304,10 @@ class MediaConnection:
 
     def _yields(self) -> bool:
         """Whether this viewer gets another rendition before the others pay for its keyframes."""
-        watches = self._seat is not None and not self.reception.controls()
-        return watches and self.codec in self._sources.seconds
+        if self._seat is None or self.reception.controls() or self.codec not in self._sources.seconds:
+            return False
+        info = self._rendition().info
+        return info is not None and info.scalable
 
     def _rendition(self) -> Rendition:
         if self.codec is None:

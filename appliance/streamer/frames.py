@@ -45,6 +45,8 @@ class SourceInfo:
     codec: Codec
     width: int
     height: int
+    scalable: bool = True
+    """Whether a smaller rendition can be made of its pictures."""
 
 
 class VideoSource(Protocol):

@@ -183,6 +183,7 @@ class PixelfluxSource:
             self._codec,
             width,
             height,
+            scalable=False,
         )
 
     def _frame(self, stripe: Any) -> EncodedFrame:

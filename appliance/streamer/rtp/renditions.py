@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.frames import EncodedFrame, SourceInfo
 from appliance.streamer.rtp.feed import FIRST, SECOND, Choice, Feed, RenditionQueue, Subscribe
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.steering import SHARE, Steering, Viewer
@@ -30,6 +30,10 @@ class Source(Protocol):
 
 class First(Source, Protocol):
     """A rendition that another one is made from."""
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """What runs; None while nothing does."""
 
     @property
     def bitrate_kbps(self) -> float | None:
@@ -85,13 +89,18 @@ class Pair:
         self._rate = max(1000 * (self._first.bitrate_kbps or 0.0), self._rate * _FORGET)
         self._steering.look()
 
+    @property
+    def possible(self) -> bool:
+        """Whether there can be a second at all."""
+        return self._first.info is None or self._first.info.scalable
+
     def may_ask(self, reception: Reception, now: float, *, company: bool = True) -> bool:
         """Whether this viewer may have a keyframe of the first, at the cost of its `company`."""
-        return not company or reception.controls() or self._afford(now)
+        return not company or not self.possible or reception.controls() or self._afford(now)
 
     def choose(self, feed: Feed, reception: Reception, now: float, *, company: bool = True) -> None:
         """Feed one viewer from the one that it can follow; who controls steers the first, and has it."""
-        if reception.controls():
+        if reception.controls() or not self.possible:
             feed.choice = Choice()
         else:
             loss = reception.estimator.loss if company else 0.0  # alone, it may ask for what it needs

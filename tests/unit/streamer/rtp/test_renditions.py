@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.feed import FIRST, SECOND, Feed
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair
@@ -16,6 +16,7 @@ class Rendition:
     """One that counts who is there."""
 
     def __init__(self) -> None:
+        self.info: SourceInfo | None = None
         self.bitrate_kbps: float | None = 4000.0
         self.told: list[int] = []
         self.held = 0
@@ -133,3 +134,11 @@ def test_who_comes_back_waits_until_watchers_may_cost_a_keyframe_again() -> None
     assert (room.feed.current, room.feed.choice.wanted) == (SECOND, FIRST)
     room.pass_time(3, 8_000_000)
     assert room.feed.current == FIRST
+
+
+def test_where_there_can_be_no_second_everybody_stays_with_the_first_and_may_ask() -> None:
+    room = Room()
+    room.first.info = SourceInfo("", "", "", False, Codec.H264, 2, 2, scalable=False)
+    room.pass_time(5, 500_000)
+    assert (room.feed.current, room.second.subscriptions) == (FIRST, [])
+    assert all(room.pair.may_ask(room.reception, room.now + passed) for passed in range(5))
