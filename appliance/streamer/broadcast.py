@@ -4,84 +4,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from appliance.errors import UnavailableError
-from appliance.streamer.frames import EncodedFrame, SourceInfo, VideoSource
+from appliance.streamer.frames import EncodedFrame, ReferenceTracker, SourceInfo, VideoSource
 from appliance.streamer.meter import Meter
 from appliance.streamer.recent import RecentFrames
+from appliance.streamer.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
-_DEPTH = 4
 _FIRST_RETRY_S = 0.25
 _LONGEST_RETRY_S = 5.0
 _STABLE_S = 5.0
-
-
-class Subscription:
-    """One viewer's place: a short queue that the newest frames win."""
-
-    def __init__(
-        self, request_keyframe: Callable[[], None], ready: Callable[[EncodedFrame], None] | None = None
-    ) -> None:
-        self.dropped = 0
-        """Frames that this viewer never saw, those before its first keyframe aside."""
-        self._frames: deque[EncodedFrame] = deque()
-        self._waiting = asyncio.Event()
-        self._ready = ready
-        self._lobby = True
-        self._late = False
-        self._request_keyframe = request_keyframe
-
-    async def next(self) -> EncodedFrame:
-        """The oldest frame that waits; the first one ever, and the first after a gap, is a keyframe."""
-        while not self._frames:
-            self._waiting.clear()
-            await self._waiting.wait()
-        return self._frames.popleft()
-
-    def take(self) -> EncodedFrame | None:
-        """What `next` would return, or None where it would wait."""
-        return self._frames.popleft() if self._frames else None
-
-    def stumble(self, lost: int = 0) -> None:
-        """`lost` frames that were taken did not get through: go on from a keyframe, whoever asks for it."""
-        self.dropped += lost
-        self._into_the_lobby()
-
-    def ask(self) -> None:
-        """Ask for a keyframe."""
-        self._request_keyframe()
-
-    def begin(self, frames: Iterable[EncodedFrame]) -> None:
-        """Queue all of `frames`, the first one a keyframe, however many they are."""
-        for frame in frames:
-            self._queue(frame)
-
-    def offer(self, frame: EncodedFrame) -> None:
-        """Queue `frame`, or drop it: the encoder never waits for a viewer."""
-        if len(self._frames) >= _DEPTH:
-            self._into_the_lobby()
-            if not frame.keyframe:
-                self._request_keyframe()
-        if self._lobby and not frame.keyframe:
-            self.dropped += self._late
-            return
-        self._queue(frame)
-
-    def _queue(self, frame: EncodedFrame) -> None:
-        self._lobby = False
-        self._frames.append(frame)
-        self._waiting.set()
-        if self._ready:
-            self._ready(frame)
-
-    def _into_the_lobby(self) -> None:
-        self.dropped += len(self._frames)
-        self._frames.clear()
-        self._lobby = self._late = True
 
 
 class Broadcast:
@@ -159,7 +94,7 @@ class Broadcast:
 
         `ready` is called with every frame that was queued.
         """
-        subscription = Subscription(self.request_keyframe, ready)
+        subscription = Subscription(self.request_keyframe, ready, self._forget)
         with self.hold():
             self._subscriptions.add(subscription)
             if self.current:
@@ -283,6 +218,10 @@ class Broadcast:
         self._asked_at = asyncio.get_running_loop().time()
         if self._source is not None:
             self._source.request_keyframe()
+
+    def _forget(self, number: int) -> None:
+        if isinstance(self._source, ReferenceTracker):
+            self._source.forget(number)
 
     def _forget_request(self) -> None:
         """It has been served."""

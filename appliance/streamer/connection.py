@@ -245,9 +245,12 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        often = self._for_many or len(self._sources.connections) == 1
+        often = self._for_many or len(self._sources.connections) == 1 or self._yields()
         if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
-            self._sources.renditions[self.codec].request_keyframe()
+            if self._seat:
+                self._seat.queue.ask()
+            else:
+                self._sources.renditions[self.codec].request_keyframe()
 
     def _picture_missed(self) -> None:
         """PLI or FIR. Browsers send one also after 3 s without a frame, to which a keyframe is no answer."""
@@ -315,6 +318,17 @@ class MediaConnection:
         if not self.codec or not self._video:
             return None
         return self._sources.place(self.codec, self._video, self.reception)
+
+    @property
+    def _seat(self) -> Seat | None:
+        return self.track.seat if self.track else None
+
+    def _yields(self) -> bool:
+        """Whether this viewer gets another rendition before the others pay for its keyframes."""
+        if self._seat is None or self.reception.controls() or self.codec not in self._sources.seconds:
+            return False
+        info = self._rendition().info
+        return info is not None and info.scalable
 
     def _rendition(self) -> Rendition:
         if self.codec is None:

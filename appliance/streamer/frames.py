@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 VIDEO_CLOCK = 90_000
 AUDIO_CLOCK = 48_000
@@ -28,6 +28,10 @@ class EncodedFrame:
     captured_ns: int
     encode_start_ns: int
     encoded_ns: int
+    number: int | None = None
+    """Rises from frame to frame of one source; None where its encoder does not track references."""
+    reference: int | None = None
+    """The number of the only frame that this one is predicted from; None also in a keyframe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class SourceInfo:
     codec: Codec
     width: int
     height: int
+    scalable: bool = True
+    """Whether a smaller rendition can be made of its pictures."""
 
 
 class VideoSource(Protocol):
@@ -64,3 +70,11 @@ class VideoSource(Protocol):
 
     def set_bitrate(self, kbps: int) -> None:
         """Steer a running encoder without a keyframe."""
+
+
+@runtime_checkable
+class ReferenceTracker(Protocol):
+    """A source whose encoder can go on without frames that somebody lost."""
+
+    def forget(self, number: int) -> None:
+        """Predict from this frame, and from those after it, no more: no keyframe is needed then."""

@@ -13,6 +13,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.stream import Stream
 
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
+from appliance.streamer.rtp.feed import RenditionQueue
 from appliance.streamer.rtp.red import SoundPacket
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sound import SoundFanOut, SoundLink, SoundStream
@@ -23,24 +24,11 @@ _AUDIO_PACKETS = 10
 _AnyPacket: TypeAlias = "av.Packet[Stream]"
 
 
-class Subscription(Protocol):
-    """One viewer's view of a rendition; `dropped` counts the frames that it missed."""
-
-    @property
-    def dropped(self) -> int:
-        """Frames that this viewer was too slow for."""
+class Subscription(RenditionQueue, Protocol):
+    """One viewer's view of a rendition."""
 
     async def next(self) -> EncodedFrame:
         """The next frame, the first one a keyframe."""
-
-    def take(self) -> EncodedFrame | None:
-        """The next frame, if there is one."""
-
-    def stumble(self, lost: int = 0) -> None:
-        """`lost` frames that were taken and those that wait do not get through: go on from a keyframe."""
-
-    def ask(self) -> None:
-        """Ask for that keyframe."""
 
 
 class Rendition(Protocol):
@@ -161,6 +149,11 @@ class VideoTrack(_PacketTrack):
         if self._seat:
             return self._seat.sent_at if self._seat.at_rest else None
         return self._pulled_at if self._pulled else None
+
+    @property
+    def seat(self) -> Seat | None:
+        """The place at the fan-out; None where aiortc sends."""
+        return self._seat
 
     @property
     def frames_sent(self) -> int:

@@ -21,6 +21,10 @@ _HEALTH_SECONDS = 1.0
 _DISPLAYS = {Codec.H264: 0, Codec.VP8: 1}
 """The compositor runs one capture on each of its displays: the second is a view of the first."""
 _NAL_IDR, _NAL_SPS = 5, 7
+_IDS = 1 << 16
+"""Of frames, before they begin anew."""
+_UNTRACKED = -2
+"""What a frame refers to where the encoder does not tell."""
 
 
 class PixelfluxSource:
@@ -39,6 +43,7 @@ class PixelfluxSource:
         self._kbps = spec.bitrate_kbps
         self._running = False
         self._timestamp = 0
+        self._number = 0
 
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         """See VideoSource.run."""
@@ -79,6 +84,11 @@ class PixelfluxSource:
     def refresh(self) -> None:
         """See VideoSource.refresh."""
         self.request_keyframe()
+
+    def forget(self, number: int) -> None:
+        """See ReferenceTracker.forget."""
+        if self._running:
+            self.capture.invalidate_reference(number % _IDS)
 
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""
@@ -177,12 +187,15 @@ class PixelfluxSource:
             self._codec,
             width,
             height,
+            scalable=False,
         )
 
     def _frame(self, stripe: Any) -> EncodedFrame:
         data = bytes(stripe)
         now = time.monotonic_ns()
         captured = stripe.capture_ns or now
+        self._number += (stripe.frame_id - self._number) % _IDS
+        tracked, reference = stripe.reference_frame_id > _UNTRACKED, stripe.reference_frame_id
         self._timestamp = max(self._timestamp + 1, captured * VIDEO_CLOCK // 1_000_000_000)
         return EncodedFrame(
             data,
@@ -191,6 +204,8 @@ class PixelfluxSource:
             captured,
             stripe.encode_start_ns or captured,
             stripe.encode_end_ns or now,
+            self._number if tracked else None,
+            self._number - (self._number - reference) % _IDS if reference >= 0 else None,
         )
 
 

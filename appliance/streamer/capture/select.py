@@ -11,7 +11,7 @@ from appliance.errors import UnavailableError
 from appliance.streamer.capture.encoder import EncoderRefusedError
 from appliance.streamer.capture.worker import ThreadedSource
 from appliance.streamer.capture.x11 import X11Source
-from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo, VideoSource
+from appliance.streamer.frames import Codec, EncodedFrame, ReferenceTracker, SourceInfo, VideoSource
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,11 @@ class LadderSource:
         """See VideoSource.refresh."""
         if self._current is not None:
             self._current.refresh()
+
+    def forget(self, number: int) -> None:
+        """See ReferenceTracker.forget; frames without numbers come from those that are none."""
+        if isinstance(self._current, ReferenceTracker):
+            self._current.forget(number)
 
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""

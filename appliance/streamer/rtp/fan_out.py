@@ -63,10 +63,14 @@ class FanOut:
                 self._pack(frame)
                 self._wake(seat)
 
+        def may_ask() -> bool:
+            pair = self._pair
+            return not pair or pair.may_ask(reception, time.monotonic(), company=self._company)
+
         renditions = self._pair.subscriptions(reception) if self._pair else [self._source.subscribe]
         with (
             contextlib.closing(ViewerStream(link, reception.estimator)) as stream,
-            contextlib.closing(Feed(renditions, ready)) as feed,
+            contextlib.closing(Feed(renditions, ready, may_ask)) as feed,
         ):
             seat = Seat(feed, stream, reception, self._wake)
             self._seats[seat] = (feed, reception)
@@ -77,6 +81,11 @@ class FanOut:
                 del self._seats[seat]
                 self._waiting.pop(seat, None)
                 self._later.pop(seat, None)
+
+    @property
+    def _company(self) -> bool:
+        """Whether what one viewer asks for is at the cost of others."""
+        return len(self._seats) > 1
 
     def _wake(self, seat: Seat) -> None:
         """Serve it in the coming turn."""
@@ -155,7 +164,7 @@ class FanOut:
             self._pair.look()
         for seat, (feed, reception) in self._seats.items():
             if self._pair:
-                self._pair.choose(feed, reception, now)
+                self._pair.choose(feed, reception, now, company=self._company)
             if seat.tick(now):
                 self._wake(seat)
         if not all(map(self._at_rest, self._seats)):

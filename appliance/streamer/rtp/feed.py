@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from appliance.streamer.frames import EncodedFrame
@@ -16,6 +16,8 @@ _AMPLE = 1.2
 _AMPLE_S, _LONGEST_AMPLE_S = 5.0, 60.0
 """It comes back when there has been room for so long; each time that this was a mistake, twice as long."""
 _MISTAKE_S = 15.0
+_LOSSY, _CLEAN = 0.1, 0.05
+"""Who loses more than the first of its packets has to begin anew all the time; the second is fine again."""
 
 
 class Queue(Protocol):
@@ -35,7 +37,13 @@ class Queue(Protocol):
         """Ask for that keyframe."""
 
 
-Subscribe = Callable[[Callable[[EncodedFrame], None]], contextlib.AbstractContextManager[Queue]]
+class RenditionQueue(Queue, Protocol):
+    """The Queue of one rendition; `overrun` is called when it dropped what waited and needs a keyframe."""
+
+    overrun: Callable[[], None]
+
+
+Subscribe = Callable[[Callable[[EncodedFrame], None]], contextlib.AbstractContextManager[RenditionQueue]]
 
 
 class Choice:
@@ -47,20 +55,27 @@ class Choice:
         self._since: float | None = None
         """Since when the other one has been the better one."""
         self._patience = _AMPLE_S
+        self._looked = 0.0
         self._returned = float("-inf")
 
-    def look(self, target: int | None, rate: float, now: float) -> None:
-        """Judge anew for a viewer with this target, if the first rendition has this rate."""
+    def look(self, target: int | None, rate: float, now: float, loss: float = 0.0) -> None:
+        """Judge anew for a viewer with this target and share of lost packets; the first has this rate."""
+        self._looked = now
         if target is None:
             self._since = None
         elif self.wanted == FIRST:
-            if self._lasts(target < rate, _TIGHT_S, now):
-                mistaken = now - self._returned < _MISTAKE_S
-                self._patience = min(self._patience * 2, _LONGEST_AMPLE_S) if mistaken else _AMPLE_S
-                self._change(SECOND)
-        elif self._lasts(target > rate * _AMPLE, self._patience, now):
+            if self._lasts(target < rate or loss > _LOSSY, _TIGHT_S, now):
+                self.give_up()
+        elif self._lasts(target > rate * _AMPLE and loss < _CLEAN, self._patience, now):
             self._returned = now
             self._change(FIRST)
+
+    def give_up(self) -> None:
+        """The viewer needs keyframes: the second for it, and longer if it has that already."""
+        if self.wanted == FIRST:
+            mistaken = self._looked - self._returned < _MISTAKE_S
+            self._patience = min(self._patience * 2, _LONGEST_AMPLE_S) if mistaken else _AMPLE_S
+        self._change(SECOND)
 
     def _lasts(self, better: bool, seconds: float, now: float) -> bool:
         if not better:
@@ -75,19 +90,28 @@ class Choice:
 
 
 class Feed:
-    """A Queue over one or two renditions. `arrived` is called with every frame that was queued."""
+    """A Queue over one or two renditions. `arrived` is called with every frame that was queued.
 
-    def __init__(self, renditions: Sequence[Subscribe], arrived: Callable[[EncodedFrame], None]) -> None:
+    `may_ask` tells whether the first may be asked for a keyframe; a viewer that may not gets the second.
+    """
+
+    def __init__(
+        self,
+        renditions: Sequence[Subscribe],
+        arrived: Callable[[EncodedFrame], None],
+        may_ask: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.choice = Choice()
         self._renditions = renditions
         self._arrived = arrived
+        self._may_ask = may_ask
         self._missed = 0
         self._early: list[EncodedFrame] = []
         """What the rendition that comes had already when it was subscribed to."""
         self._current = self._coming = FIRST
         self._subscribed = contextlib.ExitStack()
         self._next = contextlib.ExitStack()
-        self._queue = self._subscribed.enter_context(self._subscribe(FIRST))
+        self._queue: Queue = self._subscribed.enter_context(self._subscribe(FIRST))
         self._next_queue = self._queue
 
     @property
@@ -110,7 +134,15 @@ class Feed:
 
     def ask(self) -> None:
         """See Queue.ask; not while a keyframe of the other rendition is on its way."""
-        if self._coming == self._current:
+        if self._coming != self._current:
+            return
+        if self._current == FIRST and self._may_ask():
+            self._queue.ask()
+            return
+        self.choice.give_up()
+        if self._current == FIRST:
+            self.switch(SECOND)
+        else:
             self._queue.ask()
 
     def switch(self, rendition: int) -> None:
@@ -132,7 +164,8 @@ class Feed:
         self._next.close()
         self._subscribed.close()
 
-    def _subscribe(self, rendition: int) -> contextlib.AbstractContextManager[Queue]:
+    @contextlib.contextmanager
+    def _subscribe(self, rendition: int) -> Iterator[Queue]:
         def ready(frame: EncodedFrame) -> None:
             if rendition == self._coming != self._current:
                 self._arrive()
@@ -141,7 +174,9 @@ class Feed:
             else:
                 self._early.append(frame)
 
-        return self._renditions[rendition](ready)
+        with self._renditions[rendition](ready) as queue:
+            queue.overrun = self.ask
+            yield queue
 
     def _arrive(self) -> None:
         logger.debug("a viewer goes on with rendition %d", self._coming + 1)

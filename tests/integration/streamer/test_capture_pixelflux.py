@@ -17,11 +17,13 @@ from av.video.codeccontext import VideoCodecContext
 from appliance.bus.messages import Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import UnavailableError
+from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.counter import read_counter
 from appliance.streamer.capture.pixelflux import PixelfluxSource, is_keyframe
 from appliance.streamer.capture.select import open_source
 from appliance.streamer.frames import Codec, EncodedFrame, VideoSource
+from tests.support.box import counter
 
 pytestmark = pytest.mark.integration
 
@@ -164,6 +166,41 @@ async def test_an_x11_display_through_pixelflux(display: str) -> None:
         (picture,) = decoder(Codec.H264).decode(av.Packet(frame.data))
         assert (picture.width, picture.height) == (640, 480)
         assert source.info.source == f"X11 {display} 640x480 (XShm)"
+
+
+@pytest.mark.parametrize("codec", Codec)
+async def test_a_viewer_goes_on_after_a_loss_without_a_keyframe(display: str, codec: Codec) -> None:
+    """What it decodes is what a decoder sees that lost nothing."""
+    source = PixelfluxSource(
+        spec(kind="x11", display=display), EncoderChoice(name="", codec=codec, backend="pixelflux")
+    )
+    everything, viewer = decoder(codec), decoder(codec)
+    broadcast = Broadcast(lambda: source)
+    async with asyncio.TaskGroup() as group, counter(display, fps="30", mode="motion", seconds="60"):
+        task = group.create_task(broadcast.run())
+        async with asyncio.timeout(20):
+            with broadcast.subscribe() as complete, broadcast.subscribe() as lossy:
+                lost, told, same, keyframes = 0, 0, 0, 0
+                while same < 60:
+                    frame = await complete.next()
+                    (whole,) = everything.decode(av.Packet(frame.data))
+                    if (got := lossy.take()) is None:
+                        if told < lost:
+                            told += 1
+                            lossy.ask()
+                        continue
+                    assert got is frame
+                    same += 1
+                    if same % 20 == 10:
+                        lost += 1
+                        lossy.stumble(1)
+                        continue
+                    keyframes += frame.keyframe
+                    (picture,) = viewer.decode(av.Packet(frame.data))
+                    assert (picture.to_ndarray() == whole.to_ndarray()).all()
+                assert (lost, told, keyframes) == (3, 3, 1)
+                assert lossy.dropped >= 2 * lost, "what came before the encoder knew needed what was lost"
+        task.cancel()
 
 
 async def test_a_missing_x_server_is_named() -> None:

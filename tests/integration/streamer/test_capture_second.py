@@ -9,11 +9,12 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 from appliance.errors import UnavailableError
-from appliance.streamer.broadcast import Broadcast, Subscription
+from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.pattern import PatternSource
 from appliance.streamer.capture.second import SecondSource
 from appliance.streamer.capture.x11 import X11Source
 from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.subscription import Subscription
 from tests.support.box import x_server
 
 pytestmark = pytest.mark.integration

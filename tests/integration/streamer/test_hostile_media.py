@@ -26,6 +26,8 @@ pytestmark = pytest.mark.integration
 SECONDS = 2
 PACKETS_PER_SECOND = 500
 LOG_LINES = 12
+WATCHERS_MAY_CAUSE = 1
+"""Keyframes of the first rendition, in any time shorter than half a minute."""
 GROWTH_KIB = 6 * 1024
 
 
@@ -33,11 +35,17 @@ GROWTH_KIB = 6 * 1024
 class Span:
     """What the streamer did and the honest viewer saw in some seconds."""
 
+    seconds: float
     frames: int
     encoded: int
     keyframes: int
     resident_kib: int
     cpu_s: float
+
+    @property
+    def fps(self) -> float:
+        """What the honest viewer saw."""
+        return self.frames / self.seconds
 
 
 class Scene:
@@ -100,10 +108,11 @@ class Scene:
         process, loop = psutil.Process(self.pid), asyncio.get_running_loop()
         async with self._bus.subscribe(subjects.stats("i1"), InstanceStats) as said:
             before, seen, cpu = (await anext(said))[1], self._seen, process.cpu_times().user
-            until, after = loop.time() + seconds, before
-            while loop.time() < until:
+            began, after = loop.time(), before
+            while loop.time() < began + seconds:
                 after = (await anext(said))[1]
         return Span(
+            loop.time() - began,
             self._seen - seen,
             after.frames_encoded - before.frames_encoded,
             after.keyframes - before.keyframes,
@@ -193,16 +202,12 @@ async def test_nobody_else_suffers_from_any_attack(scene: Scene) -> None:
             attacking.cancel()
         print(f"{attack.__name__:14}", attacked, len(sent))
         assert len(sent) > SECONDS * PACKETS_PER_SECOND / 2
-        assert attacked.frames >= 0.8 * calm.frames, attack
-        assert attacked.keyframes <= 1.2 * calm.keyframes + 2, attack
+        assert attacked.fps >= 0.9 * calm.fps, attack
+        assert attacked.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE, attack
         assert attacked.resident_kib - calm.resident_kib < GROWTH_KIB, attack
         assert scene.hostile.pc.connectionState == "connected", attack
     said = scene.log.read_text().splitlines()[began:]
     assert len(said) <= LOG_LINES, said
-
-
-KEYFRAMES_AT_ONCE = 5
-"""What a viewer may ask for at first: two by RTCP, three where its own frames were dropped."""
 
 
 async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
@@ -211,8 +216,8 @@ async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
     scene.lose(0.3)
     lossy = await scene.span(2 * SECONDS)
     print(calm, lossy)
-    assert lossy.frames >= 0.8 * 2 * calm.frames
-    assert lossy.keyframes <= 1.2 * 2 * calm.keyframes + KEYFRAMES_AT_ONCE
+    assert lossy.fps >= 0.9 * calm.fps
+    assert lossy.keyframes <= 2 * calm.keyframes + WATCHERS_MAY_CAUSE
 
 
 async def test_who_never_reads_is_given_up_and_nobody_else_notices(scene: Scene) -> None:
@@ -223,6 +228,6 @@ async def test_who_never_reads_is_given_up_and_nobody_else_notices(scene: Scene)
     while await scene.connected() > 1:
         continue
     print(calm, deaf)
-    assert deaf.frames >= 0.8 * calm.frames
-    assert deaf.keyframes <= 1.2 * calm.keyframes + 1
+    assert deaf.fps >= 0.9 * calm.fps
+    assert deaf.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE
     assert deaf.resident_kib - calm.resident_kib < GROWTH_KIB

@@ -17,10 +17,10 @@ from pylibsrtp import Policy, Session
 
 from appliance.errors import UnavailableError
 from appliance.streamer import aiortc_sender
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.sockets import TransportPath, UdpPath
+from appliance.streamer.subscription import Subscription
 from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit

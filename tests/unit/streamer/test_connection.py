@@ -7,12 +7,13 @@ import pytest
 
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
-from appliance.streamer.broadcast import Broadcast, Subscription
+from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.budget import Budget
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.descriptions import split_mdns
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.bandwidth import BandwidthEstimator
+from appliance.streamer.subscription import Subscription
 from appliance.streamer.tracks import SoundFan, VideoTrack
 from tests.support.loopback import Loopback
 
@@ -37,7 +38,7 @@ class StillRendition:
     def subscribe(self, ready: Callable[[EncodedFrame], None]) -> Iterator[Subscription]:
         self.asked.append("joined")
         self.joined.set()
-        yield Subscription(unused, ready)
+        yield Subscription(lambda: self.asked.append("fed from"), ready)
 
     def request_keyframe(self) -> None:
         self.asked.append("agreed")
@@ -204,6 +205,13 @@ async def test_no_keyframe_is_asked_for_where_the_last_one_will_do() -> None:
     async with Loopback(rendition) as loopback:
         await loopback.rendition.joined.wait()
         assert rendition.asked == ["joined"]
+
+
+async def test_who_sees_a_picture_asks_where_it_is_fed_from() -> None:
+    async with Loopback(StillRendition()) as loopback:
+        await loopback.rendition.joined.wait()
+        loopback.ours.request_keyframe()
+        assert loopback.rendition.asked == ["agreed", "joined", "fed from"]
 
 
 async def test_candidates_are_limited() -> None:

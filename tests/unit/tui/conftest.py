@@ -92,6 +92,8 @@ def stats(second: int = 60) -> InstanceStats:
                 loss_percent=2.4,
                 jitter_ms=6.1,
                 bitrate_kbps=5100,
+                target_kbps=5400,
+                queue_delay_ms=34.2,
                 frames_dropped=41,
                 plis=3,
             ),

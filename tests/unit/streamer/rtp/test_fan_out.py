@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiortc.rtp import unpack_header_extensions
 
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.rtp import fan_out
 from appliance.streamer.rtp.clock import ntp_of
@@ -13,6 +12,7 @@ from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.feed import SECOND, Feed
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.subscription import Subscription
 from tests.support.wire import EXTENSIONS, Wire, header
 
 pytestmark = pytest.mark.unit

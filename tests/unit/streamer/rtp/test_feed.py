@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.feed import FIRST, SECOND, Choice, Feed
+from appliance.streamer.subscription import Subscription
 
 pytestmark = pytest.mark.unit
 
@@ -39,9 +39,10 @@ class Rendition:
         self.keyframes_requested += 1
 
 
-def fed() -> tuple[Rendition, Rendition, Feed, list[EncodedFrame]]:
-    first, second, arrived = Rendition(), Rendition(), []
-    return first, second, Feed([first.subscribe, second.subscribe], arrived.append), arrived
+def fed(may_ask: Callable[[], bool] = lambda: True) -> tuple[Rendition, Rendition, Feed, list[EncodedFrame]]:
+    first, second = Rendition(), Rendition()
+    arrived: list[EncodedFrame] = []
+    return first, second, Feed([first.subscribe, second.subscribe], arrived.append, may_ask), arrived
 
 
 def test_it_changes_at_a_keyframe_of_the_other_rendition_and_misses_nothing_until_then() -> None:
@@ -96,10 +97,28 @@ def test_what_was_missed_adds_up_and_no_keyframe_is_asked_of_what_is_left_behind
     assert not second.subscriptions
 
 
-def looks(choice: Choice, target: int, seconds: float, since: float) -> float:
+def test_who_may_not_ask_the_first_for_a_keyframe_gets_the_second_and_may_ask_there() -> None:
+    first, second, feed, _ = fed(may_ask=lambda: False)
+    first.deliver(key=True)
+    feed.ask()
+    second.deliver(key=True)
+    feed.ask()
+    assert (feed.current, first.keyframes_requested, second.keyframes_requested) == (SECOND, 0, 1)
+
+
+def test_the_same_holds_for_who_does_not_fetch_what_waits() -> None:
+    first, second, feed, _ = fed(may_ask=lambda: False)
+    first.deliver(key=True)
+    for _ in range(10):
+        first.deliver()
+    second.deliver(key=True)
+    assert (feed.current, first.keyframes_requested) == (SECOND, 0)
+
+
+def looks(choice: Choice, target: int, seconds: float, since: float, loss: float = 0.0) -> float:
     """Ten looks a second at a first rendition of 4 Mb/s; when it ended."""
     for number in range(round(seconds * 10)):
-        choice.look(target, 4 * MEGABIT, since + number / 10)
+        choice.look(target, 4 * MEGABIT, since + number / 10, loss)
     return since + seconds
 
 
@@ -136,4 +155,27 @@ def test_a_viewer_of_whom_nothing_is_known_stays_where_it_is() -> None:
     choice = Choice()
     for number in range(100):
         choice.look(None, 4 * MEGABIT, number)
+    assert choice.wanted == FIRST
+
+
+def test_who_loses_much_gets_the_second_whatever_its_target_until_it_loses_little() -> None:
+    choice = Choice()
+    now = looks(choice, 6 * MEGABIT, 1, 0, loss=0.08)
+    assert choice.wanted == FIRST
+    now = looks(choice, 6 * MEGABIT, 1, now, loss=0.3)
+    assert choice.wanted == SECOND
+    now = looks(choice, 6 * MEGABIT, 30, now, loss=0.08)
+    assert choice.wanted == SECOND
+    looks(choice, 6 * MEGABIT, 5.2, now, loss=0.01)
+    assert choice.wanted == FIRST
+
+
+def test_who_needs_keyframes_of_the_second_does_not_come_back() -> None:
+    choice = Choice()
+    choice.give_up()
+    now = looks(choice, 6 * MEGABIT, 4, 0)
+    choice.give_up()
+    now = looks(choice, 6 * MEGABIT, 4, now)
+    assert choice.wanted == SECOND
+    looks(choice, 6 * MEGABIT, 1.2, now)
     assert choice.wanted == FIRST

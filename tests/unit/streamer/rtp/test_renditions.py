@@ -3,11 +3,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.streamer.broadcast import Subscription
-from appliance.streamer.frames import EncodedFrame
+from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.feed import FIRST, SECOND, Feed
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.renditions import Pair
+from appliance.streamer.subscription import Subscription
 
 pytestmark = pytest.mark.unit
 
@@ -16,6 +16,7 @@ class Rendition:
     """One that counts who is there."""
 
     def __init__(self) -> None:
+        self.info: SourceInfo | None = None
         self.bitrate_kbps: float | None = 4000.0
         self.told: list[int] = []
         self.held = 0
@@ -109,3 +110,35 @@ def test_the_rate_of_a_moving_picture_is_remembered_while_it_stands_still() -> N
     assert room.feed.current == SECOND
     room.pass_time(20, 1_500_000)
     assert room.feed.current == FIRST
+
+
+def test_watchers_in_company_may_cost_the_first_a_keyframe_now_and_then() -> None:
+    pair, now = Room().pair, 1000.0
+    watching = Reception(6_000_000, 300_000, controls=lambda: False)
+    typing = Reception(6_000_000, 300_000, controls=lambda: True)
+    assert pair.may_ask(watching, now)
+    assert pair.may_ask(watching, now + 0.4), "both with the same keyframe"
+    assert not any(pair.may_ask(watching, now + passed) for passed in (1, 10, 29))
+    assert pair.may_ask(watching, now + 20, company=False)
+    assert pair.may_ask(typing, now + 20)
+    assert pair.may_ask(watching, now + 30)
+
+
+def test_who_comes_back_waits_until_watchers_may_cost_a_keyframe_again() -> None:
+    room = Room()
+    room.pass_time(1, 1_500_000)
+    assert room.feed.current == SECOND
+    room.now += 1
+    assert room.pair.may_ask(room.reception, room.now)
+    room.pass_time(28, 8_000_000)
+    assert (room.feed.current, room.feed.choice.wanted) == (SECOND, FIRST)
+    room.pass_time(3, 8_000_000)
+    assert room.feed.current == FIRST
+
+
+def test_where_there_can_be_no_second_everybody_stays_with_the_first_and_may_ask() -> None:
+    room = Room()
+    room.first.info = SourceInfo("", "", "", False, Codec.H264, 2, 2, scalable=False)
+    room.pass_time(5, 500_000)
+    assert (room.feed.current, room.second.subscriptions) == (FIRST, [])
+    assert all(room.pair.may_ask(room.reception, room.now + passed) for passed in range(5))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.streamer.broadcast import Subscription
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import h264
@@ -13,6 +12,7 @@ from appliance.streamer.rtp.probing import Probe
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sender import ViewerStream
+from appliance.streamer.subscription import Subscription
 from tests.support.repair import recover
 from tests.support.wire import Wire, header, transport_sequence
 
