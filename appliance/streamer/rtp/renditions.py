@@ -60,14 +60,14 @@ class Pair:
         second.set_bitrate(ceiling)
         self._rate = 0.0
 
-    def subscriptions(self, reception: Reception) -> list[Subscribe]:
+    def subscriptions(self, viewer: Viewer) -> list[Subscribe]:
         """How one viewer takes part in the first and in the second."""
 
         @contextlib.contextmanager
         def second(ready: Callable[[EncodedFrame], None]) -> Iterator[Queue]:
             with (
                 self._first.hold(),
-                self._steering.heed(reception),
+                self._steering.heed(viewer),
                 self._second.subscribe(ready) as queue,
             ):
                 yield queue
