@@ -168,6 +168,7 @@ class LimitsSection(Section):
     """[limits]: what one peer may use up."""
 
     viewers_per_session: int = Field(100, ge=1, le=10_000)
+    viewers_per_process: int = Field(0, ge=0, le=10_000)
     instances: int = Field(8, ge=1, le=1000)
     message_bytes: int = Field(65536, ge=1024, le=1_000_000)
     requests_per_second: int = Field(50, ge=1, le=100_000)

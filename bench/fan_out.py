@@ -1,15 +1,18 @@
 """Encode once, packetize once: what a viewer more costs, beside aiortc's own sender and webrtcbin.
 
-`python -m bench.fan_out [--packets 1,5,10,25,50,150] [--kbps 8000] [--viewers 1,8] [--viewer-kbps 3000]`:
+`python -m bench.fan_out [--packets 1,5,10,25,50,150] [--kbps 8000] [--viewers 1,8] [--processes 1]
+[--viewer-kbps 3000]`:
 first the cost of one packet to one viewer, synthetic frames to deaf receivers (appliance/bench/fan_out.py),
 with the slope from the fewest to the most viewers, which says how many of them a core serves; "controlled" is
 Fanlight with receivers that give transport-wide feedback (bench/feedback.py). Then the encoder's work and the
-streamer's CPU at 720p30, for headless viewers that take the packets in.
+streamer's CPU at 720p30, for headless viewers that take the packets in; with `--processes 1,2` also
+where the viewers are shared out over so many processes.
 """
 
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +23,7 @@ from bench.packets import webrtcbin
 from bench.processes import cpu_seconds
 from bench.report import Column, Report, Row, arguments, finish
 from bench.systems import Job, fanlight
-from bench.watchers import watchers
+from bench.watchers import lateness_p95, watchers
 from tests.support.box import Box, counter, x_server
 
 SETTLE_SECONDS = 5
@@ -34,6 +37,8 @@ SLOPE = (Column("us_per_packet", "us per further packet", 2), Column("per_core",
 ENCODER = (
     Column("encoded_per_s", "encoded/s"),
     Column("cpu_percent", "streamer % of a core", 2),
+    Column("shards_percent", "its shards' %", 2),
+    Column("late_p95_ms", "frame late p95 ms"),
     Column("kbps", "kb/s", 0),
 )
 
@@ -79,23 +84,30 @@ def _percent(row: Row) -> float:
     return row["percent_per_viewer"] * row["viewers"]
 
 
-async def encode_once(viewers: int, options: argparse.Namespace, scratch: Path) -> Row:
-    """One run of the whole box with so many viewers."""
+async def encode_once(viewers: int, processes: int, options: argparse.Namespace, scratch: Path) -> Row:
+    """One run of the whole box with so many viewers, in so many processes."""
+    per_process = -(-viewers // processes) if processes > 1 else 0
+    log = scratch / "frames.log"
     async with (
         x_server() as display,
         counter(display, fps="30", mode="motion"),
-        fanlight(Job(display, kbps=options.viewer_kbps), scratch) as (link, box),
-        watchers(link, viewers),
+        fanlight(Job(display, kbps=options.viewer_kbps, per_process=per_process), scratch) as (link, box),
+        watchers(link, viewers, "--log", str(log)),
     ):
         await asyncio.sleep(SETTLE_SECONDS)
         before = await _fresh_stats(box)
-        pid, began, cpu = before["pid"], time.monotonic(), cpu_seconds(before["pid"])
+        began, began_ms = time.monotonic(), time.time() * 1000
+        pids = [before["pid"], *before["shards"]]
+        spent = [cpu_seconds(pid) for pid in pids]
         await asyncio.sleep(options.seconds)
         after = await _fresh_stats(box)
-        cpu, elapsed = cpu_seconds(pid) - cpu, time.monotonic() - began
+        elapsed = time.monotonic() - began
+        streamer, *shards = (cpu_seconds(pid) - cpu for pid, cpu in zip(pids, spent, strict=True))
     return {
         "encoded_per_s": (after["frames_encoded"] - before["frames_encoded"]) / elapsed,
-        "cpu_percent": 100 * cpu / elapsed,
+        "cpu_percent": 100 * streamer / elapsed,
+        "shards_percent": 100 * sum(shards) / elapsed,
+        "late_p95_ms": lateness_p95(log, began_ms),
         "kbps": after["bitrate_kbps"] or 0.0,
     }
 
@@ -118,6 +130,7 @@ async def main() -> None:
     parser.add_argument("--kbps", type=int, default=8000, help="of the packets")
     parser.add_argument("--systems", default="fanlight,controlled,aiortc,webrtcbin", help="whose packets")
     parser.add_argument("--viewers", default="1,8", help="of the whole box; empty leaves it out")
+    parser.add_argument("--processes", default="1", help="that these are shared out over")
     parser.add_argument("--viewer-kbps", type=int, default=3000)
     options = parser.parse_args()
     systems = options.systems.split(",")
@@ -128,8 +141,11 @@ async def main() -> None:
             for viewers in _numbers(options.packets):
                 for system in systems:
                     packets.add(f"{viewers} {system}", await packet_cost(system, viewers, options))
-            for viewers in _numbers(options.viewers):
-                box.add(f"{viewers} viewers", await encode_once(viewers, options, Path(scratch)))
+            for viewers, processes in itertools.product(
+                _numbers(options.viewers), _numbers(options.processes)
+            ):
+                name = f"{viewers} viewers" + (f", {processes} processes" if processes > 1 else "")
+                box.add(name, await encode_once(viewers, processes, options, Path(scratch)))
     reports = [packets, slopes(packets, systems), box]
     finish([each for each in reports if each.runs], options)
 

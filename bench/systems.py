@@ -29,6 +29,8 @@ class Job:
     fps: int = 30
     kbps: int = 4000
     role: str = "view"
+    per_process: int = 0
+    """Viewers that one process of Fanlight serves; 0: as many as its core allows."""
 
     @property
     def size(self) -> str:
@@ -90,7 +92,8 @@ async def system(name: str, job: Job, scratch: Path, place: Place = HERE) -> Asy
 async def fanlight(job: Job, scratch: Path, place: Place = HERE) -> AsyncIterator[tuple[str, Box]]:
     """Fanlight on its defaults but for rate and size; the page is a share link."""
     video = f"fps = {job.fps}\nbitrate_kbps = {job.kbps}"
-    configuration = settings(video=video) + DESKTOP % (job.display, job.size)
+    limits = f"viewers_per_process = {job.per_process}"
+    configuration = settings(video=video, limits=limits) + DESKTOP % (job.display, job.size)
     directory = scratch / f"box-{secrets.token_hex(3)}"
     async with box(directory, configuration, prefix=place.prefix) as running_box:
         await running_box.until("s['instances'] and s['instances'][0]['state'] == 'running'")

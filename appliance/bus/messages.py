@@ -254,6 +254,8 @@ class InstanceStats(Message):
     """What input goes to, or why it goes nowhere."""
     udp_port: int = 0
     """The one port of all media; 0: each viewer has ports of its own."""
+    shards: list[int] = []
+    """Processes that serve some of the viewers, where one core is not enough for all."""
     published: str = ""
     """How publishing to another server goes; empty where nothing is to be published."""
     problem: str = ""

@@ -60,6 +60,8 @@ class StreamerSpec(BaseModel):
     """Where the stream is published as well; empty: nowhere."""
     whip_token: str = Field("", repr=False)
     viewers_max: int = 100
+    viewers_per_process: int = Field(0, ge=0)
+    """More who only watch are served by further processes; 0: once the CPU of one gets short."""
     message_bytes: int = 65536
     bus_url: str = ""
     bus_user: str = ""

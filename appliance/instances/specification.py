@@ -49,6 +49,7 @@ def specification(
         whip_url=application.whip_url,
         whip_token=application.whip_token,
         viewers_max=config.limits.viewers_per_session,
+        viewers_per_process=config.limits.viewers_per_process,
         message_bytes=config.limits.message_bytes,
         bus_url=bus.url,
         bus_user=bus.user,

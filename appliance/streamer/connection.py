@@ -27,7 +27,7 @@ from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
-from appliance.streamer.rtp.renditions import Pair, Second
+from appliance.streamer.rtp.renditions import Pair
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sound import SoundStream
 from appliance.streamer.steering import FLOOR_KBPS, Steering
@@ -54,12 +54,15 @@ class Sources:
     sound: SoundFan
     own_packets: bool = True
     """Whether picture and sound go out as packets of ours; False leaves them to aiortc for everybody."""
-    seconds: Mapping[Codec, Second] = field(default_factory=dict)
+    seconds: Mapping[Codec, Rendition] = field(default_factory=dict)
     """The same, smaller, for who cannot follow; made from the first, which is a First."""
     kbps: int = 8000
     """The configured bitrate, which no encoder goes above."""
     connections: set["MediaConnection"] = field(default_factory=set, init=False)
     """All that are open."""
+    in_company: bool = False
+    """Whether others, in another process, see the same frames."""
+    _pairs: dict[Codec, Pair] = field(default_factory=dict, init=False)
     _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
     _steerings: dict[Codec, Steering] = field(default_factory=dict, init=False)
     _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
@@ -71,6 +74,12 @@ class Sources:
             self._steerings[codec] = Steering(lambda kbps: rendition.set_bitrate(kbps), self.kbps)
         return self._steerings[codec]
 
+    def pair(self, codec: Codec) -> Pair | None:
+        """Both renditions of it; None where there is but one."""
+        if codec not in self._pairs and (second := self.seconds.get(codec)):
+            self._pairs[codec] = Pair(self.renditions[codec], second, self.kbps)
+        return self._pairs.get(codec)
+
     def place(
         self, codec: Codec, transceiver: RTCRtpTransceiver, reception: Reception
     ) -> contextlib.AbstractContextManager[Seat] | None:
@@ -79,10 +88,9 @@ class Sources:
         if link is None:
             return None
         if codec not in self._fan_outs:
-            first = self.renditions[codec]
-            second = self.seconds.get(codec)
-            pair = Pair(first, second, self.kbps) if second else None
-            self._fan_outs[codec] = FanOut(first, codec, pair)
+            self._fan_outs[codec] = FanOut(
+                self.renditions[codec], codec, self.pair(codec), in_company=self.in_company
+            )
         return self._fan_outs[codec].attach(link, reception)
 
     def place_sound(
@@ -245,7 +253,8 @@ class MediaConnection:
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
-        often = self._for_many or len(self._sources.connections) == 1 or self._yields()
+        alone = len(self._sources.connections) == 1 and not self._sources.in_company
+        often = self._for_many or alone or self._yields()
         if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
             if self._seat:
                 self._seat.queue.ask()

@@ -12,6 +12,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
+from appliance.bus.spec import StreamerSpec
 from appliance.streamer import ports
 
 logger = logging.getLogger(__name__)
@@ -225,6 +226,16 @@ async def shared_port(wanted: range, addresses: Sequence[str], external: str = "
         yield mux
     finally:
         mux.close()
+
+
+def media_port(
+    spec: StreamerSpec, addresses: Sequence[str]
+) -> contextlib.AbstractAsyncContextManager[Mux | None]:
+    """The port that `spec` wants, on loopback and `addresses`; None where viewers have their own."""
+    if not spec.udp_port:
+        return contextlib.nullcontext()
+    wanted = range(spec.udp_port, min(spec.udp_port + spec.udp_ports, 65536))
+    return shared_port(wanted, addresses, spec.external_address)
 
 
 def named(request: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """The composition of a streamer: everything that one instance is made of, in one task group."""
 
 import asyncio
-import contextlib
 import functools
 import gc
 import logging
@@ -21,9 +20,10 @@ from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
-from appliance.streamer.mux import Mux, shared_port
+from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
+from appliance.streamer.shard.host import Shards
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 from appliance.streamer.whip import Publisher
@@ -50,6 +50,7 @@ class Streamer:
         self._audio = _audio(spec)
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
+        self._shards: Shards | None = None
         self._publisher: Publisher | None = None
 
     async def run(self) -> None:
@@ -67,7 +68,7 @@ class Streamer:
         address = BusAddress(spec.bus_url, spec.bus_user, spec.bus_password, spec.bus_credentials)
         async with (
             connect(address, name=f"streamer {spec.instance}") as bus,
-            _port(spec) as mux,
+            media_port(spec, host_addresses()) as mux,
             asyncio.TaskGroup() as group,
         ):
             self._mux = mux
@@ -80,7 +81,15 @@ class Streamer:
                 resize=self._resize,
                 mux=mux,
             )
-            session = Session(session_id, stage, bus, ready=self._first_frame, measure=self._measure)
+            self._shards = Shards(spec, stage.sources)
+            session = Session(
+                session_id,
+                stage,
+                bus,
+                ready=self._first_frame,
+                measure=self._measure,
+                elsewhere=self._shards.place,
+            )
             self._input.on_clipboard = session.tell_clipboard
             if spec.whip_url:
                 self._publisher = _publisher(stage)
@@ -90,6 +99,7 @@ class Streamer:
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
             group.create_task(self._input.run())
+            group.create_task(self._shards.run())
             group.create_task(session.run())
             group.create_task(bus.refused())
             gc.collect()
@@ -109,6 +119,7 @@ class Streamer:
             audio=self._audio.description if self._audio else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
+            shards=self._shards.pids if self._shards else (),
             published=self._publisher.status if self._publisher else "",
             tasks=len(asyncio.all_tasks()),
         )
@@ -162,13 +173,6 @@ def _publisher(stage: Stage) -> Publisher:
 
 def _audio(spec: StreamerSpec) -> AudioSource | None:
     return AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if spec.audio else None
-
-
-def _port(spec: StreamerSpec) -> contextlib.AbstractAsyncContextManager[Mux | None]:
-    if not spec.udp_port:
-        return contextlib.nullcontext()
-    wanted = range(spec.udp_port, min(spec.udp_port + spec.udp_ports, 65536))
-    return shared_port(wanted, host_addresses(), spec.external_address)
 
 
 def _codecs(spec: StreamerSpec) -> list[Codec]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -20,9 +20,10 @@ from appliance.bus.messages import (
     StreamerHello,
     ViewerStats,
 )
-from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
+from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling import anbox
 from appliance.streamer.peer import Peer
+from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -37,12 +38,15 @@ _HELLO_PAUSES = (0.0, 1.0, 4.0)
 _TAKEN_OVER = "another client took over"
 _KICKED = "disconnected by an administrator"
 
+Elsewhere: TypeAlias = Callable[[PeerEvent, int, Callable[[str, PeerReply], None]], RemotePeer | None]
+
 
 class Session:
     """Serves session `session` of the stage's instance.
 
     `ready` returns once there is a picture; `measure` makes the statistics of the instance from those of its
-    viewers.
+    viewers. `elsewhere` finds a place in another process for who opens, told how many are served in this one;
+    None where there is none.
     """
 
     def __init__(
@@ -53,13 +57,15 @@ class Session:
         *,
         ready: Callable[[], Awaitable[None]],
         measure: Callable[[list[ViewerStats]], InstanceStats],
+        elsewhere: Elsewhere = lambda *_: None,
     ) -> None:
         self._session = session
         self._stage = stage
         self._bus = bus
         self._ready = ready
         self._measure = measure
-        self._peers: dict[str, Peer] = {}
+        self._elsewhere = elsewhere
+        self._peers: dict[str, Peer | RemotePeer] = {}
         self._visits = self._farewells = 0
         self._left = asyncio.Event()
         self._replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
@@ -119,17 +125,21 @@ class Session:
             for other in list(self._peers.values()):
                 if other.exclusive:
                     other.end(_TAKEN_OVER)
-        here = sum(not peer.ended for peer in self._peers.values())
-        if here >= self._stage.spec.viewers_max:
-            raise LimitExceededError(f"the session has {here} viewers, and takes no more")
+        present = [peer for peer in self._peers.values() if not peer.ended]
+        if len(present) >= self._stage.spec.viewers_max:
+            raise LimitExceededError(f"the session has {len(present)} viewers, and takes no more")
         if self._group is None:
             raise UnavailableError("the session is not served yet")
-        peer = self._peers[event.peer] = Peer(event, self._stage, reply=self._reply, adopt=self._adopt)
+        here = sum(isinstance(peer, Peer) for peer in present)
+        peer = self._elsewhere(event, here, self._reply) or Peer(
+            event, self._stage, reply=self._reply, adopt=self._adopt
+        )
+        self._peers[event.peer] = peer
         self._group.create_task(self._host(peer), name=f"viewer {event.peer}")
         if event.resumed:
             peer.signal(anbox.restart("the streamer started again"))
 
-    async def _host(self, peer: Peer) -> None:
+    async def _host(self, peer: Peer | RemotePeer) -> None:
         try:
             await peer.run()
         except Exception:
@@ -140,10 +150,20 @@ class Session:
             self._visits += peer.visited
             self._farewells += peer.took_leave and peer.exclusive
             self._left.set()
+        if isinstance(peer, RemotePeer) and peer.homeless:
+            self._house(peer)
+
+    def _house(self, peer: RemotePeer) -> None:
+        """Serve it by another process from now on."""
+        try:
+            self._open(peer.event.model_copy(update={"resumed": True}))
+        except FanlightError as exc:
+            peer.signal(anbox.end(str(exc)))
+            self._reply(peer.id, PeerReply(kind="close", text=str(exc)))
 
     def _adopt(self, newcomer: Peer, peer: str) -> bool:
         viewer = self._peers.get(peer)
-        if viewer is None or viewer is newcomer or viewer.ended or not viewer.connected:
+        if not isinstance(viewer, Peer) or viewer is newcomer or viewer.ended or not viewer.connected:
             return False
         if not viewer.may_continue_as(newcomer):
             logger.warning("viewer %s is not that of %s", peer, newcomer.id)
@@ -215,14 +235,14 @@ class Session:
         if self._bus.connected:
             await self._publish(subjects.stats(stats.instance), stats)
 
-    async def _in_turns(self) -> AsyncIterator[Peer]:
+    async def _in_turns(self) -> AsyncIterator[Peer | RemotePeer]:
         """All peers; the loop serves others in between."""
         for number, peer in enumerate(list(self._peers.values()), 1):
             yield peer
             if not number % _MEASURED_AT_ONCE:
                 await asyncio.sleep(0)
 
-    async def _measured(self, peer: Peer) -> ViewerStats | None:
+    async def _measured(self, peer: Peer | RemotePeer) -> ViewerStats | None:
         """None for a viewer that cannot be measured, which ends it alone."""
         try:
             return await peer.stats()
@@ -231,7 +251,7 @@ class Session:
             peer.end("internal error")
             return None
 
-    def _tell(self, peer: Peer, stats: dict[str, Any]) -> None:
+    def _tell(self, peer: Peer | RemotePeer, stats: dict[str, Any]) -> None:
         try:
             peer.tick(stats)
         except Exception:

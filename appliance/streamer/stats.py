@@ -72,6 +72,7 @@ def instance_stats(
     audio: str,
     input_: str,
     udp_port: int = 0,
+    shards: Sequence[int] = (),
     published: str = "",
     tasks: int = 0,
 ) -> InstanceStats:
@@ -103,6 +104,7 @@ def instance_stats(
         audio=audio,
         input=input_,
         udp_port=udp_port,
+        shards=list(shards),
         published=published,
         problem=problem_of(renditions),
         viewers=viewers,

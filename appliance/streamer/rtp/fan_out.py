@@ -31,10 +31,14 @@ _RECENT = 16  # more than the frames of both renditions that wait for any viewer
 class FanOut:
     """Sends every frame to all viewers that are ready for it, in one turn of the loop if that is short.
 
-    With a `pair`, whose first rendition is `source`, viewers that cannot follow get the second.
+    With a `pair`, whose first rendition is `source`, viewers that cannot follow get the second. `in_company`:
+    others watch it in other processes.
     """
 
-    def __init__(self, source: Source, codec: Codec, pair: Pair | None = None) -> None:
+    def __init__(
+        self, source: Source, codec: Codec, pair: Pair | None = None, *, in_company: bool = False
+    ) -> None:
+        self._in_company = in_company
         self._source = source
         self._pair = pair
         self._packetize = packetizer(codec)
@@ -85,7 +89,7 @@ class FanOut:
     @property
     def _company(self) -> bool:
         """Whether what one viewer asks for is at the cost of others."""
-        return len(self._seats) > 1
+        return self._in_company or len(self._seats) > 1
 
     def _wake(self, seat: Seat) -> None:
         """Serve it in the coming turn."""

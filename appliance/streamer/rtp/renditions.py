@@ -70,14 +70,14 @@ class Pair:
         self._rate = 0.0
         self._paid = -math.inf
 
-    def subscriptions(self, reception: Reception) -> list[Subscribe]:
+    def subscriptions(self, viewer: Viewer) -> list[Subscribe]:
         """How one viewer takes part in the first and in the second."""
 
         @contextlib.contextmanager
         def second(ready: Callable[[EncodedFrame], None]) -> Iterator[RenditionQueue]:
             with (
                 self._first.hold(),
-                self._steering.heed(reception),
+                self._steering.heed(viewer),
                 self._second.subscribe(ready) as queue,
             ):
                 yield queue

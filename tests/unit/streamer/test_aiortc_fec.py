@@ -29,6 +29,7 @@ class Rendition:
 
     info: SourceInfo | None = None
     problem = ""
+    current = False
 
     def __init__(self) -> None:
         self.subscribed = asyncio.Event()

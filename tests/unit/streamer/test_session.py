@@ -23,6 +23,8 @@ from appliance.streamer import session as session_module
 from appliance.streamer.connection import Sources
 from appliance.streamer.peer import Peer
 from appliance.streamer.session import Session
+from appliance.streamer.shard.remote_peer import RemotePeer
+from appliance.streamer.shard.wire import Happened, ToShard
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 
@@ -74,6 +76,24 @@ class NoInput:
         return
 
 
+class Shard:
+    """Serves nobody in truth."""
+
+    def __init__(self) -> None:
+        self.events: list[PeerEvent] = []
+        self.left = asyncio.Event()
+
+    def order(self, message: ToShard) -> None:
+        assert isinstance(message, Happened)
+        self.events.append(message.event)
+
+    def tick(self, stats: dict[str, Any]) -> None:
+        return
+
+    def leave(self, peer: str) -> None:
+        self.left.set()
+
+
 class House:
     def __init__(self) -> None:
         self.bus = FakeBus()
@@ -92,7 +112,17 @@ class House:
             self.bus,  # type: ignore[arg-type]
             ready=self._ready,
             measure=lambda viewers: InstanceStats(instance="i", viewers=viewers),
+            elsewhere=self._place,
         )
+        self.shard: Shard | None = None
+        self.served_here: list[int] = []
+
+    def _place(self, event: PeerEvent, here: int, reply: Callable[[str, PeerReply], None]) -> Any:
+        self.served_here.append(here)
+        if self.shard is None:
+            return None
+        self.remote = RemotePeer(event, self.shard, reply)
+        return self.remote
 
     async def _resize(self, wanted: Screen) -> None:
         raise AssertionError(f"nobody asked for {wanted}")
@@ -247,3 +277,41 @@ async def test_frames_go_out_between_viewers_that_are_measured(
     await house.happens("open", "other")
     await house.session._tell_stats()
     assert order == ["one", "frame", "other", "frame"]
+
+
+async def test_a_viewer_is_served_elsewhere_until_that_process_dies(house: House) -> None:
+    await house.happens("open", "p1")
+    house.shard = shard = Shard()
+    await house.happens("open", "p2")
+    await house.happens("message", "p2", text="hello")
+    assert house.served_here == [0, 1]
+    assert [(event.kind, event.text) for event in shard.events] == [("open", ""), ("message", "hello")]
+    house.remote.said(PeerReply(kind="close"))
+    assert await house.said() == ("session.s.down.p2", "close")
+    house.shard = None
+    house.remote.move()
+    assert await house.said() == ("session.s.down.p2", "fanlight::restart")
+    await house.happens("message", "p2", text='{"type":"discover"}')
+    assert await house.said() == ("session.s.down.p2", "resp:discover")
+
+
+async def test_a_viewer_whose_place_was_taken_meanwhile_hears_why_it_is_not_served(house: House) -> None:
+    house.shard = Shard()
+    await house.happens("open", "p1")
+    moving = house.remote
+    await house.happens("open", "p2")
+    moving.move()
+    await house.happens("open", "p3")
+    assert [await house.said() for _ in range(2)] == [
+        ("session.s.down.p1", "fanlight::end"),
+        ("session.s.down.p1", "close"),
+    ]
+
+
+async def test_a_viewer_elsewhere_does_not_continue_as_another_one(house: House) -> None:
+    house.shard = Shard()
+    await house.happens("open", "owner-1")
+    house.shard = None
+    await house.happens("open", "owner-2")
+    await house.happens("message", "owner-2", text='{"type": "fanlight::adopt", "peer": "owner-1"}')
+    assert await house.said() == ("session.s.down.owner-2", "fanlight::restart")
