@@ -73,6 +73,7 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 group.create_task(context.registry.follow(bus))
                 group.create_task(context.viewers.follow())
+                group.create_task(context.settings.follow())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(watch.serve())
                 group.create_task(self._tls.keep())
