@@ -192,6 +192,9 @@ def same_origin(request: web.Request) -> bool:
 
 
 def _is_public(request: web.Request) -> bool:
+    """Also a call that no handler would get: which methods there are is no secret."""
+    if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
+        return True
     return bool(getattr(request.match_info.handler, "public", False))
 
 
