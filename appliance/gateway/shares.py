@@ -92,16 +92,17 @@ class Shares:
         await self._bucket.delete(share)
         return principal
 
-    async def forget(self, sessions: set[str]) -> None:
-        """Drop what has expired or leads into a session that is not among `sessions` any more."""
+    async def forget(self, sessions: set[str]) -> set[Principal]:
+        """Drop what has expired or leads into none of `sessions`; returns whom that concerns."""
         now = time.time()
         gone = [
-            key
-            async for key, record in self._bucket.items()
+            record
+            async for _, record in self._bucket.items()
             if record.expires_at <= now or record.session not in sessions
         ]
-        for key in gone:
-            await self._bucket.delete(key)
+        for record in gone:
+            await self._bucket.delete(record.id)
+        return {_principal(record) for record in gone}
 
     async def find(self, share: str) -> Principal:
         """The share if it still holds. Raises UnauthorizedError."""
