@@ -6,6 +6,7 @@ from typing import Any
 import schemathesis
 
 _PLENTY = 100_000
+_LATEST = 2**53
 
 
 @schemathesis.hook("map_body").apply_to(operation_id="create_session")
@@ -21,7 +22,8 @@ def launch_what_is_there(_: Any, body: Any) -> Any:
 @schemathesis.hook("map_body").apply_to(operation_id=["create_share", "change_share"])
 def end_in_time(_: Any, body: Any) -> Any:
     """Any unix time becomes one in which a share may end."""
-    if isinstance(body, dict) and type(body.get("expiry_at")) is int and body["expiry_at"] >= 0:
+    end = body.get("expiry_at") if isinstance(body, dict) else None
+    if type(end) is int and 0 <= end < _LATEST:
         body = {**body, "expiry_at": int(time.time()) + 3600}
     return body
 
