@@ -29,6 +29,8 @@ async def test_no_generated_call_finds_a_fault(tmp_path: Path) -> None:
             "run",
             f"{here.base}/openapi.json",
             "--checks=all",
+            # A session that was deleted is told of as `terminated` for a while; shares are gone at once.
+            "--exclude-checks=use_after_free",
             "--phases=examples,coverage,fuzzing,stateful",
             f"--max-examples={EXAMPLES}",
             "--max-response-time=20",
