@@ -66,6 +66,8 @@ class GatewaySection(Section):
     token: str = Field("", repr=False)
     allowed_origins: list[str] = ["*"]
     """Whose pages may call /1.0, with a token of their own: cookies never count there."""
+    allowed_headers: list[str] = ["Accept", "Authorization", "Content-Type"]
+    allowed_methods: list[str] = ["GET", "POST", "PATCH", "DELETE", "OPTIONS"]
 
     _check_listen = field_validator("listen")(_listen)
 

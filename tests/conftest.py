@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 _TIERS = {"unit", "integration", "e2e"}
+
+settings.register_profile(
+    "full", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

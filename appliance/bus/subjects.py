@@ -3,6 +3,9 @@
 GATEWAY_SESSIONS = "gateway.sessions"
 """Request: SessionRequest -> SessionGrant. Queue group `gateway`: answered once."""
 
+GATEWAY_SETTINGS = "gateway.settings"
+"""SettingsPatch: what `PATCH /1.0/config` has changed so far, told to every gateway node."""
+
 ANNOUNCE_ALL = "agent.*.announce"
 STATE_ALL = "session.*.state"
 STATS_ALL = "instance.*.stats"

@@ -1,21 +1,13 @@
 """The aiohttp application: errors, limits, origins and who calls, before any route is reached."""
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ValidationError
 
-from appliance.errors import (
-    FanlightError,
-    InvalidInputError,
-    LimitExceededError,
-    RefusedError,
-    UnauthorizedError,
-)
+from appliance.errors import FanlightError, LimitExceededError, RefusedError, UnauthorizedError
 from appliance.gateway.accounts import token_of
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.envelope import failure, status_of
@@ -26,19 +18,16 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Callable[..., Any])
-B = TypeVar("B", bound=BaseModel)
 
 DEVICE_COOKIE = "fanlight_device"
 GUEST_COOKIE = "fanlight_guest"
 CALLER: web.RequestKey[Principal] = web.RequestKey("caller", Principal)
 _BODY_BYTES = 65536
 _BURST_SECONDS = 4
-_API = "/1.0"
+API = "/1.0"
 _LIMITED = ("/1.0/", "/fanlight/", "/metrics")
 """The files of the page are memory copies: a room behind one address loads them at once."""
-_PAGE = "/fanlight/"
-_CORS_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
-_CORS_HEADERS = "Accept, Authorization, Content-Type"
+PAGE = "/fanlight/"
 _CORS_SECONDS = "600"
 
 
@@ -66,36 +55,21 @@ def build(context: Context, *routes: list[web.RouteDef]) -> web.Application:
     return app
 
 
-async def body(request: web.Request, model: type[B]) -> B:
-    """The JSON body as `model`; an empty one counts as `{}`. Raises InvalidInputError."""
-    raw = await request.read()
-    try:
-        data = json.loads(raw) if raw.strip() else {}
-    except (ValueError, RecursionError):
-        raise InvalidInputError("the body is not JSON") from None
-    try:
-        return model.model_validate(data)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidInputError(f"{where}: {first['msg']}") from None
-
-
 class Doors:
     """The middlewares, outermost first."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        rate = context.config.limits.requests_per_second
-        self._rate = RateLimit(rate, rate * _BURST_SECONDS)
-        self._origins = set(context.config.gateway.allowed_origins)
+        rate = context.settings.now.max_http_requests_per_second
+        self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
+        self._accounts = RateLimit(rate, rate * _BURST_SECONDS)
 
     @web.middleware
     async def answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             response = await handler(request)
         except FanlightError as exc:
-            status = status_of(exc, conflict=400 if request.path.startswith(_API) else 409)
+            status = status_of(exc, conflict=400 if request.path.startswith(API) else 409)
             response = self._failed(request, status, str(exc))
         except web.HTTPException as exc:
             response = self._failed(request, exc.status, exc.reason)
@@ -119,15 +93,25 @@ class Doors:
             text,
         )
         response = failure(status, text)
+        if status == 429:
+            response.headers[hdrs.RETRY_AFTER] = "1"
+        elif status == 401:
+            response.headers[hdrs.WWW_AUTHENTICATE] = "Macaroon"
         self._allow(request, response)
         return response
 
     @web.middleware
     async def limit_rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(_LIMITED) and not self._rate.allows(caller_of(request.remote)):
-            self._context.metrics.refused.labels("rate").inc()
-            raise LimitExceededError("too many requests: slow down")
+        rate = self._context.settings.now.max_http_requests_per_second
+        for each in (self._addresses, self._accounts):
+            each.adjust(rate, rate * _BURST_SECONDS)
+        if request.path.startswith(_LIMITED) and not self._addresses.allows(caller_of(request.remote)):
+            raise self._too_fast("this address")
         return await handler(request)
+
+    def _too_fast(self, who: str) -> LimitExceededError:
+        self._context.metrics.refused.labels("rate").inc()
+        return LimitExceededError(f"too many requests of {who}: slow down")
 
     @web.middleware
     async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -135,15 +119,16 @@ class Doors:
         if same_origin(request):
             return await handler(request)
         origin = request.headers[hdrs.ORIGIN]
-        api = request.path.startswith(_API) and self._allowed(origin)
+        api = request.path.startswith(API) and self._allowed(origin)
         if not (api or _carries_ticket(request)):
             self._context.metrics.refused.labels("origin").inc()
             raise RefusedError("this page is of another origin and may not call the gateway")
         preflight = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
         if request.method == hdrs.METH_OPTIONS and preflight:
             response: web.StreamResponse = web.Response(status=204)
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _CORS_METHODS
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _CORS_HEADERS
+            settings = self._context.settings.now
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ", ".join(settings.https_allowed_methods)
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(settings.https_allowed_headers)
             response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _CORS_SECONDS
         else:
             response = await handler(request)
@@ -152,11 +137,12 @@ class Doors:
         return response
 
     def _allowed(self, origin: str) -> bool:
-        return "*" in self._origins or origin in self._origins
+        allowed = self._context.settings.now.https_allowed_origin
+        return "*" in allowed or origin in allowed
 
     def _allow(self, request: web.Request, response: web.StreamResponse) -> None:
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin and request.path.startswith(_API) and self._allowed(origin):
+        if origin and request.path.startswith(API) and self._allowed(origin):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.VARY] = hdrs.ORIGIN
 
@@ -170,16 +156,18 @@ class Doors:
             if not _is_public(request):
                 raise
         if caller is not None:
+            if caller.kind == "account" and not self._accounts.allows(caller.id):
+                raise self._too_fast(f"the account {caller.label!r}")
             request[CALLER] = caller
         return await handler(request)
 
     async def _caller(self, request: web.Request) -> Principal | None:
-        if request.path.startswith(_API):
+        if request.path.startswith(API):
             if token := token_of(request.headers, request.query):
                 return await self._context.accounts.authenticate(token)
             if not _is_public(request):
                 raise UnauthorizedError("an API token is needed: `Authorization: macaroon root=<token>`")
-        elif request.path.startswith(_PAGE):
+        elif request.path.startswith(PAGE):
             return await self._page_caller(request)
         return None
 
@@ -204,6 +192,9 @@ def same_origin(request: web.Request) -> bool:
 
 
 def _is_public(request: web.Request) -> bool:
+    """Also a call that no handler would get: which methods there are is no secret."""
+    if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
+        return True
     return bool(getattr(request.match_info.handler, "public", False))
 
 

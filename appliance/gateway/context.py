@@ -16,6 +16,7 @@ from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
 from appliance.gateway.sessions import SessionRecord, Sessions
+from appliance.gateway.settings import LiveSettings, SettingsPatch
 from appliance.gateway.shares import ShareRecord, Shares
 from appliance.gateway.tickets import KeyRecord, Ticket, Tickets, shared_key
 from appliance.gateway.tokens import Principal
@@ -39,6 +40,7 @@ class Context:
     tickets: Tickets
     viewers: Viewers
     metrics: Metrics
+    settings: LiveSettings
 
     @classmethod
     async def open(cls, config: Config, bus: Bus) -> "Context":
@@ -62,6 +64,9 @@ class Context:
             tickets=Tickets(await shared_key(keys, "tickets")),
             viewers=Viewers(bus),
             metrics=Metrics(),
+            settings=LiveSettings(
+                config, await Bucket.open(bus, "settings", SettingsPatch, replicas=copies), bus
+            ),
         )
 
     def invite(
@@ -73,7 +78,7 @@ class Context:
         exclusive: bool,
         page: bool = False,
         screen: Screen | None = None,
-    ) -> tuple[str, list[dict[str, object]]]:
+    ) -> tuple[str, list[IceServer]]:
         """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
         servers = ice_servers(self.config.ice, session)
         token = self.tickets.issue(
@@ -89,7 +94,7 @@ class Context:
                 ice_servers=tuple(servers),
             )
         )
-        return self.socket_url(request, session, "slave", token), ice_json(servers)
+        return self.socket_url(request, session, "slave", token), servers
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:
@@ -106,11 +111,6 @@ class Context:
         if ticket.owner_kind == "share":
             return await self.shares.find(ticket.owner)
         raise UnauthorizedError("the token of this URL is not valid")
-
-
-def ice_json(servers: list[IceServer]) -> list[dict[str, object]]:
-    """`stun_servers` of the Anbox dialect: always a list."""
-    return [each.model_dump() for each in servers]
 
 
 def origin_of(request: web.Request) -> str:

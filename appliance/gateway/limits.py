@@ -17,6 +17,10 @@ class RateLimit:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def adjust(self, rate: float, burst: float) -> None:
+        """Another rate from now on; what callers have used stays used."""
+        self._rate, self._burst = rate, burst
+
     def allows(self, caller: str = "") -> bool:
         """Count one; False where that is too much."""
         now = self._clock()

@@ -1,18 +1,18 @@
 """What the viewer page calls (docs/protocol.md): pairing, guests, what runs, and a way in."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from appliance import __version__
-from appliance.bus.messages import LaunchRequest
+from appliance.bus.messages import IceServer, LaunchRequest, Role, SessionStatus
 from appliance.errors import ConflictError, LimitExceededError, NotFoundError, RefusedError, UnauthorizedError
-from appliance.gateway.app import CALLER, DEVICE_COOKIE, GUEST_COOKIE, body, public
+from appliance.gateway.app import CALLER, DEVICE_COOKIE, GUEST_COOKIE, public
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.envelope import plain
 from appliance.gateway.limits import RateLimit, caller_of
+from appliance.gateway.operations import answers, fails, takes, tells_more
 from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.tokens import Principal
 
@@ -41,6 +41,65 @@ class Launch(BaseModel):
     application: str = Field(min_length=1, max_length=200)
 
 
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Me(_Answer):
+    """Who the page is to this box; `session`: the only one that a guest sees."""
+
+    box: str
+    paired: bool
+    role: Role | None
+    label: str
+    version: str
+    session: str | None
+
+
+class Running(_Answer):
+    """What runs, as the page lists it."""
+
+    session: str
+    application: str
+    status: SessionStatus
+    message: str
+    viewers: int
+    width: int
+    height: int
+    agent: str
+
+
+class Launchable(_Answer):
+    """What could run."""
+
+    name: str
+
+
+class Everything(_Answer):
+    """The page's list."""
+
+    instances: list[Running]
+    applications: list[Launchable]
+
+
+class Launched(_Answer):
+    """A new session."""
+
+    session: str
+
+
+class Way(_Answer):
+    """A socket URL, the ICE servers for the way behind it, and what one may do there."""
+
+    url: str
+    stun_servers: list[IceServer]
+    role: Role
+
+
+class Nothing(_Answer):
+    """Done."""
+
+
 class FanlightRoutes:
     """Handlers below /fanlight."""
 
@@ -61,15 +120,19 @@ class FanlightRoutes:
         ]
 
     @public
+    @tells_more
+    @answers(200, Me, "none")
     async def me(self, request: web.Request) -> web.Response:
         """Who the page is to this box."""
         return plain(self._as_me(request.get(CALLER)))
 
     @public
-    async def pair(self, request: web.Request) -> web.Response:
+    @takes(Pair)
+    @answers(200, Me, "none")
+    @fails(401)
+    async def pair(self, request: web.Request, wish: Pair) -> web.Response:
         """Spend a PIN and remember this browser."""
         self._guess(request)
-        wish = await body(request, Pair)
         try:
             await self._context.pins.use(wish.pin.strip())
         except (UnauthorizedError, LimitExceededError):
@@ -81,54 +144,63 @@ class FanlightRoutes:
         return response
 
     @public
-    async def guest(self, request: web.Request) -> web.Response:
+    @takes(Guest)
+    @answers(200, Me, "none")
+    @fails(401)
+    async def guest(self, request: web.Request, wish: Guest) -> web.Response:
         """Come in by a share link; a paired browser stays what it is and is led to the session."""
-        share = (await body(request, Guest)).share
         try:
-            guest = await self._context.shares.authenticate(share)
+            guest = await self._context.shares.authenticate(wish.share)
         except UnauthorizedError:
             self._guess(request)  # only a wrong one is a guess: a whole room may come from one address
             raise
-        response = plain(self._as_me(request.get(CALLER) or guest) | {"session": guest.session})
-        _remember(request, response, GUEST_COOKIE, share)
+        me = self._as_me(request.get(CALLER) or guest).model_copy(update={"session": guest.session})
+        response = plain(me)
+        _remember(request, response, GUEST_COOKIE, wish.share)
         return response
 
     @public
+    @answers(200, Nothing, "none")
     async def leave(self, request: web.Request) -> web.Response:
         """Forget this browser."""
         caller = request.get(CALLER)
         if caller and caller.kind == "device":
             await self._context.devices.remove(caller.id)
             await self._context.viewers.revoke(caller, "this browser was forgotten")
-        response = plain({})
+        response = plain(Nothing())
         for cookie in (DEVICE_COOKIE, GUEST_COOKIE):
             response.del_cookie(cookie, path="/")
         return response
 
+    @answers(200, Everything, "none")
     async def instances(self, request: web.Request) -> web.Response:
         """What runs and what could; a guest sees the one session of its link."""
         caller = request[CALLER]
         running = [self._as_instance(each) async for each in self._visible(caller)]
         names = self._context.registry.applications() if caller.session is None else []
-        return plain({"instances": running, "applications": [{"name": name} for name in names]})
+        return plain(Everything(instances=running, applications=[Launchable(name=name) for name in names]))
 
-    async def launch(self, request: web.Request) -> web.Response:
+    @takes(Launch)
+    @answers(201, Launched, "none")
+    @fails(404)
+    async def launch(self, request: web.Request, wish: Launch) -> web.Response:
         """Start an application in a session of its own."""
         caller = request[CALLER]
         if not caller.role.controls or caller.session is not None:
             raise RefusedError("this browser may watch, but not launch")
-        application = (await body(request, Launch)).application
         record = await self._context.sessions.create(
             LaunchRequest(
                 session="",
-                application=application,
+                application=wish.application,
                 joinable=True,
                 ephemeral=False,
                 idle_time_min=_IDLE_MINUTES,
             )
         )
-        return plain({"session": record.id}, status=201)
+        return plain(Launched(session=record.id), status=201)
 
+    @answers(200, Way, "none")
+    @fails(404, 409)
     async def watch(self, request: web.Request) -> web.Response:
         """A socket URL beside the other viewers."""
         caller = request[CALLER]
@@ -139,7 +211,7 @@ class FanlightRoutes:
         if not record.open:
             raise ConflictError(record.status_message or f"the session is {record.status}")
         url, servers = self._context.invite(request, session, caller, exclusive=False, page=True)
-        return plain({"url": url, "stun_servers": servers, "role": caller.role})
+        return plain(Way(url=url, stun_servers=servers, role=caller.role))
 
     def _guess(self, request: web.Request) -> None:
         if not self._guesses.allows(caller_of(request.remote)):
@@ -157,33 +229,33 @@ class FanlightRoutes:
                 if record.open:
                     yield record
 
-    def _as_instance(self, record: SessionRecord) -> dict[str, Any]:
+    def _as_instance(self, record: SessionRecord) -> Running:
         stats = self._context.viewers.of(record.id)
         told = self._context.registry.instance_of(record.id)
         agent = self._context.registry.agent(record.agent)
         screen = told.screen if told else record.screen
-        return {
-            "session": record.id,
-            "application": record.app,
-            "status": record.status,
-            "message": record.status_message
+        return Running(
+            session=record.id,
+            application=record.app,
+            status=record.status,
+            message=record.status_message
             or (stats.problem if stats else "")
             or (told.detail if told else ""),
-            "viewers": len(stats.viewers) if stats else told.viewers if told else 0,
-            "width": stats.width if stats and stats.width else screen.width,
-            "height": stats.height if stats and stats.height else screen.height,
-            "agent": agent.name if agent else record.agent,
-        }
+            viewers=len(stats.viewers) if stats else told.viewers if told else 0,
+            width=stats.width if stats and stats.width else screen.width,
+            height=stats.height if stats and stats.height else screen.height,
+            agent=agent.name if agent else record.agent,
+        )
 
-    def _as_me(self, caller: Principal | None) -> dict[str, Any]:
-        return {
-            "box": self._context.config.box.name,
-            "paired": caller is not None and caller.kind == "device",
-            "role": caller.role if caller else None,
-            "label": caller.label if caller else "",
-            "version": __version__,
-            "session": caller.session if caller else None,
-        }
+    def _as_me(self, caller: Principal | None) -> Me:
+        return Me(
+            box=self._context.config.box.name,
+            paired=caller is not None and caller.kind == "device",
+            role=caller.role if caller else None,
+            label=caller.label if caller else "",
+            version=__version__,
+            session=caller.session if caller else None,
+        )
 
 
 def _remember(

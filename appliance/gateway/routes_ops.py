@@ -2,16 +2,24 @@
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
+from pydantic import BaseModel
 
-from appliance import __version__
 from appliance.errors import NotFoundError, UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import token_of
 from appliance.gateway.app import public
 from appliance.gateway.context import Context
 from appliance.gateway.envelope import plain
+from appliance.gateway.openapi import describe
+from appliance.gateway.operations import answers, fails, tells_more
+
+
+class Status(BaseModel):
+    """What probes are told."""
+
+    status: Literal["ok", "ready"]
 
 
 class OpsRoutes:
@@ -20,6 +28,7 @@ class OpsRoutes:
     def __init__(self, context: Context, ca_pem: Callable[[], str | None]) -> None:
         self._context = context
         self._ca_pem = ca_pem
+        self._described: dict[str, Any] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """All of them."""
@@ -32,18 +41,23 @@ class OpsRoutes:
         ]
 
     @public
+    @answers(200, Status, "none")
     async def healthz(self, _: web.Request) -> web.Response:
         """The process answers."""
-        return plain({"status": "ok"})
+        return plain(Status(status="ok"))
 
     @public
+    @answers(200, Status, "none")
     async def readyz(self, _: web.Request) -> web.Response:
         """New sessions can be made: the bus answers."""
         if not self._context.bus.connected:
             raise UnavailableError("the bus does not answer")
-        return plain({"status": "ready"})
+        return plain(Status(status="ready"))
 
     @public
+    @tells_more
+    @answers(200, str, "none", media="text/plain")
+    @fails(401)
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus' text format, for this machine or with an API token."""
         if not _loopback(request.remote):
@@ -66,6 +80,8 @@ class OpsRoutes:
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     @public
+    @answers(200, str, "none", media="application/x-pem-file")
+    @fails(404)
     async def ca(self, _: web.Request) -> web.Response:
         """The certificate that browsers may be told to trust."""
         pem = self._ca_pem()
@@ -74,28 +90,11 @@ class OpsRoutes:
         return web.Response(text=pem, content_type="application/x-pem-file")
 
     @public
+    @answers(200, dict[str, Any], "none")
     async def openapi(self, request: web.Request) -> web.Response:
-        """Every call that this gateway really has, with its first words of documentation."""
-        paths: dict[str, dict[str, Any]] = {}
-        for route in request.app.router.routes():
-            path = route.resource.canonical if route.resource else ""
-            if not path or path != path.rstrip("/") or route.method in ("HEAD", "*"):
-                continue
-            summary = (route.handler.__doc__ or "").strip().partition("\n")[0]
-            parameters = [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                for name in (["id"] if "{id}" in path else [])
-            ]
-            paths.setdefault(path, {})[route.method.lower()] = {
-                "summary": summary,
-                "parameters": parameters,
-                "responses": {
-                    "default": {"description": "JSON; errors as {type, status, status_code, error}"}
-                },
-            }
-        return plain(
-            {"openapi": "3.1.0", "info": {"title": "Fanlight", "version": __version__}, "paths": paths}
-        )
+        """Every call that this gateway has: its routes do not change while it runs."""
+        self._described = self._described or describe(request.app.router.routes())
+        return plain(self._described)
 
 
 def _loopback(address: str | None) -> bool:

@@ -1,41 +1,24 @@
 """Shares of the Anbox dialect: links that lead one more client into a session."""
 
 import time
-from typing import Any, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, Field
 
 from appliance.bus.messages import Role
-from appliance.errors import ConflictError, InvalidInputError, UnauthorizedError
-from appliance.gateway.app import body, ticketed
-from appliance.gateway.context import Context, ice_json, origin_of
+from appliance.errors import UnauthorizedError
+from appliance.gateway.app import ticketed
+from appliance.gateway.context import Context, origin_of
+from appliance.gateway.dialect import Invitation, ShareMade, SharePatch, SharePost, ShareShown
 from appliance.gateway.envelope import accepted, success
 from appliance.gateway.ice import ice_servers
-from appliance.gateway.query import Page
-from appliance.gateway.routes_anbox import both
+from appliance.gateway.operations import answers, asks, fails, takes
+from appliance.gateway.query import ConnectQuery, SharesQuery
+from appliance.gateway.routes_anbox import open_session, spelled
 from appliance.gateway.shares import PER_SESSION, ShareRecord
 from appliance.gateway.tickets import Ticket
 from appliance.gateway.tokens import Principal
 
-Kind = Literal["adb", "view", "control"]
-"""`adb` is Anbox's; the others are ours and lead to the stream."""
-
-
-class SharePost(BaseModel):
-    """A share to be made; `expiry_min` is the older spelling of when it ends."""
-
-    type: Kind = "adb"
-    description: str = Field("", max_length=200)
-    expiry_at: int | None = None
-    expiry_min: int | None = Field(None, ge=1)
-
-
-class SharePatch(BaseModel):
-    """What may change of a share."""
-
-    description: str | None = Field(None, max_length=200)
-    expiry_at: int | None = None
+_STORED_AS = {"session_id": "session", "expiry_at": "expires_at"}
 
 
 class ShareRoutes:
@@ -45,23 +28,22 @@ class ShareRoutes:
         self._context = context
 
     def routes(self) -> list[web.RouteDef]:
-        """Every path with and without a trailing slash; `session` and `sessions` both lead to `connect`."""
-        return both(
-            web.post("/1.0/sessions/{id}/share", self.create),
+        """Every path in all its spellings."""
+        return spelled(
+            web.post("/1.0/sessions/{id}/share", self.create_share),
             web.get("/1.0/sessions/{id}/connect", self.connect),
-            web.get("/1.0/session/{id}/connect", self.connect),
-            web.get("/1.0/shares", self.list),
-            web.get("/1.0/shares/{id}", self.get),
-            web.patch("/1.0/shares/{id}", self.change),
-            web.delete("/1.0/shares/{id}", self.delete),
+            web.get("/1.0/shares", self.list_shares),
+            web.get("/1.0/shares/{id}", self.get_share),
+            web.patch("/1.0/shares/{id}", self.change_share),
+            web.delete("/1.0/shares/{id}", self.delete_share),
         )
 
-    async def create(self, request: web.Request) -> web.Response:
+    @takes(SharePost)
+    @answers(200, ShareMade, names="/1.0/shares/{id}")
+    @fails(404)
+    async def create_share(self, request: web.Request, post: SharePost) -> web.Response:
         """A link into one session, for a while."""
-        post = await body(request, SharePost)
-        session = await self._context.sessions.get(request.match_info["id"])
-        if not session.open:
-            raise ConflictError(f"session {session.id} is {session.status}")
+        session = open_session(await self._context.sessions.get(request.match_info["id"]))
         expires_at = post.expiry_at
         if expires_at is None and post.expiry_min is not None:
             expires_at = int(time.time()) + post.expiry_min * 60
@@ -73,35 +55,31 @@ class ShareRoutes:
             description=post.description,
             limit=PER_SESSION,
         )
-        url = f"{origin_of(request)}/1.0/session/{session.id}/connect?type={record.type}&token={token}"
-        return success(
-            {
-                "id": record.id,
-                "type": record.type,
-                "url": url,
-                "expiry_at": record.expires_at,
-                "expiry_min": (record.expires_at - record.created_at) // 60,
-            }
+        made = ShareMade(
+            id=record.id,
+            type=post.type,
+            url=f"{origin_of(request)}/1.0/session/{session.id}/connect?type={post.type}&token={token}",
+            expiry_at=record.expires_at,
+            expiry_min=(record.expires_at - record.created_at) // 60,
         )
+        return success(made)
 
     @ticketed
-    async def connect(self, request: web.Request) -> web.Response:
+    @asks(ConnectQuery)
+    @answers(200, Invitation)
+    async def connect(self, request: web.Request, query: ConnectQuery) -> web.Response:
         """The socket that a share leads to."""
-        kind, token = request.query.get("type", ""), request.query.get("token", "")
-        if kind not in ("adb", "view", "control"):
-            raise InvalidInputError("type: adb, view or control")
+        session, token = request.match_info["id"], request.query.get("token", "")
         if not token:
             raise UnauthorizedError("token: missing")
-        session = await self._context.sessions.get(request.match_info["id"])
-        guest = await self._context.shares.authenticate(token, kind=kind, session=session.id)
-        if not session.open:
-            raise ConflictError(f"session {session.id} is {session.status}")
-        if kind == "adb":
-            return success(self._adb(request, session.id, guest))
-        url, servers = self._context.invite(request, session.id, guest, exclusive=False)
-        return success({"url": url, "stun_servers": servers})
+        guest = await self._context.shares.authenticate(token, kind=query.type, session=session)
+        open_session(await self._context.sessions.get(session))
+        if query.type == "adb":
+            return success(self._adb(request, session, guest))
+        url, servers = self._context.invite(request, session, guest, exclusive=False)
+        return success(Invitation(url=url, stun_servers=servers))
 
-    def _adb(self, request: web.Request, session: str, guest: Principal) -> dict[str, Any]:
+    def _adb(self, request: web.Request, session: str, guest: Principal) -> Invitation:
         ticket = Ticket(
             session=session,
             socket="adb",
@@ -111,41 +89,39 @@ class ShareRoutes:
             role=guest.role,
         )
         url = self._context.socket_url(request, session, "adb", self._context.tickets.issue(ticket))
-        return {"url": url, "stun_servers": ice_json(ice_servers(self._context.config.ice, session))}
+        return Invitation(url=url, stun_servers=ice_servers(self._context.config.ice, session))
 
-    async def list(self, request: web.Request) -> web.Response:
+    @asks(SharesQuery)
+    @answers(200, list[str] | list[ShareShown], "list")
+    async def list_shares(self, _: web.Request, query: SharesQuery) -> web.Response:
         """Ids, or with `recursion` whole shares, of one session or all."""
-        page = Page.of(request)
-        records = await self._context.shares.list(request.query.get("session_id"))
-        shown = page.cut(records)
-        return success([as_json(each) if page.whole else each.id for each in shown], total=len(records))
+        records = await self._context.shares.list(query.session_id)
+        key = _STORED_AS.get(query.sort_by, query.sort_by)
+        shown = query.cut(records, lambda each: getattr(each, key))
+        return success(
+            [ShareShown.of(each) if query.whole else each.id for each in shown], total=len(records)
+        )
 
-    async def get(self, request: web.Request) -> web.Response:
+    @answers(200, ShareShown)
+    @fails(404)
+    async def get_share(self, request: web.Request) -> web.Response:
         """One share, without its link: that was shown once."""
-        return success(as_json(await self._context.shares.get(request.match_info["id"])))
+        return success(ShareShown.of(await self._context.shares.get(request.match_info["id"])))
 
-    async def change(self, request: web.Request) -> web.Response:
+    @takes(SharePatch)
+    @answers(200, ShareShown)
+    @fails(404)
+    async def change_share(self, request: web.Request, patch: SharePatch) -> web.Response:
         """Another description or end."""
-        patch = await body(request, SharePatch)
-        record = await self._context.shares.change(
+        record: ShareRecord = await self._context.shares.change(
             request.match_info["id"], description=patch.description, expires_at=patch.expiry_at
         )
-        return success(as_json(record))
+        return success(ShareShown.of(record))
 
-    async def delete(self, request: web.Request) -> web.Response:
+    @answers(202, None, "async")
+    @fails(404)
+    async def delete_share(self, request: web.Request) -> web.Response:
         """Revoke a share and end whoever came in by it."""
         guest = await self._context.shares.remove(request.match_info["id"])
         await self._context.viewers.revoke(guest, "the share was revoked")
         return accepted()
-
-
-def as_json(record: ShareRecord) -> dict[str, Any]:
-    """A share in the words of the dialect."""
-    return {
-        "id": record.id,
-        "session_id": record.session,
-        "type": record.type,
-        "description": record.description,
-        "created_at": record.created_at,
-        "expiry_at": record.expires_at,
-    }

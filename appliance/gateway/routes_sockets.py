@@ -2,15 +2,16 @@
 
 import logging
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from appliance.bus.messages import PeerEvent
 from appliance.errors import ConflictError, RefusedError, UnauthorizedError
 from appliance.gateway.app import same_origin, ticketed
 from appliance.gateway.context import Context
 from appliance.gateway.envelope import failure
+from appliance.gateway.operations import answers, fails
 from appliance.gateway.relay import HEARTBEAT_SECONDS, Relay
-from appliance.gateway.routes_anbox import both
+from appliance.gateway.routes_anbox import open_session, spelled
 from appliance.gateway.tickets import Ticket
 
 logger = logging.getLogger(__name__)
@@ -26,26 +27,22 @@ class SocketRoutes:
         self._context = context
 
     def routes(self) -> list[web.RouteDef]:
-        """Every path with and without a trailing slash."""
-        return [
-            route
-            for word in ("sessions", "session")
-            for route in both(
-                web.get(f"/1.0/{word}/{{id}}/sockets/slave", self.slave),
-                web.get(f"/1.0/{word}/{{id}}/sockets/master", self.master),
-                web.get(f"/1.0/{word}/{{id}}/sockets/adb", self.adb),
-            )
-        ]
+        """Every path in all its spellings."""
+        return spelled(
+            web.get("/1.0/sessions/{id}/sockets/slave", self.slave),
+            web.get("/1.0/sessions/{id}/sockets/master", self.master),
+            web.get("/1.0/sessions/{id}/sockets/adb", self.adb),
+        )
 
     @ticketed
+    @answers(101, envelope="none")
+    @fails(404, 426)
     async def slave(self, request: web.Request) -> web.StreamResponse:
         """The client's side of signaling."""
         ticket = self._ticket(request, "slave")
         if ticket.page and not same_origin(request):
             raise RefusedError("this page is of another origin and may not open the socket")
-        record = await self._context.sessions.get(ticket.session)
-        if not record.open:
-            raise ConflictError(f"session {record.id} is {record.status}")
+        record = open_session(await self._context.sessions.get(ticket.session))
         owner = await self._context.owner_of(ticket)
         opening = PeerEvent(
             kind="open",
@@ -59,7 +56,7 @@ class SocketRoutes:
         )
         ws = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=_FRAME_BYTES, compress=False)
         if not ws.can_prepare(request):
-            return failure(426, "this is a WebSocket")
+            return upgrade_needed()
         await ws.prepare(request)
         await self._relay(ws, record.id, opening, page=ticket.page)
         return ws
@@ -67,7 +64,7 @@ class SocketRoutes:
     async def _relay(
         self, ws: web.WebSocketResponse, session: str, opening: PeerEvent, *, page: bool
     ) -> None:
-        limits = self._context.config.limits
+        limits = self._context.settings.now
         relay = Relay(
             ws,
             self._context.bus,
@@ -75,8 +72,8 @@ class SocketRoutes:
             opening,
             self._context.metrics,
             page=page,
-            message_bytes=limits.message_bytes,
-            messages_per_second=limits.requests_per_second,
+            message_bytes=limits.max_message_bytes,
+            messages_per_second=limits.max_http_requests_per_second,
         )
         sockets = self._context.viewers.sockets
         sockets.add(relay)
@@ -87,18 +84,26 @@ class SocketRoutes:
             sockets.discard(relay)
 
     @ticketed
-    async def master(self, _: web.Request) -> web.Response:
-        """The instance's side; instances of ours come in by the bus."""
-        return failure(501, "masters over WebSocket are not supported yet")
+    async def master(self, request: web.Request) -> web.Response:
+        """The instance's side: ours come in by the bus, so nobody is given a token for it."""
+        self._ticket(request, "master")
+        raise ConflictError("instances come in by the bus")
 
     @ticketed
     async def adb(self, request: web.Request) -> web.Response:
-        """Android only."""
-        self._ticket(request, "adb")
-        return failure(501, "this session has no adb")
+        """Android only, and no instance of ours runs it."""
+        ticket = self._ticket(request, "adb")
+        raise ConflictError(f"session {ticket.session} has no adb")
 
     def _ticket(self, request: web.Request, socket: str) -> Ticket:
         ticket = self._context.tickets.read(request.query.get("token", ""))
         if (ticket.session, ticket.socket) != (request.match_info["id"], socket):
             raise UnauthorizedError("the token of this URL is for something else")
         return ticket
+
+
+def upgrade_needed() -> web.Response:
+    """The answer to who speaks plain HTTP to a socket (RFC 9110, 15.5.22)."""
+    response = failure(426, "this is a WebSocket")
+    response.headers[hdrs.UPGRADE] = "websocket"
+    return response

@@ -67,12 +67,15 @@ class Gateway:
         bus = self._bus()
         await self._tls.open()
         self._state = context = await Context.open(self._config, bus)
-        watch = Watch(context.sessions, context.shares, context.registry, bus, lost_s=self._lost_s)
+        watch = Watch(
+            context.sessions, context.shares, context.viewers, context.registry, bus, lost_s=self._lost_s
+        )
         answering = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(context.registry.follow(bus))
                 group.create_task(context.viewers.follow())
+                group.create_task(context.settings.follow())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(watch.serve())
                 group.create_task(self._tls.keep())

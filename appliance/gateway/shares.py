@@ -1,5 +1,6 @@
 """Share links: a token that opens one session, with a role, until it expires or is revoked."""
 
+import asyncio
 import time
 
 from appliance.bus.messages import Message, Role
@@ -30,6 +31,7 @@ class Shares:
 
     def __init__(self, bucket: Bucket[ShareRecord]) -> None:
         self._bucket = bucket
+        self._one_by_one = asyncio.Lock()
 
     async def create(
         self,
@@ -50,12 +52,13 @@ class Shares:
             role=role,
             token_hash=digest(secret),
             created_at=now,
-            expires_at=_checked(expires_at or now + DEFAULT_SECONDS),
+            expires_at=_checked(now + DEFAULT_SECONDS if expires_at is None else expires_at),
             description=description,
         )
-        if limit is not None and len(await self.list(session)) >= limit:
-            raise RefusedError(f"share limit exceeded: session {session} has {limit} shares")
-        await self._bucket.create(record.id, record)
+        async with self._one_by_one:
+            if limit is not None and len(await self.list(session)) >= limit:
+                raise RefusedError(f"share limit exceeded: session {session} has {limit} shares")
+            await self._bucket.create(record.id, record)
         return record, f"{record.id}.{secret}"
 
     async def list(self, session: str | None = None) -> list[ShareRecord]:
@@ -89,16 +92,17 @@ class Shares:
         await self._bucket.delete(share)
         return principal
 
-    async def forget(self, sessions: set[str]) -> None:
-        """Drop what has expired or leads into a session that is not among `sessions` any more."""
+    async def forget(self, sessions: set[str]) -> set[Principal]:
+        """Drop what has expired or leads into none of `sessions`; returns whom that concerns."""
         now = time.time()
         gone = [
-            key
-            async for key, record in self._bucket.items()
+            record
+            async for _, record in self._bucket.items()
             if record.expires_at <= now or record.session not in sessions
         ]
-        for key in gone:
-            await self._bucket.delete(key)
+        for record in gone:
+            await self._bucket.delete(record.id)
+        return {_principal(record) for record in gone}
 
     async def find(self, share: str) -> Principal:
         """The share if it still holds. Raises UnauthorizedError."""

@@ -6,11 +6,13 @@ import mimetypes
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import hdrs, web
 
 from appliance.errors import NotFoundError
 from appliance.gateway.app import public
+from appliance.gateway.operations import answers, fails
 
 WEB_ROOT = Path(__file__).parent / "web"
 _INDEX = "index.html"
@@ -45,6 +47,8 @@ class StaticFiles:
         return [web.get("/", self.index), web.get(_ANYTHING_ELSE, self.file)]
 
     @public
+    @answers(200, Any, "none", media="text/html")
+    @answers(304, envelope="none")
     async def index(self, request: web.Request) -> web.Response:
         """The viewer page, with word of all its modules: found one by one, they take a round trip a level."""
         response = self._answer(request, _INDEX)
@@ -52,6 +56,9 @@ class StaticFiles:
         return response
 
     @public
+    @answers(200, Any, "none", media="*/*")
+    @answers(304, envelope="none")
+    @fails(404)
     async def file(self, request: web.Request) -> web.Response:
         """A file of the viewer page."""
         return self._answer(request, request.match_info["name"])

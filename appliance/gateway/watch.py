@@ -1,4 +1,4 @@
-"""The watch over sessions: those whose box or instance is gone end, and ended ones are forgotten."""
+"""The watch: sessions whose box or instance is gone end, ended ones and expired shares are forgotten."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from appliance.errors import FanlightError
 from appliance.gateway.registry import Registry
 from appliance.gateway.sessions import ENDED, SessionRecord, Sessions
 from appliance.gateway.shares import Shares
+from appliance.gateway.viewers import Viewers
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Watch:
         self,
         sessions: Sessions,
         shares: Shares,
+        viewers: Viewers,
         registry: Registry,
         bus: Bus,
         *,
@@ -39,6 +41,7 @@ class Watch:
     ) -> None:
         self._sessions = sessions
         self._shares = shares
+        self._viewers = viewers
         self._registry = registry
         self._bus = bus
         self._lost_s = lost_s
@@ -69,7 +72,8 @@ class Watch:
         await self._forget(records)
         if self._clock() >= self._sweep_at:
             self._sweep_at = self._clock() + _SWEEP_SECONDS
-            await self._shares.forget({each.id for each in records})
+            for guest in await self._shares.forget({each.id for each in records}):
+                await self._viewers.revoke(guest, "the share link has expired")
 
     async def _look_at(self, record: SessionRecord) -> None:
         now = self._clock()

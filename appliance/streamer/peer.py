@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
+from appliance.bus.connection import heeding_cancellation
 from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox
@@ -318,7 +319,8 @@ class Peer:
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
-                await asyncio.wait_for(connection.close(), _CLOSE_SECONDS)
+                with heeding_cancellation():
+                    await asyncio.wait_for(connection.close(), _CLOSE_SECONDS)
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 

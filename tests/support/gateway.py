@@ -36,6 +36,7 @@ from appliance.bus.server import EmbeddedServer
 from appliance.config import Config
 from appliance.errors import FanlightError
 from appliance.gateway.service import Gateway
+from tests.support.described import Described
 
 
 def settings(**sections: dict[str, Any]) -> Config:
@@ -86,6 +87,8 @@ class Street:
     gateway: Gateway
     bus: Bus
     http: aiohttp.ClientSession
+    """Every answer it gets is held against `/openapi.json`."""
+    described: Described
 
     @property
     def base(self) -> str:
@@ -114,9 +117,13 @@ async def street(tmp_path: Path, config: Config | None = None, **options: Any) -
     async with (
         serving(server, link, gateway),
         connect(server.address, name="test") as bus,
-        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as stranger,
     ):
-        yield Street(server, gateway, bus, http)
+        async with stranger.get(f"{gateway.url}openapi.json") as answer:
+            described = Described(await answer.json())
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar, trace_configs=[described.trace()]) as http:
+            yield Street(server, gateway, bus, http, described)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,56 @@ async def _is(here: Street, token: str, session: str, status: str) -> bool:
     return await status_of(here, token, session) == status
 
 
+@pytest.mark.parametrize(
+    ("wish", "launched"),
+    [
+        ({}, (False, True, None, None)),
+        ({"ephemeral": False}, (False, False, None, None)),
+        ({"idle_time_min": 7}, (False, True, 7, None)),
+        ({"idle_time_min": 0}, (False, False, 0, None)),
+        ({"joinable": True}, (True, False, 5, None)),
+        ({"joinable": True, "idle_time_min": 0}, (True, False, 0, None)),
+        ({"joinable": True, "idle_time_min": 30, "app_version": 3}, (True, False, 30, 3)),
+        ({"app_version": -1}, (False, True, None, -1)),
+    ],
+)
+async def test_how_long_a_session_stays_is_what_was_asked_for(
+    here: Street, wish: dict[str, Any], launched: tuple[Any, ...]
+) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        await known(here, token)
+        assert (await here.api("POST", "/1.0/sessions", token, json={"app": "demo"} | wish))[0] == 201
+    asked = agent.launched[0]
+    assert (asked.joinable, asked.ephemeral, asked.idle_time_min, asked.version) == launched
+
+
+@pytest.mark.parametrize("data", [None, "text", 5, True, [1, {"a": None}], {"deep": {"er": ["x"]}}])
+async def test_extra_data_of_any_type_reaches_the_agent(here: Street, data: Any) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        await known(here, token)
+        body = {"app": "demo", "extra_data": data}
+        assert (await here.api("POST", "/1.0/sessions", token, json=body))[0] == 201
+    assert agent.launched[0].extra_data == data
+
+
+async def test_every_spelling_of_a_path_leads_to_the_same(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        spellings = [
+            f"/1.0/{word}/{session}{slash}" for word in ("session", "sessions") for slash in ("", "/")
+        ]
+        answers = [await here.api("GET", path, token) for path in spellings]
+        assert [status for status, _ in answers] == [200] * 4
+        for path in spellings:
+            join = path.rstrip("/") + "/join" + ("/" if path.endswith("/") else "")
+            assert (await here.api("POST", join, token))[0] == 200
+        for path in ("/1.0/status/", "/1.0/applications/", "/1.0/regions/", "/1.0/config/", "/1.0/shares/"):
+            assert (await here.api("GET", path, token))[0] == 200
+
+
 async def test_an_instance_has_its_session_before_anyone_joins(here: Street) -> None:
     agent, token = FakeAgent(here.bus), await here.token()
     async with serving(agent):
@@ -151,6 +202,8 @@ async def test_who_has_no_token_is_told_so(here: Street, path: str, token: str, 
     assert (answer["type"], answer["status"], answer["status_code"]) == ("error", "failed", 401)
     assert error in answer["error"]
     assert "metadata" not in answer
+    async with here.http.get(here.base + path) as refused:
+        assert refused.headers["WWW-Authenticate"] == "Macaroon"
 
 
 async def test_tokens_in_every_spelling(here: Street) -> None:
@@ -191,11 +244,15 @@ async def test_status_tells_strangers_less(here: Street) -> None:
         ('{"app": "demo", "screen": {"width": 0}}', 400, "screen.width"),
         ('{"app": "demo", "screen": {"width": 4000}}', 400, "screen.width"),
         ('{"app": "demo", "screen": {"density": 71}}', 400, "screen.density"),
-        ('{"app": "demo", "extra_data": "\\ud800"}', 400, "extra_data"),
+        ('{"app": "demo", "extra_data": "\\ud800"}', 400, "not JSON"),
         pytest.param(
-            '{"app": "demo", "extra_data": %s}' % ("[" * 400 + "]" * 400), 400, "extra_data", id="bog"
+            '{"app": "demo", "extra_data": %s}' % ("[" * 400 + "]" * 400), 400, "not JSON", id="bog"
         ),
         ('{"app": "demo", "idle_time_min": %s}' % ("9" * 400), 400, "idle_time_min"),
+        ('{"app": "demo", "idle_time_min": "5"}', 400, "idle_time_min"),
+        ('{"app": "demo", "joinable": "yes"}', 400, "joinable"),
+        ('{"app": "demo", "app_version": -2}', 400, "app_version"),
+        ('{"app": "demo", "region": 5}', 400, "region"),
         ('{"app": "nothing"}', 404, NO_AGENT),
         ('{"app": "demo", "region": "moon"}', 404, NO_AGENT),
     ],
@@ -262,8 +319,14 @@ async def test_lists_are_cut_sorted_and_filtered(here: Street) -> None:
         apps = (await listed("recursion=true&sort_by=app&sort_order=desc"))["metadata"]
         assert [each["app"] for each in apps] == ["c", "b", "a"]
         assert (await listed("status=active"))["metadata"] == ids[:1]
-        for bad in ("limit=-1", "limit=x", "offset=1e9", "status=odd", "sort_by=odd", "recursion=maybe"):
-            assert (await here.api("GET", f"/1.0/sessions?{bad}", token))[0] == 400
+        assert (await listed("sort_order=desc&limit=2"))["metadata"] == ids[:0:-1]
+        assert (await listed("offset=7"))["metadata"] == []
+        for bad in (
+            "limit=-1", "limit=x", "offset=1e9", "status=odd", "sort_by=odd", "sort_order=up",
+            "recursion=maybe", "limit=1&limit=2",
+        ):  # fmt: skip
+            status, answer = await here.api("GET", f"/1.0/sessions?{bad}", token)
+            assert (status, answer["error"].partition(":")[0]) == (400, bad.partition("=")[0])
 
 
 async def test_batches_name_what_could_not_be_deleted(here: Street) -> None:
@@ -282,6 +345,12 @@ async def test_batches_name_what_could_not_be_deleted(here: Street) -> None:
         await until(lambda: _is(here, token, second, "terminated"))
         assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": ["nobody"]}))[0] == 404
         assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": []}))[0] == 400
+        third = await agent.ask_for_session()
+        status, answer = await here.api(
+            "DELETE", "/1.0/sessions?sync=true", token, json={"ids": [third, third]}
+        )
+        assert (status, answer["metadata"]) == (200, {"deleted_sessions": [third], "errors": []})
+        assert await status_of(here, token, third) == "terminated"
         status, answer = await here.api("POST", f"/1.0/sessions/{first}/join", token)
         assert status == 400
         assert "terminated" in answer["error"]
@@ -410,12 +479,74 @@ async def test_shares_lead_one_more_client_in_until_they_are_revoked(here: Stree
         assert (await here.api("GET", f"/1.0/shares/{share['id']}", token))[0] == 404
 
 
+async def test_an_expired_share_ends_whoever_came_in_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    monkeypatch.setattr("appliance.gateway.watch._SWEEP_SECONDS", 0.1)
+    async with street(tmp_path) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            _, made = await here.api("POST", f"/1.0/sessions/{session}/share", token, json={"type": "view"})
+            share = made["metadata"]
+            _, way = await here.api("GET", share["url"].removeprefix(here.base))
+            streamer = FakeStreamer(here.bus, session)
+            async with serving(streamer), here.http.ws_connect(way["metadata"]["url"]) as ws:
+                opening = await streamer.next("open")
+                soon = {"expiry_at": int(time.time()) + 2}
+                assert (await here.api("PATCH", f"/1.0/shares/{share['id']}", token, json=soon))[0] == 200
+                kicked = await streamer.next("kick")
+                assert (kicked.peer, kicked.text) == (opening.peer, "the share link has expired")
+                assert "expired" in (await ws.receive_json(timeout=5))["message"]
+            assert (await here.api("GET", f"/1.0/shares/{share['id']}", token))[0] == 404
+
+
+async def test_many_at_once_get_no_more_shares_than_one_by_one(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        path = f"/1.0/sessions/{await agent.ask_for_session()}/share"
+        answers = await asyncio.gather(*(here.api("POST", path, token, json={}) for _ in range(8)))
+        assert sorted(status for status, _ in answers) == [200] * 5 + [403] * 3
+
+
+async def test_shares_are_listed_in_parts_and_in_order(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        session, other = await agent.ask_for_session(), await agent.ask_for_session()
+        now = int(time.time())
+        ends = {}
+        for hours, to in ((3, session), (1, session), (2, session), (4, other)):
+            wanted = {"type": "view", "expiry_at": now + hours * 3600}
+            _, made = await here.api("POST", f"/1.0/sessions/{to}/share", token, json=wanted)
+            ends[hours] = made["metadata"]["id"]
+
+        async def listed(query: str) -> tuple[Any, int]:
+            answer = (await here.api("GET", f"/1.0/shares?{query}", token))[1]
+            return answer["metadata"], answer["total_size"]
+
+        assert await listed("sort_by=expiry_at") == ([ends[1], ends[2], ends[3], ends[4]], 4)
+        assert await listed(f"session_id={session}&sort_by=expiry_at&sort_order=desc&limit=2") == (
+            [ends[3], ends[2]],
+            3,
+        )
+        whole, total = await listed("recursion=true&offset=3&sort_by=expiry_at")
+        assert (whole[0]["id"], whole[0]["session_id"], total) == (ends[4], other, 4)
+        assert (await here.api("GET", "/1.0/shares?sort_by=url", token))[0] == 400
+
+
 async def test_shares_have_limits(here: Street) -> None:
     agent, token = FakeAgent(here.bus), await here.token()
     async with serving(agent):
         session = await agent.ask_for_session()
         path = f"/1.0/sessions/{session}/share"
-        for bad in ({"expiry_at": 5}, {"expiry_min": 60 * 24 * 31}, {"type": "odd"}, {"expiry_min": 0}):
+        for bad in (
+            {"expiry_at": 5},
+            {"expiry_at": 0},
+            {"expiry_min": 60 * 24 * 31},
+            {"type": "odd"},
+            {"expiry_min": 0},
+        ):
             assert (await here.api("POST", path, token, json=bad))[0] == 400
         for _ in range(5):
             assert (await here.api("POST", path, token, json={"type": "adb"}))[0] == 200
@@ -430,12 +561,11 @@ async def test_what_is_not_there_says_so(here: Street) -> None:
     agent = FakeAgent(here.bus)
     async with serving(agent):
         session = await agent.ask_for_session()
-        assert (await here.api("GET", f"/1.0/sessions/{session}/sockets/master?token=x"))[0] == 501
-        assert (await here.api("PATCH", "/1.0/config", token, json={}))[0] == 501
-        assert (await here.api("GET", "/1.0/config", token))[0] == 200
+        assert (await here.api("GET", f"/1.0/sessions/{session}/sockets/master?token=x"))[0] == 401
         assert (await here.api("PUT", "/1.0/sessions", token))[0] == 405
         _, made = await here.api("POST", f"/1.0/sessions/{session}/share", token, json={"type": "adb"})
         _, answer = await here.api("GET", made["metadata"]["url"].removeprefix(here.base))
         adb = answer["metadata"]["url"].replace("ws://", "http://").removeprefix(here.base)
         assert "/sockets/adb?token=" in adb
-        assert (await here.api("GET", adb))[0] == 501
+        status, answer = await here.api("GET", adb)
+        assert (status, answer["error"]) == (400, f"session {session} has no adb")

@@ -8,19 +8,18 @@ import time
 import pytest
 
 from appliance.config import IceSection
-from appliance.gateway.context import ice_json
 from appliance.gateway.ice import ice_servers
 
 pytestmark = pytest.mark.unit
 
 
 def test_nothing_configured_is_an_empty_list() -> None:
-    assert ice_json(ice_servers(IceSection(), "s1")) == []
+    assert ice_servers(IceSection(), "s1") == []
 
 
 def test_turn_gets_credentials_that_coturn_accepts() -> None:
     section = IceSection(stun=["stun:a:3478"], turn=["turn:b:5349", "turns:b:443"], turn_secret="hush")
-    stun, turn = ice_json(ice_servers(section, "s1"))
+    stun, turn = (each.model_dump() for each in ice_servers(section, "s1"))
     assert stun == {"urls": ["stun:a:3478"], "username": "", "password": ""}
     assert turn["urls"] == ["turn:b:5349", "turns:b:443"]
     user = str(turn["username"])

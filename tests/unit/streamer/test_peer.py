@@ -296,3 +296,26 @@ async def test_who_asks_for_keyframes_without_end_gets_a_few(house: House) -> No
     while (await house.told.get())[1].get("t") != 49:
         pass
     assert 0 < house.broadcast.keyframe_requests - before <= 5
+
+
+async def test_a_viewer_that_leaves_while_its_connection_closes_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house, closing, closed = House(), asyncio.Event(), asyncio.Event()
+    close = peer_module.MediaConnection.close
+
+    async def slowly(self: peer_module.MediaConnection) -> None:
+        await close(self)
+        closing.set()
+        await closed.wait()
+
+    monkeypatch.setattr(peer_module.MediaConnection, "close", slowly)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(house.peer.run())
+        house.send("offer", sdp="")
+        await closing.wait()
+        closed.set()
+        house.peer.end("left")
+        async with asyncio.timeout(5):
+            await running
+    await house.pc.close()

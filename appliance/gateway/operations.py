@@ -1,0 +1,157 @@
+"""What a handler takes and answers, said once: it is read from, and described by, the same models."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+from aiohttp import web
+from multidict import MultiMapping
+from pydantic import BaseModel, ValidationError
+
+from appliance.errors import InvalidInputError
+
+S = TypeVar("S")
+M = TypeVar("M", bound=BaseModel)
+P = ParamSpec("P")
+H = TypeVar("H", bound=Callable[..., Any])
+Response = Awaitable[web.StreamResponse]
+
+Envelope = Literal["sync", "list", "async", "none"]
+"""`list` is `sync` with a total; `none` is a bare body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success: `content` is the type of its metadata, or of the body where there is no envelope."""
+
+    content: Any = None
+    envelope: Envelope = "sync"
+    media: str = "application/json"
+    names: str = ""
+    """The path of what was made: `{id}` there is the `id` of the answer."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """All that is known of a handler beyond its path, method and docstring."""
+
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answers: dict[int, Answer] = field(default_factory=dict)
+    errors: set[int] = field(default_factory=set)
+    more_for_known: bool = False
+    """Anybody may call, and who has a token learns more."""
+
+
+def operation_of(handler: Callable[..., Any]) -> Operation:
+    """What is known of `handler`; empty where nothing was said."""
+    found: Operation = handler.__dict__.setdefault("operation", Operation())
+    return found
+
+
+def answers(
+    status: int,
+    content: Any = None,
+    envelope: Envelope = "sync",
+    *,
+    media: str = "application/json",
+    names: str = "",
+) -> Callable[[H], H]:
+    """Mark a handler as one that succeeds with `status`."""
+
+    def mark(handler: H) -> H:
+        operation_of(handler).answers[status] = Answer(content, envelope, media, names)
+        return handler
+
+    return mark
+
+
+def fails(*statuses: int) -> Callable[[H], H]:
+    """Mark a handler as one that may fail so, beyond what every call may."""
+
+    def mark(handler: H) -> H:
+        operation_of(handler).errors.update(statuses)
+        return handler
+
+    return mark
+
+
+def tells_more(handler: H) -> H:
+    """Mark a public handler that tells more to whom it knows."""
+    operation_of(handler).more_for_known = True
+    return handler
+
+
+def takes(
+    model: type[M],
+) -> Callable[
+    [Callable[Concatenate[S, web.Request, M, P], Response]],
+    Callable[Concatenate[S, web.Request, P], Response],
+]:
+    """Read the JSON body as `model`, the handler's next argument; an empty one counts as `{}`."""
+
+    def mark(
+        handler: Callable[Concatenate[S, web.Request, M, P], Response],
+    ) -> Callable[Concatenate[S, web.Request, P], Response]:
+        @functools.wraps(handler)
+        async def reading(
+            self: S, request: web.Request, /, *args: P.args, **kwargs: P.kwargs
+        ) -> web.StreamResponse:
+            return await handler(self, request, read_body(model, await request.read()), *args, **kwargs)
+
+        operation_of(reading).body = model
+        return reading
+
+    return mark
+
+
+def asks(
+    model: type[M],
+) -> Callable[
+    [Callable[Concatenate[S, web.Request, M, P], Response]],
+    Callable[Concatenate[S, web.Request, P], Response],
+]:
+    """Read the query as `model`, the handler's next argument; what it does not know is ignored."""
+
+    def mark(
+        handler: Callable[Concatenate[S, web.Request, M, P], Response],
+    ) -> Callable[Concatenate[S, web.Request, P], Response]:
+        @functools.wraps(handler)
+        async def reading(
+            self: S, request: web.Request, /, *args: P.args, **kwargs: P.kwargs
+        ) -> web.StreamResponse:
+            return await handler(self, request, read_query(model, request.query), *args, **kwargs)
+
+        operation_of(reading).query = model
+        return reading
+
+    return mark
+
+
+def read_body(model: type[M], raw: bytes) -> M:
+    """Raises InvalidInputError naming the field."""
+    try:
+        return model.model_validate_json(raw if raw.strip() else b"{}", strict=True)
+    except ValidationError as exc:
+        raise InvalidInputError(_fault(exc)) from None
+
+
+def read_query(model: type[M], query: MultiMapping[str]) -> M:
+    """Raises InvalidInputError naming the parameter; one that is there twice has no value."""
+    given: dict[str, Any] = {}
+    for key in query:
+        values = query.getall(key)
+        given[key] = values[0] if len(values) == 1 else values
+    try:
+        return model.model_validate(given)
+    except ValidationError as exc:
+        raise InvalidInputError(_fault(exc)) from None
+
+
+def _fault(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {reason}"
+    return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {reason}"

@@ -1,0 +1,37 @@
+"""Leads generated calls to what is there: a schema cannot say which applications run and what time it is."""
+
+import time
+from typing import Any
+
+import schemathesis
+
+_PLENTY = 100_000
+_LATEST = 2**53
+
+
+@schemathesis.hook("map_body").apply_to(operation_id="create_session")
+def launch_what_is_there(_: Any, body: Any) -> Any:
+    """Any name becomes the one there is; what is no name stays what it is."""
+    if isinstance(body, dict) and isinstance(body.get("app"), str) and body["app"]:
+        body = {**body, "app": "demo"}
+        if isinstance(body.get("region"), str):
+            body["region"] = ""
+    return body
+
+
+@schemathesis.hook("map_body").apply_to(operation_id=["create_share", "change_share"])
+def end_in_time(_: Any, body: Any) -> Any:
+    """Any unix time becomes one in which a share may end."""
+    end = body.get("expiry_at") if isinstance(body, dict) else None
+    if type(end) is int and 0 <= end < _LATEST:
+        body = {**body, "expiry_at": int(time.time()) + 3600}
+    return body
+
+
+@schemathesis.hook("map_body").apply_to(operation_id="change_config")
+def stay_quick(_: Any, body: Any) -> Any:
+    """A rate that is valid and low would end the test with 429s."""
+    rate = body.get("max_http_requests_per_second") if isinstance(body, dict) else None
+    if type(rate) is int and 1 <= rate <= _PLENTY:
+        body = {**body, "max_http_requests_per_second": _PLENTY}
+    return body
