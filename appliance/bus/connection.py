@@ -199,7 +199,9 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     last_fault: list[Exception] = []
 
     async def failed(exc: Exception) -> None:
-        last_fault[:] = [exc]
+        # Who is turned away may see its connection reset before it has read why; another attempt knew.
+        if not (last_fault and isinstance(exc, OSError)):
+            last_fault[:] = [exc]
         logger.debug("bus: %s", exc)
 
     try:

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,33 @@ async def test_a_stranger_without_the_password_is_turned_away(
             async with connect(BusAddress(server.address.url, "fanlight", "guess"), name="stranger"):
                 pass
         assert (tmp_path / "bus" / "password").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_reason_of_a_refusal_outlives_a_reset_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    calls = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.write(b'INFO {"server_id":"x","version":"2.9.0","max_payload":1000,"auth_required":true}\r\n')
+        while b"PING" not in await reader.readline():
+            continue
+        if calls == 1:
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            await writer.drain()
+            writer.close()
+        else:
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.transport.abort()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UnavailableError, match="Authorization"):
+            async with connect(BusAddress(f"nats://127.0.0.1:{port}", "fanlight", "guess"), name="stranger"):
+                pass
+    assert calls > 1
 
 
 async def test_requests_carry_answers_and_errors(tmp_path: Path) -> None:
