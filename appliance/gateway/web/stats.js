@@ -11,7 +11,6 @@
  * @property {number} framesDecoded
  * @property {number} framesDropped
  * @property {number} packetsLost
- * @property {number} freezes
  * @property {string} codec
  * @property {string} decoder
  * @property {number|null} width
@@ -47,7 +46,6 @@ export class StatsMeter {
       framesDecoded: video?.framesDecoded ?? 0,
       framesDropped: video?.framesDropped ?? 0,
       packetsLost: video?.packetsLost ?? 0,
-      freezes: video?.freezeCount ?? 0,
       codec: report.get(video?.codecId)?.mimeType?.split('/')[1] ?? '',
       decoder: video?.decoderImplementation ?? '',
       width: video?.frameWidth ?? null,

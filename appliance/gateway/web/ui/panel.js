@@ -62,7 +62,7 @@ function table(sample, box, echoMs, latency95) {
     ['Box', `${p50} ms, p95 ${p95} ms`],
     ['Round trip', `${number(sample.rttMs, 1)} ms, echo ${number(echoMs, 1)} ms`],
     ['Dropped', `${sample.framesDropped} here, ${box?.frames_dropped ?? '–'} at the box`],
-    ['Lost', `${sample.packetsLost} packets, ${sample.freezes} freezes`],
+    ['Lost', `${sample.packetsLost} packets`],
     ['Path', sample.pair || '–'],
     ['Sound', box?.audio || (sample.audio ? 'arrives' : '–')],
     ['Input', box?.input || '–'],
