@@ -11,7 +11,11 @@ from typing import TextIO
 from appliance.control.schema import LogRecord, Logs
 
 _KEPT = 2000
-_CHATTY = ("aioice", "aiortc", "aiohttp.access", "asyncio", "nats", "zeroconf")
+# zeroconf warns, with a traceback, of every interface without multicast: a loopback, a bridge, a tunnel.
+_CHATTY = {
+    **dict.fromkeys(("aioice", "aiortc", "aiohttp.access", "asyncio", "nats"), logging.WARNING),
+    "zeroconf": logging.ERROR,
+}
 # sd-daemon(3): a line that begins with <N> is filed by the journal under that syslog level.
 _SYSLOG = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -74,8 +78,8 @@ def setup(level: int = logging.INFO, stream: TextIO = sys.stderr) -> RingBuffer:
     kept = RingBuffer()
     logging.basicConfig(level=level, handlers=[shown, kept], force=True)
     logging.captureWarnings(True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name, quiet in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(level, quiet))
     return kept
 
 
