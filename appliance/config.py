@@ -17,6 +17,7 @@ SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
 _SMALLEST, _LARGEST = (16, 16), (3840, 2160)
 _ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
+_BUS_SCHEMES = ("nats://", "tls://")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
 _SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
 
@@ -98,12 +99,26 @@ class BusSection(Section):
     mode: Literal["embedded", "external"] = "embedded"
     url: str = ""
     credentials: str = Field("", repr=False)
+    ca: str = ""
+    listen: str = ""
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        return _listen(value) if value else ""
 
     @model_validator(mode="after")
     def _url_named(self) -> "BusSection":
-        if self.mode == "external" and not self.url.startswith(("nats://", "tls://")):
+        urls = self.url.split(",")
+        if self.mode == "external" and not all(each.strip().startswith(_BUS_SCHEMES) for each in urls):
             raise ValueError('mode = "external" needs url = "nats://..." or "tls://..."')
         return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class IceSection(Section):
@@ -267,6 +282,8 @@ class Config(Section):
                 raise ValueError(f"application {name!r} is there twice")
         if self.tls.mode == "off" and self.gateway.address[0] not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError('tls.mode = "off" is for loopback only: set gateway.listen = "127.0.0.1:8443"')
+        if self.tls.mode == "off" and self.bus.listen and self.bus.address[0] != "127.0.0.1":
+            raise ValueError('tls.mode = "off" is for loopback only: set bus.listen = "127.0.0.1:4222"')
         return self
 
 

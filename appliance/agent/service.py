@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from appliance.errors import FanlightError, InvalidInputError
 logger = logging.getLogger(__name__)
 
 _ANNOUNCE_SECONDS = 2.0
+_JITTER_SECONDS = 0.5
 
 
 class Instances(Protocol):
@@ -35,6 +37,9 @@ class Instances(Protocol):
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""
+
+    def encoders_free(self) -> int:
+        """Slots of hardware encoders."""
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists; returns the instance's id."""
@@ -74,11 +79,20 @@ class Agent:
                     await each.wait()
                 await self._announce()
                 started.set()
+                group.create_task(self._announce_again(bus))
                 while True:
                     await self._pause()
                     await self._announce()
         finally:
             await self._announce(leaving=True)
+
+    async def _announce_again(self, bus: Bus) -> None:
+        """As soon as the bus is back, but not all boxes at once."""
+        epoch = bus.epoch
+        while True:
+            epoch = await bus.reconnected(epoch)
+            await asyncio.sleep(random.uniform(0, _JITTER_SECONDS))  # noqa: S311
+            self._changed.set()
 
     async def _pause(self) -> None:
         try:
@@ -99,6 +113,7 @@ class Agent:
             instances=self._instances.infos(),
             slots_free=free,
             slots_total=total,
+            encoders_free=self._instances.encoders_free(),
             load=os.getloadavg()[0],
             leaving=leaving,
         )

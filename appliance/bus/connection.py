@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import logging
+import random
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
 
+from appliance.bus.nkey import UserKey, read_credentials
 from appliance.errors import FanlightError, InvalidInputError, UnavailableError, from_code
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,8 @@ _PATIENCE_SECONDS = 2.0
 """How long a call waits for the server to come back before it gives up: a restart takes less."""
 
 _USERINFO = re.compile(r"//[^/@]*@")
+_NEAR_SECONDS, _FAR_SECONDS = (0.2, 0.4), (0.3, 2.0)
+"""How long a try to reconnect waits: a bus that many boxes share must not meet them all at once."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,10 +37,27 @@ class BusAddress:
     """Where the bus is and who we are there."""
 
     url: str
+    """Of one server, or of several of a cluster, with commas between."""
     user: str = ""
     password: str = field(default="", repr=False)
     credentials: str = ""
     """Path of a NATS credentials file, instead of user and password."""
+    seed: str = field(default="", repr=False)
+    """Of the NATS key that this box was enrolled with, instead of either."""
+    ca: str = ""
+    """Path of the CA that vouches for a `tls://` server; empty: those that the system trusts."""
+    inbox: str = "_INBOX"
+    """Answers come here; a confined box has one of its own."""
+
+    @property
+    def urls(self) -> list[str]:
+        """Of each server."""
+        return [each.strip() for each in self.url.split(",")]
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the next try to reconnect, another one each time."""
+        return random.uniform(*(_FAR_SECONDS if self.seed else _NEAR_SECONDS))  # noqa: S311
 
     def __str__(self) -> str:
         """For people: the address without what may prove who we are."""
@@ -193,6 +215,7 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     bus = Bus(client)
 
     async def lost() -> None:
+        client.options["reconnect_time_wait"] = address.pause
         if not client.is_closed:
             logger.warning("bus: connection lost, trying again")
 
@@ -207,13 +230,14 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await client.connect(
-                address.url,
+                address.urls,
                 name=name,
+                tls=await asyncio.to_thread(_trust, address),
+                inbox_prefix=address.inbox,
                 user=address.user or None,
                 password=address.password or None,
-                user_credentials=address.credentials or None,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,  # type: ignore[arg-type]
+                reconnect_time_wait=address.pause,  # type: ignore[arg-type]
                 connect_timeout=5,
                 ping_interval=5,
                 disconnected_cb=lost,
@@ -221,6 +245,7 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 closed_cb=bus._was_closed,
                 error_cb=failed,
                 allow_reconnect=True,
+                **await asyncio.to_thread(_proof, client, address),
             )
     except (nats.errors.Error, OSError, TimeoutError) as exc:
         reason = next((str(each) for each in (*last_fault, exc) if str(each)), type(exc).__name__)
@@ -230,3 +255,23 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     finally:
         with contextlib.suppress(nats.errors.Error, OSError, asyncio.CancelledError):
             await client.close()
+
+
+def _trust(address: BusAddress) -> ssl.SSLContext | None:
+    if not address.url.startswith("tls:"):
+        return None
+    return ssl.create_default_context(cafile=address.ca or None)
+
+
+def _proof(client: Client, address: BusAddress) -> dict[str, Any]:
+    """What a key proves to the server; nats-py itself would want the libraries `nkeys` and PyNaCl for it."""
+    if address.credentials:
+        jwt, key = read_credentials(address.credentials)
+        client._auth_configured = True
+        return {"signature_cb": key.sign, "user_jwt_cb": lambda: jwt}
+    if address.seed:
+        key = UserKey.parse(address.seed)
+        client._auth_configured = True
+        client._public_nkey = key.public
+        return {"signature_cb": key.sign}
+    return {}

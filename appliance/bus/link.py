@@ -2,18 +2,28 @@
 
 import asyncio
 import contextlib
+import logging
+import random
 from collections.abc import Callable
 
+from appliance import lifecycle
 from appliance.bus.connection import Bus, BusAddress, connect
 from appliance.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+_LATER_SECONDS = (1.0, 5.0)
+_EXTEND = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the bus"
 
 
 class BusLink:
     """Calling it gives the bus, once it is served."""
 
-    def __init__(self, address: Callable[[], BusAddress], name: str) -> None:
+    def __init__(self, address: Callable[[], BusAddress], name: str, *, patient: bool = False) -> None:
         self.address = address
         self._name = name
+        self._patient = patient
+        """Wait for a bus on another machine, which may start later than this one."""
         self._bus: Bus | None = None
 
     def __call__(self) -> Bus:
@@ -30,9 +40,20 @@ class BusLink:
     async def serve(self, started: asyncio.Event) -> None:
         """Hold the connection until cancelled.
 
-        Raises UnavailableError where nothing answers at start, or the server ends it for good.
+        Raises UnavailableError where nothing answers at start (unless patient), or once the server ends it.
         """
         async with contextlib.AsyncExitStack() as stack:
-            self._bus = await stack.enter_async_context(connect(self.address(), name=self._name))
+            self._bus = await self._connected(stack)
             started.set()
             await self._bus.refused()
+
+    async def _connected(self, stack: contextlib.AsyncExitStack) -> Bus:
+        while True:
+            try:
+                return await stack.enter_async_context(connect(self.address(), name=self._name))
+            except UnavailableError as exc:
+                if not self._patient:
+                    raise
+                logger.warning("%s; trying again", exc)
+            lifecycle.notify(_EXTEND)
+            await asyncio.sleep(random.uniform(*_LATER_SECONDS))  # noqa: S311

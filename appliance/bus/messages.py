@@ -97,6 +97,8 @@ class AgentAnnounce(Message):
     instances: list[InstanceInfo] = []
     slots_free: int = 0
     slots_total: int = 0
+    encoders_free: int = 0
+    """Slots of hardware encoders; 0 where there is no such encoder."""
     load: float = 0.0
     leaving: bool = False
 

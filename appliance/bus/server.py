@@ -1,4 +1,7 @@
-"""The embedded nats-server: a supervised child on loopback with JetStream and credentials of its own."""
+"""The embedded nats-server: a supervised child with JetStream and credentials of its own.
+
+On loopback, or where boxes reach it: then with TLS, and each box confined to what concerns it.
+"""
 
 import asyncio
 import contextlib
@@ -6,10 +9,14 @@ import logging
 import re
 import secrets
 import shutil
+import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.bus.connection import BusAddress
+from appliance.bus.permits import BoxUser, users
 from appliance.errors import UnavailableError
 from appliance.processes import Child, child
 from appliance.storage import remembered, write_atomic
@@ -32,25 +39,65 @@ def find_executable() -> Path:
     raise UnavailableError("bus: no nats-server here: install the package nats-server")
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where boxes reach the server, and what proves it to them; without files plain, for loopback only."""
+
+    host: str
+    port: int
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
 class EmbeddedServer:
     """Runs nats-server for as long as it is served, and starts it again when it dies.
 
     Port and password are kept under `state_dir`, so clients find the same server after a restart.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, listen: Listen | None = None) -> None:
         self._dir = state_dir / "bus"
-        self._port = 0
+        self._listen = listen
+        self._boxes: tuple[BoxUser, ...] = ()
+        self._port = listen.port if listen else 0
         self._password = ""
         self._durable = False
         self._port_taken = False
-        self.pid: int | None = None
+        self._running: Child | None = None
         self.restarts = -1
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while it runs."""
+        return self._running.pid if self._running else None
+
+    @property
+    def _file(self) -> Path:
+        return self._dir / "nats.conf"
 
     @property
     def address(self) -> BusAddress:
         """Valid once started."""
+        if self._listen and self._listen.cert:
+            ca = str(self._listen.ca or "")
+            return BusAddress(f"tls://localhost:{self._port}", "fanlight", self._password, ca=ca)
         return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
+
+    @property
+    def port(self) -> int:
+        """Of clients; valid once started."""
+        return self._port
+
+    async def admit(self, boxes: Sequence[BoxUser]) -> None:
+        """Let in exactly `boxes`, from now on: who is not among them is cut off."""
+        self._boxes = tuple(boxes)
+        try:
+            changed = await asyncio.to_thread(_write_changed, self._file, self._configuration())
+        except OSError as exc:
+            raise UnavailableError(f"bus: nats-server: {exc}") from exc
+        if changed and self._running:
+            self._running.process.send_signal(signal.SIGHUP)
 
     async def serve(self, started: asyncio.Event) -> None:
         """Keep the child alive; raises UnavailableError only when the first start fails."""
@@ -65,7 +112,7 @@ class EmbeddedServer:
                 if not started.is_set() and not self._port_taken:
                     raise
                 logger.warning("%s", exc)
-                if not started.is_set():
+                if not started.is_set() and not self._listen:
                     self._port = 0  # nobody has been told of it yet
             lived = asyncio.get_running_loop().time() - began
             step = 0 if lived > 60 else min(self.restarts, len(_RESTART_SECONDS) - 1)
@@ -76,31 +123,44 @@ class EmbeddedServer:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._password = remembered(self._dir / "password", secrets.token_urlsafe(32))
         with contextlib.suppress(ValueError):
-            self._port = int(remembered(self._dir / "port", ""))
+            self._port = self._port or int(remembered(self._dir / "port", ""))
 
     def _configuration(self) -> str:
         sync = ", sync_interval: always" if self._durable else ""
+        user = f'{{ user: "fanlight", password: "{self._password}" }}'
         return "\n".join(
             (
-                'host: "127.0.0.1"',
+                f'host: "{self._listen.host if self._listen else "127.0.0.1"}"',
+                *self._tls(),
                 'server_name: "fanlight"',
                 f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB{sync} }}',
-                f'authorization {{ user: "fanlight", password: "{self._password}" }}',
+                "authorization { users: [",
+                user,
+                users(self._boxes),
+                "] }",
                 "max_payload: 1MB",
                 "",
             )
         )
 
+    def _tls(self) -> tuple[str, ...]:
+        if not (self._listen and self._listen.cert and self._listen.key):
+            return ()
+        stamp = self._listen.cert.stat().st_mtime
+        return (
+            f"# the certificate of {stamp}",
+            f'tls {{ cert_file: "{self._listen.cert}", key_file: "{self._listen.key}", timeout: 5 }}',
+        )
+
     async def _run_once(self, executable: Path, started: asyncio.Event) -> None:
-        file = self._dir / "nats.conf"
         self._port_taken = False
         try:
-            await asyncio.to_thread(_write_changed, file, self._configuration())
+            await asyncio.to_thread(_write_changed, self._file, self._configuration())
         except OSError as exc:
             raise UnavailableError(f"bus: nats-server: {exc}") from exc
-        arguments = (str(executable), "--config", str(file), f"--port={self._port or -1}")
+        arguments = (str(executable), "--config", str(self._file), f"--port={self._port or -1}")
         async with child(arguments, name="nats-server") as running:
-            self.pid = running.pid
+            self._running = running
             self.restarts += 1
             try:
                 try:
@@ -114,7 +174,7 @@ class EmbeddedServer:
                         logger.warning("nats-server: %s", line)
                 await running.process.wait()
             finally:
-                self.pid = None
+                self._running = None
 
     async def _until_ready(self, running: Child) -> None:
         async for line in running.lines():
@@ -131,10 +191,12 @@ class EmbeddedServer:
         raise UnavailableError(f"bus: nats-server ended with {code}: {tail}")
 
 
-def _write_changed(file: Path, text: str) -> None:
-    """A full disk is no trouble for what stands there already."""
-    if remembered(file, "") != text.strip():
+def _write_changed(file: Path, text: str) -> bool:
+    """Whether it had to be written: a full disk is no trouble for what stands there already."""
+    changed = remembered(file, "") != text.strip()
+    if changed:
         write_atomic(file, text)
+    return changed
 
 
 async def _version(executable: Path) -> tuple[int, int]:

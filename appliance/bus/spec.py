@@ -67,5 +67,8 @@ class StreamerSpec(BaseModel):
     bus_user: str = ""
     bus_password: str = Field("", repr=False)
     bus_credentials: str = ""
+    bus_seed: str = Field("", repr=False)
+    bus_ca: str = ""
+    bus_inbox: str = "_INBOX"
     resumed: bool = False
     """Started again after a crash: viewers wait to be offered once more."""

@@ -22,6 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 _TIMEOUT_SECONDS = 5
 _SNAPSHOT_SECONDS = 1.0
 _UPDATE_TRIES = 8
+_CLUSTER = 3
 _KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
 
 
@@ -40,15 +41,17 @@ class Bucket(Generic[M]):
         """The last snapshot, with what the stream was like before it."""
 
     @classmethod
-    async def open(cls, bus: Bus, name: str, model: type[M], *, replicas: int = 1) -> "Bucket[M]":
+    async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
         """Open the bucket `name`, made at first use. Raises UnavailableError without JetStream."""
+        copies = copies_on(bus)
         await bus.ready()
         context: JetStreamContext = bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with _unavailable(name):
             try:
                 store = await context.key_value(name)
+                await _spread(context, name, copies)
             except nats.js.errors.BucketNotFoundError:
-                store = await context.create_key_value(bucket=name, history=1, replicas=replicas)
+                store = await context.create_key_value(bucket=name, history=1, replicas=copies)
         return cls(bus, name, store, model)
 
     async def get(self, key: str) -> M:
@@ -155,6 +158,19 @@ class Bucket(Generic[M]):
             with contextlib.suppress(nats.errors.Error, OSError):
                 await watcher.stop()
         return found
+
+
+def copies_on(bus: Bus) -> int:
+    """How many servers keep each bucket: three where the cluster has as many."""
+    return _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
+
+
+async def _spread(context: JetStreamContext, name: str, copies: int) -> None:
+    """A bucket that is older than the cluster gets its copies."""
+    config = (await context.stream_info(f"KV_{name}")).config
+    if (config.num_replicas or 1) < copies:
+        logger.info("state: %s is kept by %d servers from now on", name, copies)
+        await context.update_stream(config.evolve(num_replicas=copies))
 
 
 @contextlib.contextmanager

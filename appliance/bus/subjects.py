@@ -1,4 +1,8 @@
-"""Subjects on the bus. Routed by session id, never by agent id, once a session exists."""
+"""Subjects on the bus. Routed by session id, never by agent id, once a session exists.
+
+Ids of sessions and instances are `<agent>-<own>` and become two words here, so that a server can confine each
+box to `agent.<agent>.*`, `session.<agent>.>` and `instance.<agent>.>`.
+"""
 
 GATEWAY_SESSIONS = "gateway.sessions"
 """Request: SessionRequest -> SessionGrant. Queue group `gateway`: answered once."""
@@ -7,8 +11,8 @@ GATEWAY_SETTINGS = "gateway.settings"
 """SettingsPatch: what `PATCH /1.0/config` has changed so far, told to every gateway node."""
 
 ANNOUNCE_ALL = "agent.*.announce"
-STATE_ALL = "session.*.state"
-STATS_ALL = "instance.*.stats"
+STATE_ALL = "session.*.*.state"
+STATS_ALL = "instance.>"
 QUEUE_GATEWAY = "gateway"
 
 
@@ -29,24 +33,48 @@ def stop(agent: str) -> str:
 
 def up(session: str) -> str:
     """Request: PeerEvent of kind `open` -> Done. Published: the other kinds of PeerEvent."""
-    return f"session.{session}.up"
+    return f"session.{_words(session)}.up"
 
 
 def down(session: str, peer: str) -> str:
     """PeerReply, from the streamer to the gateway node that holds the peer's socket."""
-    return f"session.{session}.down.{peer}"
+    return f"session.{_words(session)}.down.{peer}"
 
 
 def hello(session: str) -> str:
     """StreamerHello: a (re)started streamer asks gateways to open their sockets' peers again."""
-    return f"session.{session}.hello"
+    return f"session.{_words(session)}.hello"
 
 
 def state(session: str) -> str:
     """SessionState, from streamer (active) and agent (terminating, terminated, error)."""
-    return f"session.{session}.state"
+    return f"session.{_words(session)}.state"
 
 
 def stats(instance: str) -> str:
     """InstanceStats, 1 Hz and when a viewer leaves."""
-    return f"instance.{instance}.stats"
+    return f"instance.{_words(instance)}.stats"
+
+
+def stats_of(agent: str) -> str:
+    """InstanceStats of all instances of one agent."""
+    return f"instance.{agent}.*.stats"
+
+
+def id_of(agent: str, own: str) -> str:
+    """The id of a session or instance of `agent`; `own` has no dash."""
+    return f"{agent}-{own}"
+
+
+def belongs(identity: str, agent: str) -> bool:
+    """Whether a session or instance is one of `agent`."""
+    return identity.rpartition("-")[0] == agent
+
+
+def inbox(agent: str) -> str:
+    """Where a confined box gets its answers."""
+    return f"_INBOX_{agent}"
+
+
+def _words(identity: str) -> str:
+    return ".".join(identity.rsplit("-", 1))

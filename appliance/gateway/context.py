@@ -22,8 +22,6 @@ from appliance.gateway.tickets import KeyRecord, Ticket, Tickets, shared_key
 from appliance.gateway.tokens import Principal
 from appliance.gateway.viewers import Viewers
 
-_CLUSTER = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -45,22 +43,17 @@ class Context:
     @classmethod
     async def open(cls, config: Config, bus: Bus) -> "Context":
         """Open all buckets. Raises UnavailableError without JetStream."""
-        copies = _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
-        keys = await Bucket.open(bus, "keys", KeyRecord, replicas=copies)
+        keys = await Bucket.open(bus, "keys", KeyRecord)
         registry = Registry()
         return cls(
             config=config,
             bus=bus,
             registry=registry,
-            sessions=Sessions(
-                await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry
-            ),
-            accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord, replicas=copies)),
-            devices=Devices(await Bucket.open(bus, "devices", DeviceRecord, replicas=copies)),
-            pins=Pins(
-                await Bucket.open(bus, "pins", PinBook, replicas=copies), await shared_key(keys, "pins")
-            ),
-            shares=Shares(await Bucket.open(bus, "shares", ShareRecord, replicas=copies)),
+            sessions=Sessions(await Bucket.open(bus, "sessions", SessionRecord), bus, registry),
+            accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord)),
+            devices=Devices(await Bucket.open(bus, "devices", DeviceRecord)),
+            pins=Pins(await Bucket.open(bus, "pins", PinBook), await shared_key(keys, "pins")),
+            shares=Shares(await Bucket.open(bus, "shares", ShareRecord)),
             tickets=Tickets(await shared_key(keys, "tickets")),
             viewers=Viewers(bus),
             metrics=Metrics(),

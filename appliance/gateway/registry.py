@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from appliance.bus.connection import Bus
 from appliance.bus.messages import AgentAnnounce, InstanceInfo
-from appliance.bus.subjects import ANNOUNCE_ALL
+from appliance.bus.subjects import ANNOUNCE_ALL, announce
 
 FRESH_SECONDS = 6.0
 """Three periods of the heartbeat: an agent that is silent for longer gets no new sessions."""
@@ -29,16 +29,17 @@ class Registry:
     async def follow(self, bus: Bus) -> None:
         """Listen to announces until cancelled."""
         async with bus.subscribe(ANNOUNCE_ALL, AgentAnnounce) as announces:
-            async for _, announce in announces:
-                self.hear(announce)
+            async for subject, message in announces:
+                if subject == announce(message.id):  # the bus lets a box speak for itself only
+                    self.hear(message)
 
-    def hear(self, announce: AgentAnnounce) -> None:
+    def hear(self, message: AgentAnnounce) -> None:
         """Note one heartbeat, or a goodbye."""
         now = self._clock()
-        if announce.leaving:
-            self._heard.pop(announce.id, None)
+        if message.leaving:
+            self._heard.pop(message.id, None)
         else:
-            self._heard[announce.id] = _Heard(announce, now)
+            self._heard[message.id] = _Heard(message, now)
         self._heard = {key: each for key, each in self._heard.items() if now - each.at < _FORGET_SECONDS}
 
     def agents(self) -> list[AgentAnnounce]:
@@ -55,7 +56,7 @@ class Registry:
         return len(self._heard) - len(self.agents())
 
     def candidates(self, application: str, region: str = "") -> list[AgentAnnounce]:
-        """Agents that can launch `application`, the best first: free slots, then load."""
+        """Agents that can launch `application`, the best first: free encoder slots, free slots, load."""
         able = [
             each
             for each in self.agents()
@@ -63,7 +64,7 @@ class Registry:
             and region in ("", each.region)
             and any(known.name == application for known in each.applications)
         ]
-        return sorted(able, key=lambda each: (-each.slots_free, each.load, each.id))
+        return sorted(able, key=_rank)
 
     def applications(self) -> list[str]:
         """What can be launched somewhere."""
@@ -85,3 +86,7 @@ class Registry:
                 if instance.session == session:
                     return instance, heard.at
         return None
+
+
+def _rank(agent: AgentAnnounce) -> tuple[int, int, float, str]:
+    return -agent.encoders_free, -agent.slots_free, agent.load, agent.id

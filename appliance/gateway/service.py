@@ -12,6 +12,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from appliance.bus.connection import Bus
+from appliance.bus.lease import Lease
 from appliance.bus.messages import Role
 from appliance.config import Config
 from appliance.errors import ConflictError, UnavailableError
@@ -67,8 +68,15 @@ class Gateway:
         bus = self._bus()
         await self._tls.open()
         self._state = context = await Context.open(self._config, bus)
+        lease = Lease(bus, "watch")
         watch = Watch(
-            context.sessions, context.shares, context.viewers, context.registry, bus, lost_s=self._lost_s
+            context.sessions,
+            context.shares,
+            context.viewers,
+            context.registry,
+            bus,
+            lost_s=self._lost_s,
+            leads=lambda: lease.held,
         )
         answering = asyncio.Event()
         try:
@@ -77,6 +85,7 @@ class Gateway:
                 group.create_task(context.viewers.follow())
                 group.create_task(context.settings.follow())
                 group.create_task(context.sessions.serve(answering))
+                group.create_task(lease.serve())
                 group.create_task(watch.serve())
                 group.create_task(self._tls.keep())
                 await answering.wait()

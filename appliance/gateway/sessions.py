@@ -18,7 +18,16 @@ from appliance.bus.messages import (
     StopRequest,
 )
 from appliance.bus.state import Bucket
-from appliance.bus.subjects import GATEWAY_SESSIONS, QUEUE_GATEWAY, STATE_ALL, launch, state, stop
+from appliance.bus.subjects import (
+    GATEWAY_SESSIONS,
+    QUEUE_GATEWAY,
+    STATE_ALL,
+    belongs,
+    id_of,
+    launch,
+    state,
+    stop,
+)
 from appliance.errors import (
     FanlightError,
     LimitExceededError,
@@ -80,8 +89,9 @@ class Sessions:
                 )
             )
             group.create_task(self._stop_asked(group))
-            async for _, each in news:
-                await self._note(each)
+            async for subject, each in news:
+                if subject == state(each.session):  # the bus lets a box speak of its own sessions only
+                    await self._note(each)
 
     async def get(self, session: str) -> SessionRecord:
         """Raises NotFoundError."""
@@ -148,7 +158,9 @@ class Sessions:
 
     async def _resume(self, session: str, request: SessionRequest) -> SessionGrant:
         def reopen(old: SessionRecord) -> SessionRecord:
-            theirs = (old.agent, old.app) == (request.agent, request.application)
+            theirs = (old.agent, old.app) == (request.agent, request.application) and belongs(
+                session, request.agent
+            )
             if not theirs or old.status in (SessionStatus.TERMINATING, SessionStatus.TERMINATED):
                 raise NotFoundError(f"session {session} cannot be resumed by agent {request.agent}")
             return old.model_copy(
@@ -164,7 +176,7 @@ class Sessions:
     ) -> SessionRecord:
         now = time.time()
         record = SessionRecord(
-            id=new_id(),
+            id=id_of(agent, new_id()),
             app=application,
             agent=agent,
             region=region,

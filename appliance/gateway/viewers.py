@@ -9,6 +9,7 @@ from typing import Protocol
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceStats, PeerEvent
 from appliance.bus.subjects import STATS_ALL, up
+from appliance.bus.subjects import stats as stats_subject
 from appliance.errors import NotFoundError, UnavailableError
 from appliance.gateway.tokens import Principal
 
@@ -45,7 +46,9 @@ class Viewers:
     async def follow(self) -> None:
         """Listen until cancelled."""
         async with self._bus.subscribe(STATS_ALL, InstanceStats) as all_stats:
-            async for _, stats in all_stats:
+            async for subject, stats in all_stats:
+                if subject != stats_subject(stats.instance):
+                    continue
                 self._stats[stats.instance] = (self._clock(), stats)
                 with contextlib.suppress(UnavailableError):  # the next statistics come in a second
                     await self._kick_revoked(stats)

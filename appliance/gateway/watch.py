@@ -25,7 +25,8 @@ _SWEEP_SECONDS = 60.0
 class Watch:
     """Looks over all sessions every few seconds.
 
-    Time in which this node heard nothing, because the bus was away or it has just started, counts for nobody.
+    All nodes look, the one that leads acts. Time in which this node heard nothing, because the bus was
+    away or it has just started, counts for nobody.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Watch:
         bus: Bus,
         *,
         lost_s: float = LOST_SECONDS,
+        leads: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sessions = sessions
@@ -45,6 +47,7 @@ class Watch:
         self._registry = registry
         self._bus = bus
         self._lost_s = lost_s
+        self._leads = leads
         self._clock = clock
         self._epoch = bus.epoch
         self._seen: dict[str, float] = {}
@@ -69,6 +72,8 @@ class Watch:
             if record.status is not SessionStatus.TERMINATED:
                 await self._look_at(record)
         self._seen = {each.id: self._seen[each.id] for each in records if each.id in self._seen}
+        if not self._leads():
+            return
         await self._forget(records)
         if self._clock() >= self._sweep_at:
             self._sweep_at = self._clock() + _SWEEP_SECONDS
@@ -80,6 +85,8 @@ class Watch:
         since = self._seen.setdefault(record.id, now)
         if told := self._registry.told_of(record.id):
             since = self._seen[record.id] = max(since, told[1])
+        if not self._leads():
+            return
         lost = now - since > self._lost_s
         if record.status is not SessionStatus.ERROR:
             if lost:

@@ -21,7 +21,7 @@ from appliance.bus.messages import (
     SessionStatus,
 )
 from appliance.bus.spec import EncoderChoice
-from appliance.bus.subjects import STATS_ALL
+from appliance.bus.subjects import id_of, stats_of
 from appliance.config import ApplicationSection, Config
 from appliance.errors import FanlightError, NotFoundError
 from appliance.instances.admission import Admission, Slots
@@ -85,6 +85,7 @@ class InstanceManager:
 
     def __init__(
         self,
+        agent: str,
         config: Callable[[], Config],
         state_dir: Path,
         runtime_dir: Path,
@@ -93,6 +94,7 @@ class InstanceManager:
         sessions: Sessions,
         machine: Machine,
     ) -> None:
+        self._agent = agent
         self._config = config
         self._state_dir = state_dir / "instances"
         self._runtime_dir = runtime_dir
@@ -159,7 +161,11 @@ class InstanceManager:
         application = find_application(self._config(), name)
         size = screen_for(application, self._config(), screen)
         instance = Instance(
-            secrets.token_hex(8), application, size, session, idle or IdlePolicy(application.idle_minutes)
+            id_of(self._agent, secrets.token_hex(4)),
+            application,
+            size,
+            session,
+            idle or IdlePolicy(application.idle_minutes),
         )
         there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
         hardware = self.admission.admit(instance.id, video=application.gpu, hardware_there=there)
@@ -197,6 +203,11 @@ class InstanceManager:
     def slots(self) -> tuple[int, int]:
         """Free and all."""
         return self.admission.free, self.admission.slots.instances
+
+    def encoders_free(self) -> int:
+        """Slots of hardware encoders; 0 where there is no such encoder."""
+        there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
+        return self.admission.free_encoders if there else 0
 
     async def stop(self, instance_id: str, reason: str) -> None:
         """Stop an instance and its session. Raises NotFoundError."""
@@ -296,7 +307,7 @@ class InstanceManager:
             logger.warning("%s: %s; the next start of the daemon makes a new session", file, exc)
 
     async def _follow_stats(self) -> None:
-        async with self._bus().subscribe(STATS_ALL, InstanceStats) as messages:
+        async with self._bus().subscribe(stats_of(self._agent), InstanceStats) as messages:
             async for _, stats in messages:
                 instance = self.instances.get(stats.instance)
                 if not instance:

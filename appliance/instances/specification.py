@@ -55,5 +55,8 @@ def specification(
         bus_user=bus.user,
         bus_password=bus.password,
         bus_credentials=bus.credentials,
+        bus_seed=bus.seed,
+        bus_ca=bus.ca,
+        bus_inbox=bus.inbox,
         resumed=resumed,
     )

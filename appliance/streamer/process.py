@@ -65,7 +65,15 @@ class Streamer:
                 await self._serve(self._spec, self._spec.session)
 
     async def _serve(self, spec: StreamerSpec, session_id: str) -> None:
-        address = BusAddress(spec.bus_url, spec.bus_user, spec.bus_password, spec.bus_credentials)
+        address = BusAddress(
+            spec.bus_url,
+            spec.bus_user,
+            spec.bus_password,
+            spec.bus_credentials,
+            seed=spec.bus_seed,
+            ca=spec.bus_ca,
+            inbox=spec.bus_inbox,
+        )
         async with (
             connect(address, name=f"streamer {spec.instance}") as bus,
             media_port(spec, host_addresses()) as mux,

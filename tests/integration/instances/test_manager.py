@@ -48,7 +48,7 @@ async def test_a_full_disk_ends_nothing(
         address: BusAddress = server.address
         link = BusLink(lambda: address, "test")
         manager = InstanceManager(
-            lambda: CONFIG, tmp_path, tmp_path, link, lambda: address, Desk(), NoHardware()
+            "box1", lambda: CONFIG, tmp_path, tmp_path, link, lambda: address, Desk(), NoHardware()
         )
         monkeypatch.setattr("appliance.instances.manager.write_atomic", full)
         async with serving(link, manager), asyncio.timeout(20):
