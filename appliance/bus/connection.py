@@ -215,13 +215,15 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     bus = Bus(client)
 
     async def lost() -> None:
-        client.options["reconnect_time_wait"] = address.pause
         if not client.is_closed:
             logger.warning("bus: connection lost, trying again")
 
     last_fault: list[Exception] = []
 
     async def failed(exc: Exception) -> None:
+        client.options["reconnect_time_wait"] = address.pause
+        if client.is_connecting and client._transport:
+            client._transport.close()  # nats-py forgets it where we were turned away
         # Who is turned away may see its connection reset before it has read why; another attempt knew.
         if not (last_fault and isinstance(exc, OSError)):
             last_fault[:] = [exc]

@@ -24,7 +24,10 @@ from appliance.storage import remembered, write_atomic
 logger = logging.getLogger(__name__)
 
 _START_SECONDS = 10
+_RELOAD_SECONDS = 5
+_RELOADED = "Reloaded server configuration"
 _RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
+_USERS = "users.conf"
 _SYNCS = (2, 10)
 """The first version that can write state through to the disk, so that it survives a power cut."""
 _VERSION = re.compile(rb"v(\d+)\.(\d+)")
@@ -59,12 +62,12 @@ class EmbeddedServer:
     def __init__(self, state_dir: Path, listen: Listen | None = None) -> None:
         self._dir = state_dir / "bus"
         self._listen = listen
-        self._boxes: tuple[BoxUser, ...] = ()
         self._port = listen.port if listen else 0
         self._password = ""
         self._durable = False
         self._port_taken = False
         self._running: Child | None = None
+        self._reloaded = asyncio.Event()
         self.restarts = -1
 
     @property
@@ -79,10 +82,15 @@ class EmbeddedServer:
     @property
     def address(self) -> BusAddress:
         """Valid once started."""
-        if self._listen and self._listen.cert:
+        if self._listen and self.secure:
             ca = str(self._listen.ca or "")
             return BusAddress(f"tls://localhost:{self._port}", "fanlight", self._password, ca=ca)
         return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients come over TLS."""
+        return self._listen is not None and self._listen.cert is not None
 
     @property
     def port(self) -> int:
@@ -90,14 +98,19 @@ class EmbeddedServer:
         return self._port
 
     async def admit(self, boxes: Sequence[BoxUser]) -> None:
-        """Let in exactly `boxes`, from now on: who is not among them is cut off."""
-        self._boxes = tuple(boxes)
+        """Let in exactly `boxes`, and cut off who is not among them. Raises UnavailableError."""
         try:
-            changed = await asyncio.to_thread(_write_changed, self._file, self._configuration())
+            changed = await asyncio.to_thread(self._write, boxes)
         except OSError as exc:
             raise UnavailableError(f"bus: nats-server: {exc}") from exc
         if changed and self._running:
+            self._reloaded.clear()
             self._running.process.send_signal(signal.SIGHUP)
+            try:
+                async with asyncio.timeout(_RELOAD_SECONDS):
+                    await self._reloaded.wait()
+            except TimeoutError:
+                raise UnavailableError("bus: nats-server does not take its new users") from None
 
     async def serve(self, started: asyncio.Event) -> None:
         """Keep the child alive; raises UnavailableError only when the first start fails."""
@@ -122,22 +135,28 @@ class EmbeddedServer:
     def _prepare(self) -> None:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._password = remembered(self._dir / "password", secrets.token_urlsafe(32))
+        remembered(self._dir / _USERS, self._users(()))
         with contextlib.suppress(ValueError):
             self._port = self._port or int(remembered(self._dir / "port", ""))
 
+    def _write(self, boxes: Sequence[BoxUser]) -> bool:
+        known = _write_changed(self._dir / _USERS, self._users(boxes))
+        return _write_changed(self._file, self._configuration()) or known
+
+    def _users(self, boxes: Sequence[BoxUser]) -> str:
+        """In a file of their own: a server that starts again must not refuse the boxes it had."""
+        ours = f'{{ user: "fanlight", password: "{self._password}" }}'
+        return f"users: [\n{ours}\n{users(boxes)}\n]\n"
+
     def _configuration(self) -> str:
         sync = ", sync_interval: always" if self._durable else ""
-        user = f'{{ user: "fanlight", password: "{self._password}" }}'
         return "\n".join(
             (
                 f'host: "{self._listen.host if self._listen else "127.0.0.1"}"',
                 *self._tls(),
                 'server_name: "fanlight"',
                 f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB{sync} }}',
-                "authorization { users: [",
-                user,
-                users(self._boxes),
-                "] }",
+                f'authorization {{ include "{_USERS}" }}',
                 "max_payload: 1MB",
                 "",
             )
@@ -170,6 +189,8 @@ class EmbeddedServer:
                     raise UnavailableError(f"bus: nats-server not ready in {_START_SECONDS} s") from None
                 started.set()
                 async for line in running.lines():
+                    if _RELOADED in line:
+                        self._reloaded.set()
                     if "[ERR]" in line or "[FTL]" in line:
                         logger.warning("nats-server: %s", line)
                 await running.process.wait()

@@ -14,7 +14,8 @@ import aiohttp
 from aioice import stun, turn
 from cryptography import x509
 
-from appliance.bus.connection import BusAddress, connect
+from appliance.bus.connection import connect
+from appliance.bus.external import external
 from appliance.config import Config
 from appliance.control.schema import Snapshot
 from appliance.discovery.addresses import reachable_addresses
@@ -110,9 +111,7 @@ async def bus(config: Config, snapshot: Snapshot | None) -> Check:
     """Connect to an external NATS; the embedded one is asked for through the daemon."""
     if config.bus.mode == "external":
         try:
-            async with connect(
-                BusAddress(config.bus.url, credentials=config.bus.credentials), name="fanlight doctor"
-            ):
+            async with connect(external(config.bus), name="fanlight doctor"):
                 return Check("NATS", True, _without_user(config.bus.url))
         except UnavailableError as exc:
             return Check(

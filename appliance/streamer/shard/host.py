@@ -42,7 +42,14 @@ _SILENCE_S = 30.0
 """A shard reports every second; one that has said nothing for so long hangs."""
 _DISTRUST_S = 10.0
 """So long after the failure of a shard none is started."""
-_SECRETS = {"bus_url": "", "bus_user": "", "bus_password": "", "bus_credentials": "", "whip_token": ""}
+_SECRETS = {
+    "bus_url": "",
+    "bus_user": "",
+    "bus_password": "",
+    "bus_credentials": "",
+    "bus_seed": "",
+    "whip_token": "",
+}
 
 
 class Shard:

@@ -40,6 +40,9 @@ class OneSlot:
     def infos(self) -> list[InstanceInfo]:
         return []
 
+    def encoders_free(self) -> int:
+        return 0
+
     def slots(self) -> tuple[int, int]:
         return 1 - len(self.running), 1
 
