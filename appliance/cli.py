@@ -28,7 +28,7 @@ _EXIT_BY_CODE = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
-    args = parser().parse_args(argv)
+    args = parser().parse_args(_spelled_out(sys.argv[1:] if argv is None else argv))
     try:
         return _dispatch(args)
     except FanlightError as exc:
@@ -40,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of stdout left; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _spelled_out(argv: Sequence[str]) -> list[str]:
+    """`enroll URL CODE` is short for `enroll at URL CODE`."""
+    words = list(argv)
+    if "enroll" in words[:-1] and "://" in words[words.index("enroll") + 1]:
+        words.insert(words.index("enroll") + 1, "at")
+    return words
 
 
 def exit_code(error: FanlightError) -> int:
@@ -87,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     _add_box_verbs(verbs)
     _add_instance_verbs(verbs)
     _add_people_verbs(verbs)
+    _add_enroll_verbs(verbs)
     return top
 
 
@@ -125,6 +134,7 @@ class _Verbs:
 
 def _add_box_verbs(verbs: _Verbs) -> None:
     verbs.add("run", "run:run", "the daemon, in the foreground")
+    verbs.add("gateway", "run:gateway", "a gateway alone, for boxes elsewhere, in the foreground")
     verbs.add("status", "status:status", "health, encoder and why, instances, viewers")
     tui = verbs.add("tui", "tui:tui", "the terminal UI, of this box or of another over ssh")
     tui.add_argument("box", nargs="?", metavar="BOX", help="host name for ssh; default: this box")
@@ -182,6 +192,20 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     create.add_argument("--expires", type=_duration, default=None, metavar="D", help="default: never")
     accounts.add("list", "accounts:list_all", "all accounts")
     delete = accounts.add("delete", "accounts:delete", "delete an account; its token ends at once")
+    delete.add_argument("name", metavar="NAME")
+
+
+def _add_enroll_verbs(verbs: _Verbs) -> None:
+    text = "boxes of a gateway elsewhere: `enroll URL CODE` on the box, the others on the gateway"
+    enrolments = verbs.under("enroll", text)
+    at = enrolments.add("at", "enroll:enroll", "register this box at a gateway: also as `enroll URL CODE`")
+    at.add_argument("url", metavar="URL")
+    at.add_argument("code", metavar="CODE", help="of `fanlight enroll create` there")
+    create = enrolments.add("create", "enroll:create", "a code for one box; it holds once, for 15 minutes")
+    create.add_argument("name", nargs="?", default="", metavar="NAME", help="default: the box's own")
+    boxes = enrolments.add("list", "enroll:list_all", "the boxes that are enrolled here")
+    boxes.add_argument("--nats", action="store_true", help="as users for the configuration of nats-server")
+    delete = enrolments.add("delete", "enroll:delete", "revoke a box: the bus cuts it off at once")
     delete.add_argument("name", metavar="NAME")
 
 

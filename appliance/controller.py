@@ -1,7 +1,5 @@
 """What control clients see and may ask: the whole box in one snapshot, and a method for every verb."""
 
-import asyncio
-import contextlib
 import logging
 import socket
 import time
@@ -9,31 +7,25 @@ from collections.abc import Callable, Sequence
 
 from appliance import __version__
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceState, PeerEvent, Screen
+from appliance.bus.messages import InstanceState, PeerEvent, Screen, SessionStatus
 from appliance.bus.subjects import up
 from appliance.control.schema import (
-    Account,
-    AccountParams,
-    Accounts,
-    AccountToken,
     Application,
     Box,
-    Device,
-    Devices,
     Health,
     Instance,
     Launched,
     LaunchParams,
     Logs,
     Part,
-    Pin,
     Problem,
     Session,
     Share,
     ShareParams,
     Snapshot,
 )
-from appliance.errors import FanlightError, InvalidInputError, NotFoundError
+from appliance.doorkeeper import Doorkeeper
+from appliance.errors import InvalidInputError, NotFoundError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import Instance as RunningInstance
 from appliance.instances.manager import InstanceManager
@@ -42,10 +34,8 @@ from appliance.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
 
-
-class BoxController:
+class BoxController(Doorkeeper):
     """Implements the control API over the parts of the daemon."""
 
     def __init__(
@@ -55,7 +45,8 @@ class BoxController:
         name: str,
         region: str,
         bus: Callable[[], Bus],
-        gateway: Gateway,
+        gateway: Gateway | None,
+        elsewhere: str = "",
         instances: InstanceManager,
         machine: Machine,
         parts: Callable[[], Sequence[Part]],
@@ -66,53 +57,16 @@ class BoxController:
         self._name = name
         self._region = region
         self._bus = bus
-        self._gateway = gateway
+        super().__init__(gateway, elsewhere)
         self._instances = instances
         self._machine = machine
         self._parts = parts
         self._problems = problems
         self._records = records
-        self._sessions: list[Session] = []
         self._born = time.monotonic()
-        self._changed = asyncio.Event()
-        self._asked = asyncio.Event()
-
-    @property
-    def changed(self) -> asyncio.Event:
-        """Set when the snapshot differs."""
-        return self._changed
-
-    async def serve(self, started: asyncio.Event) -> None:
-        """Keep the list of sessions at hand, so that a snapshot needs no bus."""
-        started.set()
-        while True:
-            try:
-                sessions = [
-                    Session(
-                        id=each.id,
-                        application=each.app,
-                        status=each.status,
-                        message=each.status_message,
-                        instance=each.instance,
-                        viewers=self._viewers(each.id),
-                    )
-                    for each in await self._gateway.sessions()
-                ]
-            except FanlightError as exc:
-                logger.debug("sessions not known: %s", exc)
-            else:
-                if sessions != self._sessions:
-                    self._sessions = sessions
-                    self._changed.set()
-            self._asked.clear()
-            await asyncio.sleep(_SESSIONS_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UNASKED_SECONDS):
-                    await self._asked.wait()
 
     def snapshot(self) -> Snapshot:
         """Everything, from memory."""
-        self._asked.set()
         instances = [_instance(each) for each in self._instances.instances.values()]
         problems = [*self._problems(), *_instance_problems(instances)]
         return Snapshot(
@@ -123,8 +77,8 @@ class BoxController:
                 version=__version__,
                 health=_health(instances, problems),
                 uptime_s=time.monotonic() - self._born,
-                urls=self._gateway.urls(),
-                fingerprint=self._gateway.fingerprint,
+                urls=self.urls(),
+                fingerprint=self.fingerprint,
                 hostname=socket.gethostname(),
             ),
             parts=list(self._parts()),
@@ -135,7 +89,7 @@ class BoxController:
                 for each in self._instances.applications()
             ],
             instances=instances,
-            sessions=self._sessions,
+            sessions=self.known_sessions(),
         )
 
     def logs(self, after: int) -> Logs:
@@ -174,8 +128,7 @@ class BoxController:
     async def share(self, params: ShareParams) -> Share:
         """A link into the named instance, or the only one."""
         session = self._session_of(params.instance)
-        made = await self._gateway.share(session, params.role, params.expires_s)
-        return Share(id=made.id, url=made.url, role=params.role, expires_at=made.expires_at)
+        return await self.share_session(session, params)
 
     def _session_of(self, wanted: str | None) -> str:
         if wanted:
@@ -189,47 +142,20 @@ class BoxController:
             raise InvalidInputError(f"instance {instance.id} was launched without streaming")
         return instance.session
 
-    async def pair(self) -> Pin:
-        """A new PIN."""
-        pin, expires_at = await self._gateway.new_pin()
-        return Pin(pin=pin, expires_at=expires_at, url=self._gateway.url)
-
-    async def devices(self) -> Devices:
-        """The paired browsers."""
-        return Devices(
-            devices=[
-                Device(
-                    id=each.id,
-                    name=each.name,
-                    role=each.role,
-                    paired_at=each.paired_at,
-                    last_seen=each.last_seen,
-                )
-                for each in await self._gateway.devices()
-            ]
-        )
-
-    async def unpair(self, device: str) -> None:
-        """Forget a paired browser and end what it watches."""
-        await self._gateway.unpair(device)
-
-    async def account_create(self, params: AccountParams) -> AccountToken:
-        """An API account with a new token."""
-        token = await self._gateway.create_account(params.name, params.expires_s)
-        return AccountToken(name=params.name, token=token)
-
-    async def account_list(self) -> Accounts:
-        """The API accounts."""
-        return Accounts(
-            accounts=[
-                Account(name=each.name, created_at=each.created_at, expires_at=each.expires_at)
-                for each in await self._gateway.accounts()
-            ]
-        )
-
-    async def account_delete(self, name: str) -> None:
-        """Delete an API account; its token is void at once."""
-        await self._gateway.delete_account(name)
+    async def _look(self) -> list[Session]:
+        if self._gateway:
+            return await super()._look()
+        return [
+            Session(
+                id=each.session,
+                application=each.application.name,
+                status=SessionStatus.ACTIVE if each.state is InstanceState.RUNNING else SessionStatus.CREATED,
+                instance=each.id,
+                viewers=self._viewers(each.session),
+            )
+            for each in self._instances.instances.values()
+            if each.session
+        ]
 
     def _viewers(self, session: str) -> int:
         for each in self._instances.instances.values():

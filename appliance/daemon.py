@@ -1,20 +1,19 @@
-"""The composition root: the only module that sees everything."""
+"""The composition root of a box: the only module that sees everything."""
 
 import asyncio
-import contextlib
+import functools
 import logging
 import os
-import signal
-import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from appliance import config as configuration
-from appliance import lifecycle, logs, paths
+from appliance import foreground, lifecycle, logs, paths
+from appliance.agent import enrolment
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
 from appliance.bus.connection import BusAddress
+from appliance.bus.external import external
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer
 from appliance.config import Config
@@ -22,7 +21,7 @@ from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
-from appliance.errors import ConfigError, FanlightError
+from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
@@ -31,8 +30,6 @@ from appliance.welcome import greet
 from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
-
-_END_SECONDS = 4.5
 
 
 class Daemon:
@@ -47,14 +44,27 @@ class Daemon:
         self._config_fault = ""
         self.box_id = remembered(state_dir / "box-id", os.urandom(8).hex())
 
-        self._server = EmbeddedServer(state_dir) if config.bus.mode == "embedded" else None
-        self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}")
+        remote = config.gateway.mode == "remote"
+        """Its gateway is elsewhere, and so is the bus: a box has one door, as a session has one home."""
+        embedded = config.bus.mode == "embedded"
+        self._enrolment = enrolment.load(state_dir) if remote and embedded else None
+        self._state_dir = state_dir
+        self._server = EmbeddedServer(state_dir) if embedded and not remote else None
+        self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}", patient=remote)
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = Gateway(config, state_dir, self._bus)
+        self._gateway = None if remote else Gateway(config, state_dir, self._bus)
+        self._elsewhere = self._enrolment.gateway if self._enrolment else config.gateway.url
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
-            lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
+            self.box_id,
+            lambda: self._config,
+            state_dir,
+            runtime_dir,
+            self._bus,
+            self._bus_address,
+            desk,
+            self._machine,
         )
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
@@ -64,6 +74,7 @@ class Daemon:
             region=config.box.region,
             bus=self._bus,
             gateway=self._gateway,
+            elsewhere=self._elsewhere,
             instances=self._instances,
             machine=self._machine,
             parts=self._parts,
@@ -79,10 +90,10 @@ class Daemon:
             *([self._server] if self._server else []),
             self._bus,
             self._monitor,
-            self._gateway,
+            *([self._gateway] if self._gateway else []),
             self._instances,
             self._agent,
-            *([self._advertiser] if self._config.discovery.enabled else []),
+            *([self._advertiser] if self._discoverable else []),
             self._controller,
             self._control,
         ]
@@ -95,7 +106,9 @@ class Daemon:
             self._advertiser.changed,
         ]
         with self._monitor.subscribe(self._hardware_changed):
-            await lifecycle.run([*self.services(), _Ready(self._gateway)], stop=stop)
+            greeting = functools.partial(greet, self._gateway) if self._gateway else None
+            ready = foreground.Ready(lambda: self._controller.urls()[0], greeting)
+            await lifecycle.run([*self.services(), ready], stop=stop)
 
     def reload(self) -> None:
         """SIGHUP: take what can be taken live; a broken file changes nothing."""
@@ -122,7 +135,14 @@ class Daemon:
     def _bus_address(self) -> BusAddress:
         if self._server:
             return self._server.address
-        return BusAddress(self._config.bus.url, credentials=self._config.bus.credentials)
+        if self._enrolment:
+            return self._enrolment.address(self._state_dir, self.box_id)
+        return external(self._config.bus)
+
+    @property
+    def _discoverable(self) -> bool:
+        """Who is found has a door."""
+        return self._config.discovery.enabled and self._gateway is not None
 
     def _texts(self) -> dict[str, str]:
         """The TXT record (interface of the box on the network)."""
@@ -131,7 +151,7 @@ class Daemon:
             "v": "1",
             "id": self.box_id,
             "name": self._config.box.name,
-            "fp": self._gateway.fingerprint,
+            "fp": self._controller.fingerprint,
             "gpu": self._machine.gpu_names(),
             "enc": self._machine.best_encoder(),
             "state": "live" if running else "idle",
@@ -148,14 +168,16 @@ class Daemon:
         bus_detail = str(self._bus_address()) if self._bus.connected else "connection lost, trying again"
         return [
             Part(name="bus", ok=self._bus.connected, detail=bus_detail),
-            Part(name="gateway", ok=self._gateway.serving, detail=self._gateway.url),
+            Part(
+                name="gateway",
+                ok=self._gateway.serving if self._gateway else self._bus.connected,
+                detail=self._controller.urls()[0],
+            ),
             Part(name="agent", ok=self._bus.connected, detail=self.box_id),
             Part(
                 name="discovery",
                 ok=not self._advertiser.problem,
-                detail=self._advertiser.problem or "_fanlight._tcp"
-                if self._config.discovery.enabled
-                else "off",
+                detail=self._advertiser.problem or "_fanlight._tcp" if self._discoverable else "off",
             ),
         ]
 
@@ -177,71 +199,10 @@ class Daemon:
         return found
 
 
-class _Ready:
-    """The last service: by then everything serves."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    async def serve(self, started: asyncio.Event) -> None:
-        """Say so to systemd, on standard output, and to the person at the terminal."""
-        lifecycle.notify(f"READY=1\nSTATUS=serving {self._gateway.url}")
-        print(f"ready {self._gateway.url}", flush=True)  # noqa: T201
-        await greet(self._gateway)
-        started.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            lifecycle.notify("STOPPING=1")
-
-
 def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
-    """`fanlight run`: exit code 0 when it was asked to stop, 1 where a part failed, 2 for a bad file."""
-    records = logs.setup()
-    try:
-        config = configuration.load(file)
-    except ConfigError as exc:
-        print(exc, file=sys.stderr)  # noqa: T201
-        return 2
-    try:
-        for directory in (state_dir, runtime_dir):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        daemon = Daemon(file, config, state_dir, runtime_dir, records)
-    except OSError as exc:
-        print(f"the daemon's own files: {exc}", file=sys.stderr)  # noqa: T201
-        return 1
-    try:
-        asyncio.run(_main(daemon))
-    except BaseExceptionGroup as group:
-        for cause in _causes(group):
-            if isinstance(cause, FanlightError):
-                logger.error("%s", cause)  # noqa: TRY400
-            else:
-                logger.exception("a part failed", exc_info=cause)
-        return 1
-    return 0
+    """`fanlight run`: its exit code."""
 
+    def make(config: Config, records: logs.RingBuffer) -> Daemon:
+        return Daemon(file, config, state_dir, runtime_dir, records)
 
-async def _main(daemon: Daemon) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _end, stop)
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-    with contextlib.suppress(asyncio.CancelledError):
-        await daemon.run(stop)
-
-
-def _end(stop: asyncio.Event) -> None:
-    """Stop, soon whatever hangs: children have a death signal, so none of them stays."""
-    stop.set()
-    timer = threading.Timer(_END_SECONDS, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
-
-
-def _causes(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    flat: list[BaseException] = []
-    for each in group.exceptions:
-        flat += _causes(each) if isinstance(each, BaseExceptionGroup) else [each]
-    return flat
+    return foreground.run(file, state_dir, runtime_dir, make)

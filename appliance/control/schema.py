@@ -3,7 +3,8 @@
 Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
 `logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
-AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {}.
+AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
+`enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes; `enroll.delete` NameParams -> {}.
 """
 
 from typing import Any, Literal
@@ -171,7 +172,7 @@ class IdParams(Model):
 
 
 class NameParams(Model):
-    """Names one account."""
+    """Names one account or enrolled box."""
 
     name: str
 
@@ -243,6 +244,36 @@ class Accounts(Model):
     """All accounts."""
 
     accounts: list[Account]
+
+
+class CodeParams(Model):
+    """`enroll.create`: empty is what the box calls itself."""
+
+    name: str = Field("", max_length=63)
+
+
+class Code(Model):
+    """What enrols one box, once, before `expires_at` (unix time), at the gateway `url`."""
+
+    code: str
+    url: str
+    expires_at: int
+
+
+class EnrolledBox(Model):
+    """A box that registers here; `key` is the public half of the NATS key that it proves."""
+
+    id: str
+    name: str
+    key: str
+    enrolled_at: int
+    answers: bool
+
+
+class EnrolledBoxes(Model):
+    """All of them."""
+
+    boxes: list[EnrolledBox]
 
 
 class LogsParams(Model):

@@ -16,8 +16,11 @@ from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Code,
+    CodeParams,
     Devices,
     Done,
+    EnrolledBoxes,
     IdParams,
     Launched,
     LaunchParams,
@@ -100,6 +103,15 @@ class Controller(Protocol):
 
     async def account_delete(self, name: str) -> None:
         """Delete an API account."""
+
+    async def enroll_create(self, params: CodeParams) -> Code:
+        """Make a code that enrols a box."""
+
+    async def enroll_list(self) -> EnrolledBoxes:
+        """List the enrolled boxes."""
+
+    async def enroll_delete(self, name: str) -> None:
+        """Revoke a box."""
 
 
 class ControlServer:
@@ -247,7 +259,18 @@ class ControlServer:
 
 
 _CHANGING = frozenset(
-    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete"}
+    {
+        "launch",
+        "stop",
+        "kick",
+        "share",
+        "pair",
+        "unpair",
+        "account.create",
+        "account.delete",
+        "enroll.create",
+        "enroll.delete",
+    }
 )
 
 
@@ -291,6 +314,13 @@ def _methods(
         await controller.account_delete(params.name)
         return Done()
 
+    async def enroll_list(_: Model) -> EnrolledBoxes:
+        return await controller.enroll_list()
+
+    async def enroll_delete(params: NameParams) -> Done:
+        await controller.enroll_delete(params.name)
+        return Done()
+
     return {
         "snapshot": (Model, snapshot),
         "watch": (Model, snapshot),
@@ -306,6 +336,9 @@ def _methods(
         "account.create": (AccountParams, controller.account_create),
         "account.list": (Model, account_list),
         "account.delete": (NameParams, account_delete),
+        "enroll.create": (CodeParams, controller.enroll_create),
+        "enroll.list": (Model, enroll_list),
+        "enroll.delete": (NameParams, enroll_delete),
     }
 
 

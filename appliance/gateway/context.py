@@ -6,11 +6,13 @@ from aiohttp import web
 
 from appliance.bus.connection import Bus
 from appliance.bus.messages import IceServer, Screen
+from appliance.bus.server import EmbeddedServer
 from appliance.bus.state import Bucket
 from appliance.config import Config
 from appliance.errors import UnauthorizedError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
+from appliance.gateway.enrolments import BoxRecord, BusDoor, CodeRecord, Enrolments
 from appliance.gateway.ice import ice_servers
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
@@ -39,9 +41,10 @@ class Context:
     viewers: Viewers
     metrics: Metrics
     settings: LiveSettings
+    enrolments: Enrolments
 
     @classmethod
-    async def open(cls, config: Config, bus: Bus) -> "Context":
+    async def open(cls, config: Config, bus: Bus, server: EmbeddedServer | None = None) -> "Context":
         """Open all buckets. Raises UnavailableError without JetStream."""
         keys = await Bucket.open(bus, "keys", KeyRecord)
         registry = Registry()
@@ -57,8 +60,11 @@ class Context:
             tickets=Tickets(await shared_key(keys, "tickets")),
             viewers=Viewers(bus),
             metrics=Metrics(),
-            settings=LiveSettings(
-                config, await Bucket.open(bus, "settings", SettingsPatch, replicas=copies), bus
+            settings=LiveSettings(config, await Bucket.open(bus, "settings", SettingsPatch), bus),
+            enrolments=Enrolments(
+                await Bucket.open(bus, "codes", CodeRecord),
+                await Bucket.open(bus, "boxes", BoxRecord),
+                BusDoor(config.bus, server),
             ),
         )
 

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from appliance.bus.connection import Bus
 from appliance.bus.lease import Lease
-from appliance.bus.messages import Role
+from appliance.bus.messages import AgentAnnounce, LaunchRequest, Role, Screen
+from appliance.bus.server import EmbeddedServer
 from appliance.config import Config
 from appliance.errors import ConflictError, UnavailableError
 from appliance.gateway.accounts import AccountRecord
@@ -22,7 +23,9 @@ from appliance.gateway.app import build
 from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.routes_anbox import AnboxRoutes
+from appliance.gateway.routes_enroll import EnrollRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
 from appliance.gateway.routes_shares import ShareRoutes
@@ -53,11 +56,13 @@ class Gateway:
         config: Config,
         state_dir: Path,
         bus: Callable[[], Bus],
+        server: EmbeddedServer | None = None,
         *,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
         self._bus = bus
+        self._server = server
         self._lost_s = lost_s
         self._tls = Tls(config.tls, state_dir, config.box.name)
         self._state: Context | None = None
@@ -67,7 +72,7 @@ class Gateway:
         """Open the door and keep it open. Raises UnavailableError where the port is taken."""
         bus = self._bus()
         await self._tls.open()
-        self._state = context = await Context.open(self._config, bus)
+        self._state = context = await Context.open(self._config, bus, self._server)
         lease = Lease(bus, "watch")
         watch = Watch(
             context.sessions,
@@ -84,6 +89,7 @@ class Gateway:
                 group.create_task(context.registry.follow(bus))
                 group.create_task(context.viewers.follow())
                 group.create_task(context.settings.follow())
+                group.create_task(context.enrolments.follow())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(lease.serve())
                 group.create_task(watch.serve())
@@ -105,6 +111,7 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
+            EnrollRoutes(context, lambda: self._tls.ca_pem).routes(),
             OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
             files.routes(),
         )
@@ -195,6 +202,34 @@ class Gateway:
         """Revoke an account and end its viewers. Raises NotFoundError."""
         principal = await self._context.accounts.delete(name)
         await self._context.viewers.revoke(principal, "the account was deleted")
+
+    async def create_code(self, name: str) -> tuple[str, int]:
+        """A code that enrols one box, and the unix time when it ends. Raises ConflictError."""
+        return await self._context.enrolments.create(name, self.fingerprint)
+
+    async def boxes(self) -> list[BoxRecord]:
+        """Enrolled boxes."""
+        return await self._context.enrolments.list()
+
+    async def delete_box(self, name: str) -> None:
+        """Revoke a box; the bus cuts it off. Raises NotFoundError."""
+        await self._context.enrolments.delete(name)
+
+    def viewers_of(self, session: str) -> int:
+        """How many watch `session`."""
+        found = self._context.viewers.of(session)
+        return len(found.viewers) if found else 0
+
+    def agents(self) -> list[AgentAnnounce]:
+        """What the boxes that answer said last."""
+        return self._state.registry.agents() if self._state else []
+
+    async def launch(self, application: str, screen: Screen | None) -> SessionRecord:
+        """A session on the best box. Raises NoCapacityError."""
+        request = LaunchRequest(
+            session="", application=application, screen=screen, joinable=True, ephemeral=False
+        )
+        return await self._context.sessions.create(request)
 
     async def sessions(self) -> list[SessionRecord]:
         """All sessions, with those that ended lately."""

@@ -1,4 +1,4 @@
-"""`fanlight run`: the daemon."""
+"""`fanlight run | gateway`: the daemons."""
 
 import argparse
 
@@ -10,3 +10,10 @@ def run(context: Context, _: argparse.Namespace) -> int:
     from appliance import daemon
 
     return daemon.run(context.file, context.state_dir, context.runtime_dir)
+
+
+def gateway(context: Context, _: argparse.Namespace) -> int:
+    """Serve until SIGTERM, without anything that captures."""
+    from appliance import gatewayd
+
+    return gatewayd.run(context.file, context.state_dir, context.runtime_dir)

@@ -20,7 +20,11 @@ from appliance.control.schema import (
     AccountToken,
     Application,
     Box,
+    Code,
+    CodeParams,
     Devices,
+    EnrolledBox,
+    EnrolledBoxes,
     Instance,
     InstanceState,
     InstanceStats,
@@ -107,6 +111,17 @@ class House:
         return Accounts(accounts=[Account(name="ci", created_at=0)])
 
     async def account_delete(self, name: str) -> None:
+        self.asked.append(name)
+
+    async def enroll_create(self, params: CodeParams) -> Code:
+        self.asked.append(params)
+        return Code(code="secret.pin", url="https://gateway:8443/", expires_at=2_000_000_000)
+
+    async def enroll_list(self) -> EnrolledBoxes:
+        key = "U" + "A" * 55
+        return EnrolledBoxes(boxes=[EnrolledBox(id="b2", name="attic", key=key, enrolled_at=0, answers=True)])
+
+    async def enroll_delete(self, name: str) -> None:
         self.asked.append(name)
 
 
@@ -211,6 +226,25 @@ def test_account_list_and_delete(fanlight: Fanlight, house: House) -> None:
     assert house.asked == ["ci"]
 
 
+def test_enroll_create_prints_what_to_run_on_the_box(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("enroll", "create", "attic")
+    assert (code, out) == (0, "fanlight enroll https://gateway:8443/ secret.pin\n")
+    assert house.asked == [CodeParams(name="attic")]
+
+
+def test_enroll_list_and_delete(fanlight: Fanlight, house: House) -> None:
+    assert json.loads(fanlight("enroll", "list", "--json")[1])[0]["name"] == "attic"
+    assert 'nkey: "UAAA' in fanlight("enroll", "list", "--nats")[1]
+    assert fanlight("enroll", "delete", "attic")[0] == 0
+    assert house.asked == ["attic"]
+
+
+def test_enroll_with_a_url_registers_this_box(fanlight: Fanlight, tmp_path: Path) -> None:
+    code, _, err = fanlight("enroll", "https://gateway:8443/", "half-a-code", "--state-dir", str(tmp_path))
+    assert code == 2
+    assert "not a whole one" in err
+
+
 def test_launch_prints_the_instance(fanlight: Fanlight, house: House) -> None:
     code, out, _ = fanlight("launch", "desktop", "--size", "640x480", "--fps", "30", "--no-streaming")
     assert (code, out) == (0, "i2\n")
@@ -271,7 +305,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 23
+    assert len(places) == 28
     for where in places:
         assert callable(cli.verb(where))
 

@@ -14,7 +14,11 @@ from appliance.control.schema import (
     Accounts,
     AccountToken,
     Box,
+    Code,
+    CodeParams,
     Devices,
+    EnrolledBox,
+    EnrolledBoxes,
     Launched,
     LaunchParams,
     LogRecord,
@@ -83,6 +87,17 @@ class ScriptedController:
 
     async def account_delete(self, name: str) -> None:
         self.asked.append(("account.delete", name))
+
+    async def enroll_create(self, params: CodeParams) -> Code:
+        self.asked.append(("enroll.create", params))
+        return Code(code="secret.pin", url="https://gateway:8443/", expires_at=2_000_000_000)
+
+    async def enroll_list(self) -> EnrolledBoxes:
+        box = EnrolledBox(id="b2", name="attic", key="U2", enrolled_at=0, answers=True)
+        return EnrolledBoxes(boxes=[box])
+
+    async def enroll_delete(self, name: str) -> None:
+        self.asked.append(("enroll.delete", name))
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+"""What this box was given when it was enrolled at a gateway elsewhere, and how it gets it."""
+
+import asyncio
+import base64
+import binascii
+import os
+from pathlib import Path
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.bus.connection import BusAddress
+from appliance.bus.nkey import UserKey
+from appliance.bus.subjects import inbox
+from appliance.errors import (
+    ConfigError,
+    InvalidInputError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from appliance.storage import write_atomic
+
+_FINGERPRINT_BYTES = 32
+_SECONDS = 30
+
+
+class Enrolment(BaseModel):
+    """The gateway's page, our name there, the bus, and the secret key that it knows us by."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gateway: str
+    name: str
+    bus: str
+    seed: str = Field(repr=False)
+
+    def address(self, state_dir: Path, box: str) -> BusAddress:
+        """Of the bus, as box `box`."""
+        ca = _directory(state_dir) / "ca.pem"
+        return BusAddress(self.bus, seed=self.seed, ca=str(ca) if ca.is_file() else "", inbox=inbox(box))
+
+
+class _Granted(BaseModel):
+    name: str
+    bus: str
+    ca: str
+
+
+def load(state_dir: Path) -> Enrolment:
+    """What is kept under `state_dir`. Raises ConfigError where this box is enrolled nowhere."""
+    file = _directory(state_dir) / "enrolment.json"
+    try:
+        return Enrolment.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            'gateway.mode = "remote", and this box is enrolled nowhere: fanlight enroll URL CODE'
+        ) from None
+    except (OSError, ValidationError) as exc:
+        raise ConfigError(f"{file}: not readable, enrol again: fanlight enroll URL CODE: {exc}") from exc
+
+
+async def enroll(state_dir: Path, url: str, code: str, *, box: str, name: str) -> Enrolment:
+    """Bring `code` to the gateway at `url` and keep what it answers.
+
+    Raises InvalidInputError for what is no code, RefusedError where the certificate at `url` is not the one
+    that the code names, UnauthorizedError for a wrong, used or expired code, UnavailableError for silence.
+    """
+    secret, pin = _parts(code)
+    if url.startswith("http://") == bool(pin):
+        raise InvalidInputError("url: must be the one that came with the code")
+    key = UserKey.new()
+    wish = {"code": secret, "id": box, "name": name, "key": key.public}
+    granted = await _ask(url.rstrip("/"), wish, aiohttp.Fingerprint(pin) if pin else True)
+    enrolment = Enrolment(gateway=url.rstrip("/") + "/", name=granted.name, bus=granted.bus, seed=key.seed)
+    await asyncio.to_thread(_keep, state_dir, enrolment, granted.ca)
+    return enrolment
+
+
+def _keep(state_dir: Path, enrolment: Enrolment, ca: str) -> None:
+    directory = _directory(state_dir)
+    if ca:
+        write_atomic(directory / "ca.pem", ca)
+    else:
+        (directory / "ca.pem").unlink(missing_ok=True)
+    write_atomic(directory / "enrolment.json", enrolment.model_dump_json())
+    _give_to_owner(state_dir, directory, *directory.iterdir())
+
+
+async def _ask(base: str, wish: dict[str, str], trust: aiohttp.Fingerprint | bool) -> _Granted:
+    try:
+        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as client,
+            client.post(f"{base}/fanlight/enroll", json=wish, ssl=trust, allow_redirects=False) as answer,
+        ):
+            text = await answer.text()
+            if answer.status == 200:
+                return _Granted.model_validate_json(text)
+            said = (await answer.json())["error"]
+    except aiohttp.ServerFingerprintMismatch as exc:
+        raise RefusedError(f"{base} is not the gateway that made this code: another certificate") from exc
+    except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as exc:
+        raise UnavailableError(f"{base}: no gateway answers there: {exc or type(exc).__name__}") from exc
+    if answer.status == 401:
+        raise UnauthorizedError(said)
+    raise RefusedError(said)
+
+
+def _parts(code: str) -> tuple[str, bytes]:
+    """The secret, and the SHA-256 of the gateway's certificate: empty where it has none."""
+    secret, dot, encoded = code.strip().partition(".")
+    try:
+        pin = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except (binascii.Error, ValueError):
+        pin = b"?"
+    if not (secret and dot and len(pin) in (0, _FINGERPRINT_BYTES)):
+        raise InvalidInputError("code: not a whole one, as `fanlight enroll create` prints it")
+    return secret, pin
+
+
+def _directory(state_dir: Path) -> Path:
+    return state_dir / "remote"
+
+
+def _give_to_owner(state_dir: Path, *made: Path) -> None:
+    """The verb may run as root, and the daemon as a user of its own."""
+    if os.geteuid() == 0:
+        owner = state_dir.stat()
+        for each in made:
+            os.chown(each, owner.st_uid, owner.st_gid)

@@ -1,0 +1,170 @@
+"""Who may come in, as control clients see it: browsers, guests, API accounts, enrolled boxes."""
+
+import asyncio
+import contextlib
+import logging
+
+from appliance.control.schema import (
+    Account,
+    AccountParams,
+    Accounts,
+    AccountToken,
+    Code,
+    CodeParams,
+    Device,
+    Devices,
+    EnrolledBox,
+    EnrolledBoxes,
+    Pin,
+    Session,
+    Share,
+    ShareParams,
+)
+from appliance.errors import FanlightError, UnavailableError
+from appliance.gateway.service import Gateway
+
+logger = logging.getLogger(__name__)
+
+_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
+
+
+class Doorkeeper:
+    """What of the control API the gateway answers; where that is not here, its address is `elsewhere`."""
+
+    def __init__(self, gateway: Gateway | None, elsewhere: str = "") -> None:
+        self._gateway = gateway
+        self._elsewhere = elsewhere
+        self._sessions: list[Session] = []
+        self._changed = asyncio.Event()
+        self._asked = asyncio.Event()
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when the snapshot differs."""
+        return self._changed
+
+    async def serve(self, started: asyncio.Event) -> None:
+        """Keep the list of sessions at hand, so that a snapshot needs no bus."""
+        started.set()
+        while True:
+            try:
+                sessions = await self._look()
+            except FanlightError as exc:
+                logger.debug("sessions not known: %s", exc)
+            else:
+                if sessions != self._sessions:
+                    self._sessions = sessions
+                    self._changed.set()
+            self._asked.clear()
+            await asyncio.sleep(_SESSIONS_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UNASKED_SECONDS):
+                    await self._asked.wait()
+
+    def known_sessions(self) -> list[Session]:
+        """The sessions as they were at the last look, which comes soon again."""
+        self._asked.set()
+        return self._sessions
+
+    @property
+    def _door(self) -> Gateway:
+        if self._gateway is None:
+            raise UnavailableError(f"this box has no door of its own: ask on the gateway {self._elsewhere}")
+        return self._gateway
+
+    def urls(self) -> list[str]:
+        """All addresses of the viewer page, the best one first."""
+        return self._gateway.urls() if self._gateway else [self._elsewhere]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of our certificate; empty without one."""
+        return self._gateway.fingerprint if self._gateway else ""
+
+    async def _look(self) -> list[Session]:
+        return [
+            Session(
+                id=each.id,
+                application=each.app,
+                status=each.status,
+                message=each.status_message,
+                instance=each.instance,
+                viewers=self._viewers(each.id),
+            )
+            for each in await self._door.sessions()
+        ]
+
+    def _viewers(self, session: str) -> int:
+        return self._door.viewers_of(session)
+
+    async def share_session(self, session: str, params: ShareParams) -> Share:
+        """A link into `session`."""
+        made = await self._door.share(session, params.role, params.expires_s)
+        return Share(id=made.id, url=made.url, role=params.role, expires_at=made.expires_at)
+
+    async def pair(self) -> Pin:
+        """A new PIN."""
+        pin, expires_at = await self._door.new_pin()
+        return Pin(pin=pin, expires_at=expires_at, url=self._door.url)
+
+    async def devices(self) -> Devices:
+        """The paired browsers."""
+        return Devices(
+            devices=[
+                Device(
+                    id=each.id,
+                    name=each.name,
+                    role=each.role,
+                    paired_at=each.paired_at,
+                    last_seen=each.last_seen,
+                )
+                for each in await self._door.devices()
+            ]
+        )
+
+    async def unpair(self, device: str) -> None:
+        """Forget a paired browser and end what it watches."""
+        await self._door.unpair(device)
+
+    async def account_create(self, params: AccountParams) -> AccountToken:
+        """An API account with a new token."""
+        token = await self._door.create_account(params.name, params.expires_s)
+        return AccountToken(name=params.name, token=token)
+
+    async def account_list(self) -> Accounts:
+        """The API accounts."""
+        return Accounts(
+            accounts=[
+                Account(name=each.name, created_at=each.created_at, expires_at=each.expires_at)
+                for each in await self._door.accounts()
+            ]
+        )
+
+    async def account_delete(self, name: str) -> None:
+        """Delete an API account; its token is void at once."""
+        await self._door.delete_account(name)
+
+    async def enroll_create(self, params: CodeParams) -> Code:
+        """A code that enrols one box."""
+        code, expires_at = await self._door.create_code(params.name)
+        return Code(code=code, url=self._door.url, expires_at=expires_at)
+
+    async def enroll_list(self) -> EnrolledBoxes:
+        """The enrolled boxes."""
+        answering = {each.id for each in self._door.agents()}
+        return EnrolledBoxes(
+            boxes=[
+                EnrolledBox(
+                    id=each.id,
+                    name=each.name,
+                    key=each.key,
+                    enrolled_at=each.enrolled_at,
+                    answers=each.id in answering,
+                )
+                for each in await self._door.boxes()
+            ]
+        )
+
+    async def enroll_delete(self, name: str) -> None:
+        """Revoke a box; the bus cuts it off."""
+        await self._door.delete_box(name)

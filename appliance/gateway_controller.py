@@ -1,0 +1,117 @@
+"""What control clients see of a gateway that stands alone, and may ask of it."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from appliance import __version__
+from appliance.bus.connection import Bus
+from appliance.bus.messages import PeerEvent, Screen
+from appliance.bus.subjects import up
+from appliance.control.schema import (
+    Application,
+    Box,
+    Launched,
+    LaunchParams,
+    Logs,
+    Part,
+    Problem,
+    Share,
+    ShareParams,
+    Snapshot,
+)
+from appliance.doorkeeper import Doorkeeper
+from appliance.errors import InvalidInputError, NotFoundError
+from appliance.gateway.service import Gateway
+from appliance.logs import RingBuffer
+
+
+class GatewayController(Doorkeeper):
+    """Implements the control API over a gateway: what it calls an instance is the session of one."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        name: str,
+        region: str,
+        bus: Callable[[], Bus],
+        gateway: Gateway,
+        parts: Callable[[], Sequence[Part]],
+        problems: Callable[[], Sequence[Problem]],
+        records: RingBuffer,
+    ) -> None:
+        super().__init__(gateway)
+        self._node = node
+        self._name = name
+        self._region = region
+        self._bus = bus
+        self._parts = parts
+        self._problems = problems
+        self._records = records
+        self._born = time.monotonic()
+
+    def snapshot(self) -> Snapshot:
+        """Everything, from memory."""
+        problems = list(self._problems())
+        sessions = self.known_sessions()
+        watched = any(each.viewers for each in sessions)
+        names = {(known.name, known.kind) for agent in self._door.agents() for known in agent.applications}
+        return Snapshot(
+            box=Box(
+                id=self._node,
+                name=self._name,
+                region=self._region,
+                version=__version__,
+                health="degraded" if problems else "live" if watched else "idle",
+                uptime_s=time.monotonic() - self._born,
+                urls=self.urls(),
+                fingerprint=self.fingerprint,
+                hostname=socket.gethostname(),
+            ),
+            parts=list(self._parts()),
+            problems=problems,
+            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)],
+            sessions=sessions,
+        )
+
+    def logs(self, after: int) -> Logs:
+        """Records after sequence number `after`."""
+        return self._records.after(after)
+
+    async def launch(self, params: LaunchParams) -> Launched:
+        """Start an application on the best box."""
+        if not params.streaming:
+            raise InvalidInputError("without streaming an application is launched on its box")
+        if bool(params.width) != bool(params.height):
+            raise InvalidInputError("a size needs both width and height")
+        sizes = {"width": params.width, "height": params.height, "fps": params.fps}
+        said = {key: value for key, value in sizes.items() if value}
+        made = await self._door.launch(params.application, Screen(**said) if said else None)
+        return Launched(instance=made.instance or "", session=made.id)
+
+    async def stop(self, instance: str) -> None:
+        """Stop an instance and its session, named by id, session or application."""
+        await self._door.stop_session(await self._session_of(instance))
+
+    async def kick(self, viewer: str) -> None:
+        """Disconnect a viewer. Raises NotFoundError."""
+        await self._door.kick(viewer)
+
+    async def keyframe(self, instance: str) -> None:
+        """Ask an instance's encoder for a keyframe."""
+        await self._bus().publish(up(await self._session_of(instance)), PeerEvent(kind="keyframe"))
+
+    async def share(self, params: ShareParams) -> Share:
+        """A link into the named session, or the only one."""
+        return await self.share_session(await self._session_of(params.instance), params)
+
+    async def _session_of(self, wanted: str | None) -> str:
+        records = [each for each in await self._door.sessions() if each.open]
+        for each in records:
+            if wanted in (each.id, each.instance):
+                return each.id
+        named = [each.id for each in records if wanted in (None, each.app)]
+        if len(named) != 1:
+            raise NotFoundError(f"{len(named)} sessions fit {wanted!r}: name one of `fanlight sessions`")
+        return named[0]
