@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-import binascii
 import os
+import re
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +21,8 @@ from appliance.errors import (
 )
 from appliance.storage import write_atomic
 
-_FINGERPRINT_BYTES = 32
+_CODE = re.compile(r"([\w-]+)\.([\w-]{43})?", re.ASCII)
+"""A secret, and the certificate's SHA-256 in base64url."""
 _SECONDS = 30
 
 
@@ -109,14 +110,10 @@ async def _ask(base: str, wish: dict[str, str], trust: aiohttp.Fingerprint | boo
 
 def _parts(code: str) -> tuple[str, bytes]:
     """The secret, and the SHA-256 of the gateway's certificate: empty where it has none."""
-    secret, dot, encoded = code.strip().partition(".")
-    try:
-        pin = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    except (binascii.Error, ValueError):
-        pin = b"?"
-    if not (secret and dot and len(pin) in (0, _FINGERPRINT_BYTES)):
+    if not (found := _CODE.fullmatch(code.strip())):
         raise InvalidInputError("code: not a whole one, as `fanlight enroll create` prints it")
-    return secret, pin
+    secret, encoded = found.groups("")
+    return secret, base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
 
 
 def _directory(state_dir: Path) -> Path:

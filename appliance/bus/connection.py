@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 2.0
 """How long a call waits for the server to come back before it gives up: a restart takes less."""
 
 _USERINFO = re.compile(r"//[^/@]*@")
-_NEAR_SECONDS, _FAR_SECONDS = (0.2, 0.4), (0.3, 2.0)
+_NEAR_SECONDS, _FAR_SECONDS, _REFUSED_SECONDS = (0.2, 0.4), (0.3, 2.0), (2.0, 5.0)
 """How long a try to reconnect waits: a bus that many boxes share must not meet them all at once."""
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,10 +54,10 @@ class BusAddress:
         """Of each server."""
         return [each.strip() for each in self.url.split(",")]
 
-    @property
-    def pause(self) -> float:
+    def pause(self, *, refused: bool = False) -> float:
         """Seconds to wait before the next try to reconnect, another one each time."""
-        return random.uniform(*(_FAR_SECONDS if self.seed else _NEAR_SECONDS))  # noqa: S311
+        span = _REFUSED_SECONDS if refused else _FAR_SECONDS if self.seed else _NEAR_SECONDS
+        return random.uniform(*span)  # noqa: S311
 
     def __str__(self) -> str:
         """For people: the address without what may prove who we are."""
@@ -221,7 +221,8 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     last_fault: list[Exception] = []
 
     async def failed(exc: Exception) -> None:
-        client.options["reconnect_time_wait"] = address.pause
+        refused = "authorization violation" in str(exc).lower()
+        client.options["reconnect_time_wait"] = address.pause(refused=refused)
         if client.is_connecting and client._transport:
             client._transport.close()  # nats-py forgets it where we were turned away
         # Who is turned away may see its connection reset before it has read why; another attempt knew.
@@ -239,7 +240,7 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 user=address.user or None,
                 password=address.password or None,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=address.pause,  # type: ignore[arg-type]
+                reconnect_time_wait=address.pause(),  # type: ignore[arg-type]
                 connect_timeout=5,
                 ping_interval=5,
                 disconnected_cb=lost,
@@ -255,6 +256,8 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     try:
         yield bus
     finally:
+        if not client.is_connected:
+            client._pending, client._pending_data_size = [], 0  # closed TLS would fail on it
         with contextlib.suppress(nats.errors.Error, OSError, asyncio.CancelledError):
             await client.close()
 
@@ -262,7 +265,13 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
 def _trust(address: BusAddress) -> ssl.SSLContext | None:
     if not address.url.startswith("tls:"):
         return None
+    logging.getLogger("asyncio").addFilter(_is_news)
     return ssl.create_default_context(cafile=address.ca or None)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """asyncio warns whenever a TLS connection ends that nats-py began."""
+    return "eof_received() has no effect" not in str(record.msg)
 
 
 def _proof(client: Client, address: BusAddress) -> dict[str, Any]:

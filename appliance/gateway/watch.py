@@ -15,7 +15,7 @@ from appliance.gateway.viewers import Viewers
 
 logger = logging.getLogger(__name__)
 
-LOST_SECONDS = 15.0
+LOST_SECONDS = 10.0
 _KEEP_SECONDS = 600.0
 _KEEP_ENDED = 50
 _ROUND_SECONDS = 2.0
@@ -88,11 +88,15 @@ class Watch:
         if not self._leads():
             return
         lost = now - since > self._lost_s
-        if record.status is not SessionStatus.ERROR:
-            if lost:
-                await self._lose(record)
-        elif told and not lost and told[0].state is InstanceState.RUNNING:
+        if lost and record.status is not SessionStatus.ERROR:
+            await self._lose(record)
+        elif told and not lost and told[0].state is InstanceState.RUNNING and self._untold(record):
             await self._sessions.change(record.id, SessionStatus.ACTIVE, "")
+
+    def _untold(self, record: SessionRecord) -> bool:
+        """Its streamer may have said that it is active while no gateway listened."""
+        late = time.time() - record.changed_at > self._lost_s
+        return record.status is SessionStatus.ERROR or (record.status is SessionStatus.CREATED and late)
 
     async def _lose(self, record: SessionRecord) -> None:
         if record.status is SessionStatus.TERMINATING:

@@ -61,8 +61,11 @@ async def gateway(config: Config, snapshot: Snapshot | None) -> Check:
             base = f"{'http' if config.tls.mode == 'off' else 'https'}://{_authority(host)}:{port}"
             # Its certificate has a check of its own, and a CA that this process does not know.
             trust: ssl.SSLContext | bool = _blind()
-        case _:
-            base, trust = config.gateway.url.rstrip("/"), True
+        case "remote":
+            if snapshot is None:
+                return Check(name, None, _NOT_RUNNING)
+            # Whose certificate it is was checked when the box enrolled.
+            base, trust = snapshot.box.urls[0].rstrip("/"), _blind()
     fix = _START if config.gateway.mode == "embedded" else f"curl -v {base}/healthz"
     try:
         async with aiohttp.ClientSession() as client, client.get(f"{base}/healthz", ssl=trust) as answer:

@@ -138,12 +138,8 @@ class Box:
 
     async def cli(self, *arguments: str) -> Any:
         """`fanlight ARGUMENTS --json`; raises AssertionError with what it said."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "appliance", *arguments, "--json", *_directories(self.directory),
-            cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        assert process.returncode == 0, f"{arguments}: {process.returncode}: {err.decode()}"
+        code, out, err = await fanlight(self.directory, *arguments, "--json")
+        assert code == 0, f"{arguments}: {code}: {err}"
         return json.loads(out) if out.strip() else None
 
     async def snapshot(self) -> Any:
@@ -159,20 +155,41 @@ class Box:
                     return snapshot
 
 
+def configured(directory: Path, configuration: str) -> Path:
+    """The file in `directory` that holds `configuration` now."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "fanlight.toml"
+    file.write_text(configuration)
+    return file
+
+
+async def fanlight(directory: Path, *arguments: str) -> tuple[int, str, str]:
+    """`fanlight ARGUMENTS` of the box in `directory`: exit code, standard output and error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "appliance", *arguments, *_directories(directory),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
 def _directories(directory: Path) -> tuple[str, ...]:
     return "--state-dir", str(directory / "state"), "--runtime-dir", str(directory / "run")
 
 
 @contextlib.asynccontextmanager
 async def box(
-    directory: Path, configuration: str, *, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
+    directory: Path,
+    configuration: str,
+    *,
+    env: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    verb: str = "run",
 ) -> AsyncIterator[Box]:
-    """`fanlight run` with `configuration` (TOML); its log is in directory/log."""
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "fanlight.toml"
-    file.write_text(configuration)
+    """`fanlight run`, or `gateway`, with `configuration` (TOML); its log is in directory/log."""
+    file = configured(directory, configuration)
     arguments = (
-        *prefix, sys.executable, "-m", "appliance", "run", "--config", str(file), *_directories(directory)
+        *prefix, sys.executable, "-m", "appliance", verb, "--config", str(file), *_directories(directory)
     )  # fmt: skip
     async with running(arguments, env=env, stderr=directory / "log") as process:
         try:

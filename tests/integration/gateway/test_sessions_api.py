@@ -379,7 +379,7 @@ async def test_sessions_end_when_their_instance_is_gone_and_heal_when_it_is_back
             vanished = await agent.ask_for_session()
             kept = agent.instances.pop(vanished)
             await until(lambda: _is(here, token, vanished, "error"))
-            assert await status_of(here, token, session) == "created"
+            await until(lambda: _is(here, token, session, "active"))  # its streamer said so to nobody
             agent.instances[vanished] = kept
             await until(lambda: _is(here, token, vanished, "active"))
 
@@ -412,7 +412,7 @@ async def test_an_outage_of_the_bus_counts_for_nobody(
             await asyncio.wait_for(here.bus.reconnected(1), 15)
             await agent.announce()
             await known(here, token)
-            assert await status_of(here, token, session) == "created"
+            assert await status_of(here, token, session) in ("created", "active")
             assert await agent.ask_for_session(session) == session
 
 

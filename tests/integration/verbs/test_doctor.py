@@ -140,6 +140,18 @@ async def test_a_gateway_that_does_not_answer() -> None:
     assert (await network.gateway(config, None)).ok is None
 
 
+async def test_a_gateway_elsewhere_is_asked_where_the_box_is_enrolled() -> None:
+    config = Config.model_validate({"gateway": {"mode": "remote"}})
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}/"
+        enrolled = RUNNING.model_copy(update={"box": RUNNING.box.model_copy(update={"urls": [url]})})
+        check = await network.gateway(config, enrolled)
+    assert check.ok is False
+    assert url.rstrip("/") in check.detail
+    assert (await network.gateway(config, None)).ok is None
+
+
 def test_a_whole_run_without_a_daemon(tmp_path: Path) -> None:
     """In a network namespace of its own: nothing here is asked on this machine's network."""
     directories = ["--state-dir", str(tmp_path), "--runtime-dir", str(tmp_path)]

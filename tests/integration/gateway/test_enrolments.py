@@ -1,0 +1,151 @@
+"""One-time codes: good once, for a while, at the gateway that made them; what is refused says why."""
+
+import contextlib
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import enrolment
+from appliance.bus.connection import connect
+from appliance.bus.link import BusLink
+from appliance.bus.server import EmbeddedServer, Listen
+from appliance.errors import (
+    ConfigError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from appliance.gateway.service import Gateway
+from tests.support.gateway import serving, settings
+
+pytestmark = pytest.mark.integration
+
+BOX = "b0b0b0b0b0b0b0b0"
+
+
+@contextlib.asynccontextmanager
+async def gateway(directory: Path) -> AsyncIterator[Gateway]:
+    """With TLS, and a bus that listens for boxes."""
+    server = EmbeddedServer(directory, Listen("127.0.0.1", 0))
+    link = BusLink(lambda: server.address, "gateway")
+    config = settings(tls={"mode": "auto"}, bus={"listen": "127.0.0.1:4222"})
+    running = Gateway(config, directory, link, server)
+    async with serving(server, link, running):
+        yield running
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with gateway(tmp_path / "gateway") as running:
+        yield running
+
+
+async def enrol(
+    state: Path, door: Gateway, code: str, box: str = BOX, name: str = "attic"
+) -> enrolment.Enrolment:
+    state.mkdir(exist_ok=True)
+    return await enrolment.enroll(state, door.url, code, box=box, name=name)
+
+
+async def test_a_box_gets_what_it_needs_and_keeps_it_to_itself(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("")
+    made = await enrol(tmp_path / "box", door, code)
+    assert enrolment.load(tmp_path / "box") == made
+    assert (made.name, made.gateway) == ("attic", door.url)
+    for file in (tmp_path / "box" / "remote").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert made.seed not in repr(made)
+    async with connect(made.address(tmp_path / "box", BOX), name="box") as bus:
+        assert bus.connected
+    assert [(each.id, each.name) for each in await door.boxes()] == [(BOX, "attic")]
+
+
+async def test_a_code_may_name_the_box(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("cellar")
+    assert (await enrol(tmp_path / "box", door, code)).name == "cellar"
+
+
+async def test_a_used_code_is_refused(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("")
+    await enrol(tmp_path / "one", door, code)
+    with pytest.raises(
+        UnauthorizedError, match="was used already: make a new one with `fanlight enroll create`"
+    ):
+        await enrol(tmp_path / "two", door, code, box="c0c0c0c0c0c0c0c0", name="cellar")
+    assert len(await door.boxes()) == 1
+    with pytest.raises(ConfigError, match="enrolled nowhere"):
+        enrolment.load(tmp_path / "two")
+
+
+async def test_an_expired_code_is_refused(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.enrolments.CODE_SECONDS", 0)
+    code, _ = await door.create_code("")
+    with pytest.raises(UnauthorizedError, match="the code has expired"):
+        await enrol(tmp_path / "box", door, code)
+
+
+async def test_a_wrong_code_is_refused(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("")
+    guessed = "A" + code[1:] if code[0] != "A" else "B" + code[1:]
+    with pytest.raises(UnauthorizedError, match="not known here"):
+        await enrol(tmp_path / "box", door, guessed)
+
+
+@pytest.mark.parametrize("code", ["", "secret", "secret.short", "secret.!", ".", "é.é"])
+async def test_half_a_code_is_no_code(door: Gateway, tmp_path: Path, code: str) -> None:
+    with pytest.raises(InvalidInputError, match="not a whole one"):
+        await enrol(tmp_path / "box", door, code)
+
+
+async def test_another_gateway_is_not_believed(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("")
+    async with gateway(tmp_path / "impostor") as impostor:
+        with pytest.raises(RefusedError, match="another certificate"):
+            await enrol(tmp_path / "box", impostor, code)
+    await enrol(tmp_path / "box", door, code)
+
+
+async def test_where_nobody_answers_it_says_so(door: Gateway, tmp_path: Path) -> None:
+    code, _ = await door.create_code("")
+    with pytest.raises(UnavailableError, match="no gateway answers there"):
+        await enrolment.enroll(tmp_path, "https://127.0.0.1:9/", code, box=BOX, name="attic")
+
+
+async def test_a_box_or_a_name_is_there_once(door: Gateway, tmp_path: Path) -> None:
+    await enrol(tmp_path / "box", door, (await door.create_code(""))[0])
+    with pytest.raises(ConflictError, match="'attic' is enrolled already"):
+        await door.create_code("attic")
+    code, _ = await door.create_code("")
+    with pytest.raises(RefusedError, match="fanlight enroll delete attic"):
+        await enrol(tmp_path / "box", door, code, name="other")
+    await door.delete_box("attic")
+    assert (await enrol(tmp_path / "box", door, code)).name == "attic"
+
+
+async def test_a_deleted_box_is_cut_off(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    made = await enrol(tmp_path / "box", door, (await door.create_code(""))[0])
+    await door.delete_box("attic")
+    with pytest.raises(NotFoundError):
+        await door.delete_box("attic")
+    with pytest.raises(UnavailableError, match="Authorization"):
+        async with connect(made.address(tmp_path / "box", BOX), name="box"):
+            pass
+
+
+async def test_a_bus_that_no_box_reaches_takes_no_boxes(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    link = BusLink(lambda: server.address, "gateway")
+    running = Gateway(settings(), tmp_path, link, server)
+    async with serving(server, link, running):
+        with pytest.raises(ConflictError, match=r"set bus\.listen"):
+            await running.create_code("")

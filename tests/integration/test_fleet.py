@@ -1,0 +1,119 @@
+"""`fanlight gateway` and the boxes that register there, as processes; any part may die."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.box import fanlight, settings
+from tests.support.fleet import AUTOSTARTED, client, cluster, enrol, external, gateway, remote
+from tests.support.gateway import until
+from tests.support.viewer import stop_decoding, viewer
+
+pytestmark = pytest.mark.integration
+
+SETTINGS = {
+    "type": "settings", "api_version": 2, "data_channels": [], "enable_speaker": False,
+    "enable_microphone": False, "enable_video": True, "enable_camera": False,
+}  # fmt: skip
+
+
+async def offered(socket: aiohttp.ClientWebSocketResponse) -> bool:
+    """Whether the streamer offers to a client that just joined."""
+    await socket.send_json({"type": "discover"})
+    await socket.send_json(SETTINGS)
+    async with asyncio.timeout(10):
+        while (await socket.receive_json())["type"] != "offer":
+            pass
+    return True
+
+
+async def test_boxes_sessions_and_streams_outlive_a_gateway(tmp_path: Path) -> None:
+    stop_decoding()
+    async with (
+        cluster(tmp_path / "nats") as servers,
+        gateway(tmp_path / "east", external(servers)) as east,
+        gateway(tmp_path / "west", external(servers)) as west,
+    ):
+        for name in ("attic", "cellar"):
+            await enrol(tmp_path / name, east, AUTOSTARTED)
+        servers.write((await fanlight(west.directory, "enroll", "list", "--nats"))[1])
+        token = (await west.cli("account", "create", "client"))["token"]
+        async with (
+            remote(tmp_path / "attic") as attic,
+            remote(tmp_path / "cellar"),
+            client(token, east, west) as api,
+        ):
+
+            async def both_play() -> bool:
+                return sorted((await api.sessions(west.url)).values()) == ["active", "active"]
+
+            await until(both_play, 30)
+            sessions = await api.sessions(east.url)
+            link = (await east.cli("share", next(iter(sessions)), "--role", "view"))["url"]
+            async with viewer(link) as playing:
+
+                async def packets() -> int:
+                    stats = await playing.getStats()
+                    return sum(each.packetsReceived for each in stats.values() if each.type == "inbound-rtp")
+
+                os.kill(east.pid, signal.SIGKILL)
+                assert await api.sessions(west.url) == sessions
+                status, made = await api.call(
+                    "POST", "/1.0/sessions", west.url, json={"app": "pattern", "joinable": True}
+                )
+                assert status == 201, made
+                for session in (*sessions, made["id"]):
+                    async with api.joined(session, west.url) as socket:
+                        assert await offered(socket)
+                before = await packets()
+
+                async def more() -> bool:
+                    return await packets() > before + 10
+
+                await until(more)
+            snapshot = await attic.snapshot()
+            assert snapshot["box"]["urls"] == [east.url]
+            assert next(each["id"] for each in snapshot["sessions"]) in sessions
+
+
+async def test_a_box_enrols_streams_and_is_cut_off(tmp_path: Path) -> None:
+    bus = 'listen = "127.0.0.1:0"'
+    async with gateway(tmp_path / "gateway", bus, tls='mode = "auto"') as door:
+        await enrol(tmp_path / "attic", door, AUTOSTARTED)
+        made, file = await door.cli("enroll", "create"), str(tmp_path / "attic" / "fanlight.toml")
+        code, _, said = await fanlight(
+            tmp_path / "attic", "enroll", made["url"], made["code"], "--config", file
+        )
+        assert code == 5
+        assert "box 'attic' is enrolled already; on the gateway: fanlight enroll delete attic" in said
+        token = (await door.cli("account", "create", "client"))["token"]
+        async with remote(tmp_path / "attic") as attic, client(token, door) as api:
+
+            async def active() -> bool:
+                return list((await api.sessions()).values()) == ["active"]
+
+            await until(active)
+            (session,) = await api.sessions()
+            async with api.joined(session) as socket:
+                assert await offered(socket)
+            (known,) = await door.cli("enroll", "list")
+            assert (known["name"], known["answers"]) == ("attic", True)
+            code, _, said = await fanlight(attic.directory, "pair")
+            assert (code, said) == (
+                1,
+                f"fanlight: this box has no door of its own: ask on the gateway {door.url}\n",
+            )
+            await door.cli("enroll", "delete", "attic")
+            await attic.until("not s['parts'][0]['ok']")
+
+
+async def test_a_box_that_is_enrolled_nowhere_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "fanlight.toml"
+    file.write_text(settings(gateway='mode = "remote"'))
+    code, _, said = await fanlight(tmp_path, "run", "--config", str(file))
+    assert code == 2
+    assert "this box is enrolled nowhere: fanlight enroll URL CODE" in said
