@@ -45,6 +45,10 @@ class Cluster:
         """Of all three, as gateways use it."""
         return ",".join(f"nats://fanlight:{self._password}@127.0.0.1:{port}" for port in self._clients)
 
+    def one(self, index: int) -> str:
+        """Of one server alone."""
+        return self.url.split(",")[index]
+
     def pid(self, index: int) -> int:
         """Of one server."""
         return self._nodes[index].process.pid
