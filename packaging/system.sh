@@ -7,10 +7,15 @@ STATE=/var/lib/fanlight
 COMMAND=/usr/local/bin/fanlight
 BEFORE=$PREFIX/.before
 CHANGED=""
+SERVICE=fanlight
+if systemctl is-enabled --quiet fanlight-gateway 2>/dev/null; then
+  SERVICE=fanlight-gateway # what its owner chose
+fi
 
 # in the checkout's systemd/ and in each version's share/ : on the system
 SYSTEM_FILES=(
   fanlight.service:/etc/systemd/system/fanlight.service
+  fanlight-gateway.service:/etc/systemd/system/fanlight-gateway.service
   sysusers.d/fanlight.conf:/etc/sysusers.d/fanlight.conf
   tmpfiles.d/fanlight.conf:/etc/tmpfiles.d/fanlight.conf
   modules-load.d/fanlight.conf:/etc/modules-load.d/fanlight.conf
@@ -139,7 +144,9 @@ place() {
 place_system_files() {
   local entry
   for entry in "${SYSTEM_FILES[@]}"; do
-    place "$1/${entry%%:*}" "${entry#*:}"
+    if [[ $DRY_RUN || -e $1/${entry%%:*} ]]; then # an older version has fewer
+      place "$1/${entry%%:*}" "${entry#*:}"
+    fi
   done
 }
 
@@ -201,36 +208,36 @@ switch_to() {
 
 # remember_service: registered first, so that it is taken back last, over the old files
 remember_service() {
-  if systemctl is-active --quiet fanlight; then
-    undo_with systemctl restart fanlight
+  if systemctl is-active --quiet "$SERVICE"; then
+    undo_with systemctl restart "$SERVICE"
   fi
   [[ ! -d /run/systemd/system ]] || undo_with systemctl daemon-reload
 }
 
 start_service() {
-  if ! systemctl is-enabled --quiet fanlight 2>/dev/null; then
-    undo_with systemctl disable --now fanlight
+  if ! systemctl is-enabled --quiet "$SERVICE" 2>/dev/null; then
+    undo_with systemctl disable --now "$SERVICE"
   fi
-  change systemctl enable --quiet fanlight
+  change systemctl enable --quiet "$SERVICE"
   if [[ ! -d /run/systemd/system ]]; then
     say "    systemd does not run here: the service starts at the next boot"
     return
   fi
   change systemctl daemon-reload
-  if [[ ! $CHANGED ]] && systemctl is-active --quiet fanlight; then
+  if [[ ! $CHANGED ]] && systemctl is-active --quiet "$SERVICE"; then
     say "    runs already, and nothing changed"
     return
   fi
-  change systemctl reset-failed fanlight 2>/dev/null || true
-  if ! change systemctl restart fanlight; then
-    journalctl --unit fanlight --lines 30 --no-pager --output cat >&2
+  change systemctl reset-failed "$SERVICE" 2>/dev/null || true
+  if ! change systemctl restart "$SERVICE"; then
+    journalctl --unit "$SERVICE" --lines 30 --no-pager --output cat >&2
     return 1
   fi
 }
 
 stop_service() {
-  if systemctl is-enabled --quiet fanlight 2>/dev/null || systemctl is-active --quiet fanlight; then
-    change systemctl disable --quiet --now fanlight
+  if systemctl is-enabled --quiet "$SERVICE" 2>/dev/null || systemctl is-active --quiet "$SERVICE"; then
+    change systemctl disable --quiet --now "$SERVICE"
   fi
 }
 
