@@ -61,6 +61,10 @@ async def _serve(
     stop.set()
 
 
+WAITING_FOR_BUS = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the bus"
+"""A bus on another machine may start later than what needs it: another minute."""
+
+
 def notify(state: str) -> None:
     """Tell systemd `state` (sd_notify(3)); nothing where systemd does not listen."""
     path = os.environ.get("NOTIFY_SOCKET")

@@ -13,7 +13,6 @@ from appliance.errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 _LATER_SECONDS = (1.0, 5.0)
-_EXTEND = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the bus"
 
 
 class BusLink:
@@ -55,5 +54,5 @@ class BusLink:
                 if not self._patient:
                     raise
                 logger.warning("%s; trying again", exc)
-            lifecycle.notify(_EXTEND)
+            lifecycle.notify(lifecycle.WAITING_FOR_BUS)
             await asyncio.sleep(random.uniform(*_LATER_SECONDS))  # noqa: S311

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from appliance import lifecycle
 from appliance.bus.connection import Bus
 from appliance.bus.lease import Lease
 from appliance.bus.messages import AgentAnnounce, LaunchRequest, Role, Screen
@@ -38,6 +39,7 @@ from appliance.gateway.watch import LOST_SECONDS, Watch
 logger = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 1.0
+_AGAIN_SECONDS = 2.0
 
 
 class ShareLink(NamedTuple):
@@ -72,7 +74,7 @@ class Gateway:
         """Open the door and keep it open. Raises UnavailableError where the port is taken."""
         bus = self._bus()
         await self._tls.open()
-        self._state = context = await Context.open(self._config, bus, self._server)
+        self._state = context = await self._open(bus)
         lease = Lease(bus, "watch")
         watch = Watch(
             context.sessions,
@@ -101,6 +103,18 @@ class Gateway:
                     await asyncio.get_running_loop().create_future()
         finally:
             self._state = None
+
+    async def _open(self, bus: Bus) -> Context:
+        """Somebody's cluster may keep no state yet: its servers start when they do."""
+        while True:
+            try:
+                return await Context.open(self._config, bus, self._server)
+            except UnavailableError as exc:
+                if self._config.bus.mode == "embedded":
+                    raise
+                logger.warning("%s; trying again", exc)
+            lifecycle.notify(lifecycle.WAITING_FOR_BUS)
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _listening(self, context: Context) -> AsyncIterator[None]:

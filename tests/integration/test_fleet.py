@@ -8,9 +8,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from appliance.bus.connection import BusAddress
+from appliance.bus.link import BusLink
+from appliance.gateway.service import Gateway
 from tests.support.box import fanlight, settings
 from tests.support.fleet import AUTOSTARTED, client, cluster, enrol, external, gateway, remote
-from tests.support.gateway import until
+from tests.support.gateway import serving, until
+from tests.support.gateway import settings as plain
 from tests.support.viewer import stop_decoding, viewer
 
 pytestmark = pytest.mark.integration
@@ -109,6 +113,28 @@ async def test_a_box_enrols_streams_and_is_cut_off(tmp_path: Path) -> None:
             )
             await door.cli("enroll", "delete", "attic")
             await attic.until("not s['parts'][0]['ok']")
+
+
+async def test_a_gateway_waits_for_a_cluster_that_keeps_no_state_yet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("appliance.gateway.service._AGAIN_SECONDS", 0.2)
+    async with cluster(tmp_path / "nats") as servers:
+        for index in (1, 2):
+            await servers.kill(index)
+        url = servers.one(0)
+        link = BusLink(lambda: BusAddress(url), "gateway", patient=True)
+        config = plain(bus={"mode": "external", "url": url})
+        started = asyncio.Event()
+        async with serving(link), asyncio.TaskGroup() as group:
+            door = group.create_task(Gateway(config, tmp_path, link).serve(started))
+            await until(lambda: "trying again" in caplog.text, 20)
+            assert not started.is_set()
+            for index in (1, 2):
+                await servers.restart(index)
+            await asyncio.wait_for(started.wait(), 20)
+            door.cancel()
 
 
 async def test_a_box_that_is_enrolled_nowhere_says_what_to_do(tmp_path: Path) -> None:
