@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from appliance import __version__
+from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceState, PeerEvent, Screen
 from appliance.bus.subjects import up
@@ -42,7 +43,7 @@ from appliance.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
+_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 6.0
 
 
 class BoxController:
@@ -107,7 +108,7 @@ class BoxController:
             self._asked.clear()
             await asyncio.sleep(_SESSIONS_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UNASKED_SECONDS):
+                async with asyncio.timeout(until_beat(_UNASKED_SECONDS)):
                     await self._asked.wait()
 
     def snapshot(self) -> Snapshot:

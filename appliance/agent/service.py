@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     AgentAnnounce,
@@ -20,8 +21,6 @@ from appliance.bus.subjects import announce, launch, stop
 from appliance.errors import FanlightError, InvalidInputError
 
 logger = logging.getLogger(__name__)
-
-_ANNOUNCE_SECONDS = 2.0
 
 
 class Instances(Protocol):
@@ -82,7 +81,7 @@ class Agent:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
+            async with asyncio.timeout(until_beat()):
                 await self._changed.wait()
         except TimeoutError:
             return
