@@ -56,6 +56,9 @@ class Context:
         registry = Registry()
         sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry)
         access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey, replicas=copies))
+        channels = Channels(
+            await Bucket.open(bus, "channels", Channel, replicas=copies), sessions, config.kinesis
+        )
         return cls(
             config=config,
             bus=bus,
@@ -74,10 +77,8 @@ class Context:
                 config, await Bucket.open(bus, "settings", SettingsPatch, replicas=copies), bus
             ),
             access_keys=access_keys,
-            authority=Authority(access_keys),
-            channels=Channels(
-                await Bucket.open(bus, "channels", Channel, replicas=copies), sessions, config.kinesis
-            ),
+            authority=Authority(access_keys, channels),
+            channels=channels,
         )
 
     def invite(

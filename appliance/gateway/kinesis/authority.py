@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from appliance.bus.messages import Role
-from appliance.gateway.kinesis.errors import AccessDeniedError, KinesisError, SignatureRefusedError
+from appliance.gateway.kinesis.channels import Channel, Channels
+from appliance.gateway.kinesis.errors import (
+    AccessDeniedError,
+    ConnectDeniedError,
+    KinesisError,
+    ResourceNotFoundError,
+    SignatureRefusedError,
+)
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.kinesis.policies import CONTROL
 from appliance.gateway.tokens import Principal
@@ -37,8 +44,9 @@ class Identity:
 class Authority:
     """Reads signatures, in the header or in the query, with the keys of the bus."""
 
-    def __init__(self, keys: AccessKeys) -> None:
+    def __init__(self, keys: AccessKeys, channels: Channels) -> None:
         self._keys = keys
+        self._channels = channels
 
     async def identify(self, request: web.Request) -> Identity:
         """Raises SignatureRefusedError (403), in AWS's words, unless a known key signed this very request."""
@@ -62,14 +70,29 @@ class Authority:
         self,
         request: web.Request,
         action: str,
-        resource: str,
-        denial: type[KinesisError] = AccessDeniedError,
+        arn: str,
+        denial: type[KinesisError] = ConnectDeniedError,
     ) -> Identity:
-        """Who signed `request`, if they may `action` (`ConnectAsViewer`) on `resource` (an ARN or `*`).
+        """Who signed `request`, if they may `action` (like `ConnectAsViewer`) on the channel `arn`.
 
-        Raises SignatureRefusedError, or `denial` where the policy says no: ConnectDeniedError (403) for
-        sockets and storage.
+        Raises SignatureRefusedError; `denial` where the policy says no; ResourceNotFoundError.
         """
         identity = await self.identify(request)
-        identity.require(action, resource, denial)
+        await self.admit(identity, action, arn, denial)
         return identity
+
+    async def admit(
+        self,
+        identity: Identity,
+        action: str,
+        arn: str,
+        denial: type[KinesisError] = AccessDeniedError,
+    ) -> Channel:
+        """The channel `arn`, if the policy has `action` on it; who may not is not told whether it exists."""
+        try:
+            channel = await self._channels.get_by_arn(arn)
+        except ResourceNotFoundError:
+            identity.require(action, arn, denial)
+            raise
+        identity.require(action, channel.arn, denial)
+        return channel

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from appliance.errors import InvalidInputError
 from appliance.gateway.kinesis.channels import Arn
 
 CONTROL = "fanlight:Control"
@@ -61,13 +62,22 @@ class Policy(BaseModel):
     Id: str = ""
     Statement: Annotated[list[Statement], Field(min_length=1, max_length=100)]
 
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "Policy":
+        """Raises InvalidInputError that names the fault."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidInputError(
+                f"policy: {where}: {first['msg'].removeprefix('Value error, ')}"
+            ) from None
+
     def allows(self, action: str, resource: str) -> bool:
         """`action` is like `kinesisvideo:ConnectAsMaster`, `resource` an ARN, or `*` for no single one."""
         effects = {each.Effect for each in self.Statement if each.covers(action, resource)}
         return effects == {"Allow"}
-
-
-EVERYTHING = Policy(Statement=[Statement(Effect="Allow", Action=["*"], Resource=["*"])])
 
 
 def _matching(pattern: re.Pattern[str], values: list[str], reason: str) -> list[str]:
@@ -85,3 +95,7 @@ def _glob(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
     """IAM knows `*` and `?` only; brackets mean themselves."""
     escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.compile(escaped, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+EVERYTHING = Policy(Statement=[Statement(Effect="Allow", Action=["*"], Resource=["*"])])
+"""What a key may do that was made without a policy."""
