@@ -1,38 +1,19 @@
-"""AWS Signature Version 4 without sockets: what a request claims, whether that is true, signing one's own."""
+"""AWS Signature Version 4: how a request is made canonical and signed, and signing requests of our own."""
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from urllib.parse import quote, unquote_to_bytes, urlsplit
-
-from appliance.errors import UnauthorizedError
 
 SERVICE = "kinesisvideo"
 ALGORITHM = "AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+STAMP = "%Y%m%dT%H%M%SZ"
 PRESIGNED_SECONDS = 299
-_TERMINATOR = "aws4_request"
-_SKEW = timedelta(minutes=5)
-_LONGEST_SECONDS = 604_800
-_STAMP = "%Y%m%dT%H%M%SZ"
-_AUTHORIZATION = re.compile(
-    rf"{ALGORITHM} Credential=([^\s,]+),\s*SignedHeaders=([^\s,]+),\s*Signature=([^\s,]+)"
-)
-_NUMBER = re.compile(r"[0-9]{1,9}")
-_DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _UNRESERVED = "-_.~"
-
-Pairs = Sequence[tuple[str, str]]
-
-
-class SignatureError(UnauthorizedError):
-    """The request is not signed by whom it claims; `type` is AWS's name for how."""
-
-    def __init__(self, type_: str, text: str) -> None:
-        super().__init__(text)
-        self.type = type_
+_DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,125 +23,6 @@ class Credentials:
     access_key_id: str
     secret: str = field(repr=False)
     session_token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """As received: `target` is path and query before any decoding, `headers` are in order, of any case."""
-
-    method: str
-    target: str
-    headers: Pairs
-    body: bytes = b""
-
-    def header(self, name: str) -> list[str]:
-        """All values of the header `name`, lower case."""
-        return [value for key, value in self.headers if key.lower() == name]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a request says about its own signature; `verify` finds out whether that is so."""
-
-    request: Request
-    access_key_id: str
-    scope: str
-    """`<date>/<region>/<service>/aws4_request`"""
-    stamp: str
-    """When it was signed: `YYYYMMDDTHHMMSSZ`."""
-    signed_headers: str
-    signature: str
-    session_token: str = ""
-    expires_s: int | None = None
-    """Of a presigned URL; None for a signed header, whose age is limited by AWS."""
-
-    @classmethod
-    def of(cls, request: Request) -> "Claim":
-        """Read the signature in header or query. Raises SignatureError where there is no sound one."""
-        query = [
-            each for each in parameters(request.target.partition("?")[2]) if each[0].startswith("X-Amz-")
-        ]
-        presigned = any(key == "X-Amz-Signature" for key, _ in query)
-        signed = request.header("authorization")
-        if presigned and signed:
-            raise _incomplete("Only one of Authorization header and query-string signature may be given.")
-        if not (presigned or signed):
-            raise SignatureError("MissingAuthenticationTokenException", "Missing Authentication Token")
-        claim = _of_query(request, query) if presigned else _of_header(request, signed)
-        claim._check_form()
-        return claim
-
-    def verify(self, credentials: Credentials, now: datetime) -> None:
-        """Raises SignatureError unless the holder of `credentials` signed this request, and lately."""
-        self._check_age(now)
-        if not _same(credentials.session_token, self.session_token):
-            raise unknown_key()
-        key = _signing_key(credentials.secret, self.scope)
-        genuine = [
-            _same(_sign(key, self.stamp, self.scope, each), self.signature) for each in self._canonical()
-        ]
-        if not any(genuine):
-            raise SignatureError(
-                "InvalidSignatureException",
-                "The request signature we calculated does not match the signature you provided. Check your "
-                "AWS Secret Access Key and signing method. Consult the service documentation for details.",
-            )
-
-    def _check_form(self) -> None:
-        parts = self.scope.split("/")
-        if not self.access_key_id or len(parts) != 4:
-            text = f"{self.access_key_id}/{self.scope}"
-            raise _incomplete(
-                "Credential must have exactly 5 slash-delimited elements, "
-                f"e.g. keyid/date/region/service/term, got '{text}'"
-            )
-        date, _, service, terminator = parts
-        if service != SERVICE:
-            raise _invalid(f"Credential should be scoped to correct service: '{SERVICE}'.")
-        if terminator != _TERMINATOR:
-            raise _invalid(f"Credential should be scoped with a valid terminator: '{_TERMINATOR}'.")
-        if not _is_moment(self.stamp):
-            raise _incomplete(
-                f"Date must be in ISO-8601 'basic format'. Got '{self.stamp}'. "
-                "See http://en.wikipedia.org/wiki/ISO_8601"
-            )
-        if date != self.stamp[:8]:
-            raise _invalid(
-                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
-                f"'{date}' != '{self.stamp[:8]}', from '{self.stamp}'."
-            )
-        names = self.signed_headers.split(";")
-        if names != sorted(set(names)) or self.signed_headers != self.signed_headers.lower():
-            raise _invalid("SignedHeaders must be lower case, sorted and without repetition.")
-        if "host" not in names:
-            raise _invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-        if absent := [name for name in names if not self.request.header(name)]:
-            raise _invalid(f"SignedHeaders names '{absent[0]}', which the request does not have.")
-
-    def _check_age(self, now: datetime) -> None:
-        signed_at = _moment(self.stamp)
-        lifetime = _SKEW if self.expires_s is None else timedelta(seconds=self.expires_s)
-        if signed_at < now - lifetime:
-            raise _invalid(
-                f"Signature expired: {self.stamp} is now earlier than {stamped(now - lifetime)} "
-                f"({stamped(now)} - {_words(lifetime)})"
-            )
-        if signed_at > now + _SKEW:
-            raise _invalid(
-                f"Signature not yet current: {self.stamp} is still later than {stamped(now + _SKEW)} "
-                f"({stamped(now)} + {_words(_SKEW)})"
-            )
-
-    def _canonical(self) -> Iterable[str]:
-        """The canonical request, for every way in which clients spell a host on the default port."""
-        for host in _spellings(self.request.header("host")[0]):
-            headers = [(name, self.request.header(name)) for name in self.signed_headers.split(";")]
-            yield canonical_request(
-                self.request.method,
-                self.request.target,
-                [(name, [host] if name == "host" else values) for name, values in headers],
-                self.request.body,
-            )
 
 
 def canonical_request(
@@ -185,6 +47,15 @@ def canonical_request(
     )
 
 
+def signature(secret: str, scope: str, stamp: str, canonical: str) -> str:
+    """Tasks 2 to 4: hexadecimal, of a canonical request signed at `stamp` for `scope`."""
+    key = b"AWS4" + secret.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, raw(part), "sha256")
+    hashed = hashlib.sha256(raw(canonical)).hexdigest()
+    return hmac.digest(key, raw(f"{ALGORITHM}\n{stamp}\n{scope}\n{hashed}"), "sha256").hex()
+
+
 def presign(
     credentials: Credentials, region: str, url: str, *, now: datetime, expires_s: int = PRESIGNED_SECONDS
 ) -> str:
@@ -205,8 +76,8 @@ def presign(
     )
     target = f"{split.path or '/'}?{query}"
     canonical = canonical_request("GET", target, [("host", [_host(url)])], b"")
-    signature = _sign(_signing_key(credentials.secret, scope), stamp, scope, canonical)
-    return f"{split.scheme}://{split.netloc}{target}&X-Amz-Signature={signature}"
+    proof = signature(credentials.secret, scope, stamp, canonical)
+    return f"{split.scheme}://{split.netloc}{target}&X-Amz-Signature={proof}"
 
 
 def sign(
@@ -220,10 +91,10 @@ def sign(
         headers["x-amz-security-token"] = credentials.session_token
     target = f"{split.path or '/'}?{split.query}"
     canonical = canonical_request(method, target, [(key, [headers[key]]) for key in sorted(headers)], body)
-    signature = _sign(_signing_key(credentials.secret, scope), stamp, scope, canonical)
+    proof = signature(credentials.secret, scope, stamp, canonical)
     headers["authorization"] = (
         f"{ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
-        f"SignedHeaders={';'.join(sorted(headers))}, Signature={signature}"
+        f"SignedHeaders={';'.join(sorted(headers))}, Signature={proof}"
     )
     return headers
 
@@ -236,78 +107,17 @@ def parameters(query: str) -> list[tuple[str, str]]:
 
 def stamped(moment: datetime) -> str:
     """`moment` (UTC) as AWS writes it."""
-    return moment.strftime(_STAMP)
+    return moment.strftime(STAMP)
 
 
-def unknown_key() -> SignatureError:
-    """Also for a session token that is not that of the key."""
-    return SignatureError(
-        "UnrecognizedClientException", "The security token included in the request is invalid."
-    )
-
-
-def _of_query(request: Request, query: Pairs) -> Claim:
-    given = dict(query)
-    if len(given) < len(query):
-        raise _incomplete("AWS query-string parameters must not be repeated.")
-    needed = ("Algorithm", "Credential", "Signature", "SignedHeaders", "Date")
-    if not all(given.get(f"X-Amz-{each}") for each in needed) or given["X-Amz-Algorithm"] != ALGORITHM:
-        raise _incomplete(
-            "AWS query-string parameters must include 'X-Amz-Algorithm', 'X-Amz-Credential', "
-            "'X-Amz-Signature', 'X-Amz-SignedHeaders' and 'X-Amz-Date'. "
-            "Re-examine the query-string parameters."
-        )
-    lifetime = given.get("X-Amz-Expires", str(int(_SKEW.total_seconds())))
-    if not _NUMBER.fullmatch(lifetime) or not 1 <= int(lifetime) <= _LONGEST_SECONDS:
-        raise _invalid(f"X-Amz-Expires must be a number of seconds from 1 to {_LONGEST_SECONDS}.")
-    access_key_id, _, scope = given["X-Amz-Credential"].partition("/")
-    return Claim(
-        request=request,
-        access_key_id=access_key_id,
-        scope=scope,
-        stamp=given["X-Amz-Date"],
-        signed_headers=given["X-Amz-SignedHeaders"],
-        signature=given["X-Amz-Signature"],
-        session_token=given.get("X-Amz-Security-Token", ""),
-        expires_s=int(lifetime),
-    )
-
-
-def _of_header(request: Request, authorizations: Sequence[str]) -> Claim:
-    found = _AUTHORIZATION.fullmatch(authorizations[0].strip())
-    if not found or len(authorizations) > 1:
-        raise _incomplete(
-            "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' "
-            "parameter. Authorization header requires 'SignedHeaders' parameter."
-        )
-    stamps, tokens = request.header("x-amz-date"), request.header("x-amz-security-token")
-    if len(stamps) != 1 or len(tokens) > 1:
-        raise _incomplete(
-            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-        )
-    access_key_id, _, scope = found[1].partition("/")
-    return Claim(
-        request=request,
-        access_key_id=access_key_id,
-        scope=scope,
-        stamp=stamps[0],
-        signed_headers=found[2],
-        signature=found[3],
-        session_token=tokens[0] if tokens else "",
-    )
-
-
-def _spellings(host: str) -> list[str]:
-    """Some sign `host:443` and send `host`, as their table of default ports lacks `wss`; some the reverse."""
-    if host.endswith(":443"):
-        return [host, host.removesuffix(":443")]
-    return [host] if re.search(r":\d+$", host) else [host, f"{host}:443"]
+def raw(text: str) -> bytes:
+    """What `text` was before it was decoded: surrogates stand for bytes that are no UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def _host(url: str) -> str:
     split = urlsplit(url)
-    default = {"http": 80, "ws": 80, "https": 443, "wss": 443}.get(split.scheme)
-    return split.netloc.removesuffix(f":{default}")
+    return split.netloc.removesuffix(f":{_DEFAULT_PORTS.get(split.scheme)}")
 
 
 def _without_dots(path: str) -> str:
@@ -321,55 +131,13 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
 
 
-def _signing_key(secret: str, scope: str) -> bytes:
-    key = b"AWS4" + secret.encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(errors="surrogateescape"), "sha256")
-    return key
-
-
-def _sign(key: bytes, stamp: str, scope: str, canonical: str) -> str:
-    hashed = hashlib.sha256(canonical.encode(errors="surrogateescape")).hexdigest()
-    text = f"{ALGORITHM}\n{stamp}\n{scope}\n{hashed}"
-    return hmac.digest(key, text.encode(errors="surrogateescape"), "sha256").hex()
-
-
 def _scope(now: datetime, region: str) -> str:
-    return f"{now:%Y%m%d}/{region}/{SERVICE}/{_TERMINATOR}"
+    return f"{now:%Y%m%d}/{region}/{SERVICE}/{TERMINATOR}"
 
 
 def _encoded(text: str, safe: str = _UNRESERVED) -> str:
-    return quote(text.encode(errors="surrogateescape"), safe=safe)
+    return quote(raw(text), safe=safe)
 
 
-def _decoded(raw: str) -> str:
-    return unquote_to_bytes(raw.encode(errors="surrogateescape")).decode(errors="surrogateescape")
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(errors="surrogateescape"), other.encode(errors="surrogateescape"))
-
-
-def _moment(stamp: str) -> datetime:
-    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
-
-
-def _is_moment(stamp: str) -> bool:
-    try:
-        _moment(stamp)
-    except ValueError:
-        return False
-    return _DATE.fullmatch(stamp) is not None
-
-
-def _words(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    return f"{int(span.total_seconds())} sec." if seconds else f"{minutes} min."
-
-
-def _incomplete(text: str) -> SignatureError:
-    return SignatureError("IncompleteSignatureException", text)
-
-
-def _invalid(text: str) -> SignatureError:
-    return SignatureError("InvalidSignatureException", text)
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(raw(text)).decode(errors="surrogateescape")

@@ -17,7 +17,8 @@ from appliance.gateway.kinesis.errors import (
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.kinesis.policies import CONTROL
 from appliance.gateway.tokens import Principal
-from appliance.signaling.sigv4 import Claim, Credentials, Request, SignatureError, unknown_key
+from appliance.signaling.sigv4 import Credentials
+from appliance.signaling.sigv4_claims import Claim, Request, SignatureError, unknown_key
 
 
 @dataclass(frozen=True, slots=True)
