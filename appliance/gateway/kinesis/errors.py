@@ -65,6 +65,13 @@ class NotAuthorizedError(KinesisError):
     type, status = "NotAuthorizedException", 401
 
 
+class InvalidClientError(KinesisError):
+    """The id of the client is one that no client may have."""
+
+    code = "invalid"
+    type, status = "InvalidClientException", 400
+
+
 class ResourceNotFoundError(KinesisError):
     """There is no such channel."""
 

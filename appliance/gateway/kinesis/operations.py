@@ -16,6 +16,7 @@ from appliance.gateway.kinesis.authority import Authority, Identity
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.errors import (
     InvalidArgumentError,
+    InvalidClientError,
     NoDataRetentionError,
     NotAuthorizedError,
     ResourceInUseError,
@@ -27,6 +28,7 @@ Json = dict[str, Any]
 B = TypeVar("B", bound=BaseModel)
 
 _NO_CHANNEL = "*"
+_RESERVED = "AWS_"
 _ICE_SECONDS = 3600
 _ICE_URIS = 3
 """As many as clients with fixed tables take."""
@@ -210,6 +212,8 @@ class Operations:
         await self._authority.admit(
             call.identity, "GetIceServerConfig", call.body.ChannelARN, NotAuthorizedError
         )
+        if (call.body.ClientId or "").upper().startswith(_RESERVED):
+            raise InvalidClientError("The specified client is invalid.")
         ice = self._config.ice
         if not (ice.turn and ice.turn_secret):
             return {"IceServerList": []}
