@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from appliance.gateway.service import Gateway
 from tests.support.cloud import Caller, Cloud
 from tests.support.gateway import FakeAgent, serving, settings, street
 
@@ -192,6 +194,22 @@ async def test_every_streaming_instance_is_a_channel_that_stays_as_it_is(cloud: 
         assert other["ChannelName"] == "desktop"
         with pytest.raises(video.client.exceptions.ResourceNotFoundException):
             await info(video, arn)
+
+
+async def test_keys_and_channels_of_one_node_count_at_another(
+    cloud: Cloud, video: Caller, tmp_path: Path
+) -> None:
+    arn = await create(video, "door")
+    key = await cloud.key("camera")
+    second = Gateway(settings(), tmp_path / "second", lambda: cloud.here.bus)
+    async with serving(second):
+        there = cloud.client(key, url=second.url)
+        assert (await info(there, arn))["ChannelName"] == "door"
+        await there("delete_signaling_channel", ChannelARN=arn)
+        assert (await video("list_signaling_channels"))["ChannelInfoList"] == []
+        await cloud.here.gateway.delete_key("camera")
+        with pytest.raises(ClientError, match="security token included in the request is invalid"):
+            await there("list_signaling_channels")
 
 
 async def test_boto3_trusts_the_gateway_by_its_ca(tmp_path: Path) -> None:
