@@ -36,7 +36,6 @@ class Channel(Message):
     ttl_s: int = DEFAULT_TTL_SECONDS
     """How long a message waits for its recipient."""
     tags: dict[str, str] = Field(default_factory=dict)
-    deleting: bool = False
     storage: bool = False
     """Whether the gateway itself is the peer of whoever joins, and records."""
     stream_arn: str | None = None
@@ -151,8 +150,8 @@ class Channels:
 
     async def delete(self, arn: str, *, version: str | None = None) -> None:
         """Raises ResourceNotFoundError, ResourceInUseError, VersionMismatchError."""
-        gone = await self.update(arn, lambda old: old.model_copy(update={"deleting": True}), version=version)
-        await self._bucket.delete(_key(gone.name))
+        checked = await self.update(arn, lambda old: old, version=version)
+        await self._bucket.delete(_key(checked.name))
 
     def arn(self, name: str, created_at: float) -> str:
         """The ARN of a channel of this gateway."""
@@ -160,13 +159,12 @@ class Channels:
 
     async def _created(self, name: str) -> Channel | None:
         try:
-            found = await self._bucket.get(_key(name))
+            return await self._bucket.get(_key(name))
         except NotFoundError:
             return None
-        return None if found.deleting else found
 
     async def _all_created(self) -> builtins.list[Channel]:
-        return [each async for _, each in self._bucket.items() if not each.deleting]
+        return [each async for _, each in self._bucket.items()]
 
     async def _of_instances(self) -> builtins.list[tuple[SessionRecord, Channel]]:
         """The oldest session of an application first: it has the shorter name."""
