@@ -183,6 +183,15 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     accounts.add("list", "accounts:list_all", "all accounts")
     delete = accounts.add("delete", "accounts:delete", "delete an account; its token ends at once")
     delete.add_argument("name", metavar="NAME")
+    keys = verbs.under("key", "access keys of the Kinesis dialect")
+    create = keys.add("create", "keys:create", "make an access key; its secret is printed this once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--policy", type=Path, metavar="FILE", help="JSON like an IAM policy (default: everything is allowed)"
+    )
+    keys.add("list", "keys:list_all", "all access keys")
+    delete = keys.add("delete", "keys:delete", "delete an access key; what it signs is void at once")
+    delete.add_argument("name", metavar="NAME")
 
 
 def _duration(text: str) -> int:

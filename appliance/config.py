@@ -198,6 +198,11 @@ class KinesisSection(Section):
     """[kinesis]: the Kinesis dialect."""
 
     enabled: bool = True
+    region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,32}$")
+    account_id: str = Field("000000000000", pattern=r"^[0-9]{12}$")
+    """Region and account are those of the ARNs; clients sign for whatever region they like."""
+    max_channels: int = Field(1000, ge=1, le=100_000)
+    retention_hours: int = Field(0, ge=0, le=87_600)
     uplink: KinesisUplinkSection = KinesisUplinkSection()
 
 

@@ -23,6 +23,10 @@ from appliance.control.schema import (
     Devices,
     Health,
     Instance,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -35,6 +39,7 @@ from appliance.control.schema import (
     Snapshot,
 )
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError
+from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import Instance as RunningInstance
 from appliance.instances.manager import InstanceManager
@@ -231,6 +236,32 @@ class BoxController:
     async def account_delete(self, name: str) -> None:
         """Delete an API account; its token is void at once."""
         await self._gateway.delete_account(name)
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """An access key of the Kinesis dialect. Raises InvalidInputError for a bad policy."""
+        policy = EVERYTHING if params.policy is None else Policy.read(params.policy)
+        made = await self._gateway.create_key(params.name, policy)
+        return KeySecret(
+            name=made.name, access_key_id=made.access_key_id, secret_access_key=made.secret_access_key
+        )
+
+    async def key_list(self) -> Keys:
+        """The access keys."""
+        return Keys(
+            keys=[
+                Key(
+                    name=each.name,
+                    access_key_id=each.access_key_id,
+                    created_at=each.created_at,
+                    policy=each.policy.model_dump(exclude_defaults=True),
+                )
+                for each in await self._gateway.keys()
+            ]
+        )
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key; what it signs is void at once."""
+        await self._gateway.delete_key(name)
 
     def _viewers(self, session: str) -> int:
         for each in self._instances.instances.values():

@@ -171,7 +171,7 @@ class IdParams(Model):
 
 
 class NameParams(Model):
-    """Names one account."""
+    """Names one account or key."""
 
     name: str
 
@@ -243,6 +243,36 @@ class Accounts(Model):
     """All accounts."""
 
     accounts: list[Account]
+
+
+class KeyParams(Model):
+    """`key.create`: a policy like IAM's; without one the key may do everything."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    policy: dict[str, Any] | None = None
+
+
+class KeySecret(Model):
+    """A new access key; the secret is shown this once."""
+
+    name: str
+    access_key_id: str
+    secret_access_key: str
+
+
+class Key(Model):
+    """An access key without its secret."""
+
+    name: str
+    access_key_id: str
+    created_at: int
+    policy: dict[str, Any]
+
+
+class Keys(Model):
+    """All access keys."""
+
+    keys: list[Key]
 
 
 class LogsParams(Model):

@@ -19,6 +19,9 @@ from appliance.control.schema import (
     Devices,
     Done,
     IdParams,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -100,6 +103,15 @@ class Controller(Protocol):
 
     async def account_delete(self, name: str) -> None:
         """Delete an API account."""
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """Make an access key."""
+
+    async def key_list(self) -> Keys:
+        """List the access keys."""
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key."""
 
 
 class ControlServer:
@@ -247,7 +259,18 @@ class ControlServer:
 
 
 _CHANGING = frozenset(
-    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete"}
+    {
+        "launch",
+        "stop",
+        "kick",
+        "share",
+        "pair",
+        "unpair",
+        "account.create",
+        "account.delete",
+        "key.create",
+        "key.delete",
+    }
 )
 
 
@@ -291,6 +314,13 @@ def _methods(
         await controller.account_delete(params.name)
         return Done()
 
+    async def key_list(_: Model) -> Keys:
+        return await controller.key_list()
+
+    async def key_delete(params: NameParams) -> Done:
+        await controller.key_delete(params.name)
+        return Done()
+
     return {
         "snapshot": (Model, snapshot),
         "watch": (Model, snapshot),
@@ -306,6 +336,9 @@ def _methods(
         "account.create": (AccountParams, controller.account_create),
         "account.list": (Model, account_list),
         "account.delete": (NameParams, account_delete),
+        "key.create": (KeyParams, controller.key_create),
+        "key.list": (Model, key_list),
+        "key.delete": (NameParams, key_delete),
     }
 
 

@@ -43,6 +43,12 @@ def ticketed(handler: H) -> H:
     return public(handler)
 
 
+def signed(handler: H) -> H:
+    """Mark a handler whose requests are signed, each by itself: pages of any origin may bring them."""
+    handler.__dict__["signed"] = True
+    return public(handler)
+
+
 def build(context: Context, *routes: list[web.RouteDef]) -> web.Application:
     """The application with everything that guards the routes."""
     doors = Doors(context)
@@ -116,7 +122,7 @@ class Doors:
     @web.middleware
     async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pages of others reach only /1.0, where no cookie counts and where the operator lets them."""
-        if same_origin(request):
+        if same_origin(request) or getattr(request.match_info.handler, "signed", False):
             return await handler(request)
         origin = request.headers[hdrs.ORIGIN]
         api = request.path.startswith(API) and self._allowed(origin)

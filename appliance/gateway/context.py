@@ -12,6 +12,9 @@ from appliance.errors import UnauthorizedError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.ice import ice_servers
+from appliance.gateway.kinesis.authority import Authority
+from appliance.gateway.kinesis.channels import Channel, Channels
+from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -41,6 +44,9 @@ class Context:
     viewers: Viewers
     metrics: Metrics
     settings: LiveSettings
+    access_keys: AccessKeys
+    authority: Authority
+    channels: Channels
 
     @classmethod
     async def open(cls, config: Config, bus: Bus) -> "Context":
@@ -48,13 +54,16 @@ class Context:
         copies = _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
         keys = await Bucket.open(bus, "keys", KeyRecord, replicas=copies)
         registry = Registry()
+        sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry)
+        access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey, replicas=copies))
+        channels = Channels(
+            await Bucket.open(bus, "channels", Channel, replicas=copies), sessions, config.kinesis
+        )
         return cls(
             config=config,
             bus=bus,
             registry=registry,
-            sessions=Sessions(
-                await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry
-            ),
+            sessions=sessions,
             accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord, replicas=copies)),
             devices=Devices(await Bucket.open(bus, "devices", DeviceRecord, replicas=copies)),
             pins=Pins(
@@ -67,6 +76,9 @@ class Context:
             settings=LiveSettings(
                 config, await Bucket.open(bus, "settings", SettingsPatch, replicas=copies), bus
             ),
+            access_keys=access_keys,
+            authority=Authority(access_keys, channels),
+            channels=channels,
         )
 
     def invite(

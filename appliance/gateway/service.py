@@ -21,6 +21,9 @@ from appliance.gateway.app import build
 from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.kinesis.keys import AccessKey
+from appliance.gateway.kinesis.policies import Policy
+from appliance.gateway.kinesis.routes import KinesisRoutes
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
@@ -97,6 +100,7 @@ class Gateway:
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
             OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
+            KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
@@ -186,6 +190,19 @@ class Gateway:
         """Revoke an account and end its viewers. Raises NotFoundError."""
         principal = await self._context.accounts.delete(name)
         await self._context.viewers.revoke(principal, "the account was deleted")
+
+    async def create_key(self, name: str, policy: Policy) -> AccessKey:
+        """A new access key of the Kinesis dialect. Raises ConflictError."""
+        return await self._context.access_keys.create(name, policy)
+
+    async def keys(self) -> list[AccessKey]:
+        """Access keys of the Kinesis dialect."""
+        return await self._context.access_keys.list()
+
+    async def delete_key(self, name: str) -> None:
+        """Revoke an access key and end its viewers. Raises NotFoundError."""
+        key = await self._context.access_keys.delete(name)
+        await self._context.viewers.revoke(key.principal(), "the access key was deleted")
 
     async def sessions(self) -> list[SessionRecord]:
         """All sessions, with those that ended lately."""

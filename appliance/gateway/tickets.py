@@ -38,7 +38,7 @@ class Ticket(Message):
 
     session: str
     socket: Literal["slave", "adb"] = "slave"
-    owner_kind: Literal["account", "device", "share", "box"]
+    owner_kind: Literal["account", "device", "share", "box", "key"]
     owner: str
     label: str
     role: Role

@@ -43,7 +43,7 @@ def split(token: str) -> tuple[str, str]:
 class Principal:
     """Who calls. `session` is set for a guest, who may see that session only."""
 
-    kind: Literal["account", "device", "share", "box"]
+    kind: Literal["account", "device", "share", "box", "key"]
     id: str
     label: str
     role: Role

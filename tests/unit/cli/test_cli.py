@@ -24,6 +24,10 @@ from appliance.control.schema import (
     Instance,
     InstanceState,
     InstanceStats,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -107,6 +111,17 @@ class House:
         return Accounts(accounts=[Account(name="ci", created_at=0)])
 
     async def account_delete(self, name: str) -> None:
+        self.asked.append(name)
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        self.asked.append(params)
+        return KeySecret(name=params.name, access_key_id="FANL1", secret_access_key="s3cret")
+
+    async def key_list(self) -> Keys:
+        policy = {"Statement": [{"Effect": "Allow", "Action": ["kinesisvideo:*"], "Resource": ["lobby-*"]}]}
+        return Keys(keys=[Key(name="cam", access_key_id="FANL1", created_at=0, policy=policy)])
+
+    async def key_delete(self, name: str) -> None:
         self.asked.append(name)
 
 
@@ -205,6 +220,32 @@ def test_account_create_prints_the_token_alone(fanlight: Fanlight, house: House)
     assert fanlight("account", "create", "ci")[:2] == (0, "tok-1\n")
 
 
+def test_key_create_prints_what_sdks_read_from_the_environment(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("key", "create", "cam")[:2] == (
+        0,
+        "AWS_ACCESS_KEY_ID=FANL1\nAWS_SECRET_ACCESS_KEY=s3cret\n",
+    )
+    made = json.loads(fanlight("key", "create", "cam", "--json")[1])
+    assert (made["access_key_id"], made["secret_access_key"]) == ("FANL1", "s3cret")
+
+
+def test_key_create_takes_a_policy(fanlight: Fanlight, house: House, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    for bad in ("", "[]", "{"):
+        file.write_text(bad)
+        assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 2
+    file.write_text('{"Statement": []}')
+    assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 0
+    assert house.asked == [KeyParams(name="cam", policy={"Statement": []})]
+
+
+def test_key_list_and_delete(fanlight: Fanlight, house: House) -> None:
+    assert "kinesisvideo:* on lobby-*" in fanlight("key", "list")[1]
+    assert json.loads(fanlight("key", "list", "--json")[1])[0]["access_key_id"] == "FANL1"
+    assert fanlight("key", "delete", "cam")[0] == 0
+    assert house.asked == ["cam"]
+
+
 def test_account_list_and_delete(fanlight: Fanlight, house: House) -> None:
     assert json.loads(fanlight("account", "list", "--json")[1])[0]["name"] == "ci"
     assert fanlight("account", "delete", "ci")[0] == 0
@@ -271,7 +312,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 23
+    assert len(places) == 26
     for where in places:
         assert callable(cli.verb(where))
 

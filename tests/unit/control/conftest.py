@@ -15,6 +15,10 @@ from appliance.control.schema import (
     AccountToken,
     Box,
     Devices,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     LogRecord,
@@ -83,6 +87,16 @@ class ScriptedController:
 
     async def account_delete(self, name: str) -> None:
         self.asked.append(("account.delete", name))
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        self.asked.append(("key.create", params))
+        return KeySecret(name=params.name, access_key_id="FANL1", secret_access_key="secret")
+
+    async def key_list(self) -> Keys:
+        return Keys(keys=[Key(name="a", access_key_id="FANL1", created_at=0, policy={})])
+
+    async def key_delete(self, name: str) -> None:
+        self.asked.append(("key.delete", name))
 
 
 @pytest.fixture
