@@ -282,6 +282,8 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path | None:
 def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
     """Read `file` (None: defaults), then secrets and environment over it.
 
+    A secret is a file SECTION.KEY among systemd's credentials, or beside `file` where we may read it.
+
     Raises ConfigError with one line per fault: `file:line: key: reason`.
     """
     text = ""
@@ -294,7 +296,7 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{file}: {exc}") from exc
-    origins = _overlay(data, environ)
+    origins = _overlay(data, environ, file.parent if file else None)
     try:
         return Config.model_validate(data)
     except ValidationError as exc:
@@ -305,14 +307,15 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError("\n".join(faults)) from exc
 
 
-def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+def _overlay(data: dict[str, Any], environ: Mapping[str, str], beside: Path | None) -> dict[str, str]:
     """Put credentials and FANLIGHT_<SECTION>_<KEY> over `data`; returns where each came from."""
     origins: dict[str, str] = {}
     credentials = environ.get("CREDENTIALS_DIRECTORY")
+    folder = Path(credentials) if credentials else beside
     for name, keys in _SECRETS.items():
-        for key in keys if credentials else ():
-            secret = Path(str(credentials)) / f"{name}.{key}"
-            if secret.is_file():
+        for key in keys if folder else ():
+            secret = Path(str(folder)) / f"{name}.{key}"
+            if secret.is_file() and (credentials or os.access(secret, os.R_OK)):
                 try:
                     data.setdefault(name, {})[key] = secret.read_text(encoding="utf-8").strip()
                 except (OSError, UnicodeDecodeError) as exc:

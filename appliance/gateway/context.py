@@ -80,7 +80,7 @@ class Context:
         screen: Screen | None = None,
     ) -> tuple[str, list[IceServer]]:
         """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
-        servers = ice_servers(self.config.ice, session)
+        servers = self.ice_servers(session, principal.new_peer())
         token = self.tickets.issue(
             Ticket(
                 session=session,
@@ -91,10 +91,13 @@ class Context:
                 exclusive=exclusive,
                 page=page,
                 screen=screen,
-                ice_servers=tuple(servers),
             )
         )
         return self.socket_url(request, session, "slave", token), servers
+
+    def ice_servers(self, session: str, peer: str) -> list[IceServer]:
+        """For one peer of `session`, with credentials that nobody else has."""
+        return ice_servers(self.config.ice, f"{session}.{peer}")
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:

@@ -10,7 +10,6 @@ from appliance.gateway.app import ticketed
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.dialect import Invitation, ShareMade, SharePatch, SharePost, ShareShown
 from appliance.gateway.envelope import accepted, success
-from appliance.gateway.ice import ice_servers
 from appliance.gateway.operations import answers, asks, fails, takes
 from appliance.gateway.query import ConnectQuery, SharesQuery
 from appliance.gateway.routes_anbox import open_session, spelled
@@ -89,7 +88,7 @@ class ShareRoutes:
             role=guest.role,
         )
         url = self._context.socket_url(request, session, "adb", self._context.tickets.issue(ticket))
-        return Invitation(url=url, stun_servers=ice_servers(self._context.config.ice, session))
+        return Invitation(url=url, stun_servers=self._context.ice_servers(session, guest.new_peer()))
 
     @asks(SharesQuery)
     @answers(200, list[str] | list[ShareShown], "list")
