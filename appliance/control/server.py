@@ -11,13 +11,17 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from appliance import audit
 from appliance.control.access import Door, Peer
 from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
     Devices,
     Done,
+    DrainParams,
     IdParams,
     Launched,
     LaunchParams,
@@ -100,6 +104,12 @@ class Controller(Protocol):
 
     async def account_delete(self, name: str) -> None:
         """Delete an API account."""
+
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
 
 
 class ControlServer:
@@ -242,12 +252,13 @@ class ControlServer:
             return _fault(request.id, _INTERNAL, FanlightError.code, "internal error; the log has more")
         if request.method in _CHANGING:
             logger.info("control: %s by uid %s", request.method, peer.uid)
+            audit.record(request.method, by=f"uid {peer.uid}", detail=_said(params))
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
         return f"{head}{result}}}\n".encode()
 
 
 _CHANGING = frozenset(
-    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete"}
+    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete", "drain"}
 )
 
 
@@ -291,6 +302,10 @@ def _methods(
         await controller.account_delete(params.name)
         return Done()
 
+    async def drain(params: DrainParams) -> Done:
+        await controller.drain(params)
+        return Done()
+
     return {
         "snapshot": (Model, snapshot),
         "watch": (Model, snapshot),
@@ -306,7 +321,16 @@ def _methods(
         "account.create": (AccountParams, controller.account_create),
         "account.list": (Model, account_list),
         "account.delete": (NameParams, account_delete),
+        "drain": (DrainParams, drain),
+        "audit": (AuditParams, controller.audit),
     }
+
+
+def _said(params: Model) -> str:
+    """What was asked for, for the audit trail: parameters of this API hold no secrets."""
+    return " ".join(
+        f"{key}={value}" for key, value in params.model_dump(mode="json", exclude_none=True).items()
+    )
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, Screen
+from appliance.bus.messages import DRAINING, IceServer, Screen
 from appliance.bus.state import Bucket
 from appliance.config import Config
-from appliance.errors import UnauthorizedError
+from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.ice import ice_servers
@@ -98,6 +98,13 @@ class Context:
     def ice_servers(self, session: str, peer: str) -> list[IceServer]:
         """For one peer of `session`, with credentials that nobody else has."""
         return ice_servers(self.config.ice, f"{session}.{peer}")
+
+    def admit(self, record: SessionRecord) -> None:
+        """Raises UnavailableError where the box of `record` takes nobody new."""
+        agent = self.registry.agent(record.agent)
+        if agent and agent.draining:
+            self.metrics.refused.labels("draining").inc()
+            raise UnavailableError(DRAINING)
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:

@@ -53,9 +53,11 @@ class Gateway:
         state_dir: Path,
         bus: Callable[[], Bus],
         *,
+        draining: Callable[[], bool] = lambda: False,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
+        self._draining = draining
         self._bus = bus
         self._lost_s = lost_s
         self._tls = Tls(config.tls, state_dir, config.box.name)
@@ -96,7 +98,7 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
-            OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
+            OpsRoutes(context, lambda: self._tls.ca_pem, self._draining).routes(),
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))

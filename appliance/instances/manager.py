@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from appliance.bus.connection import Bus, BusAddress
 from appliance.bus.messages import (
+    DRAINING,
     ApplicationInfo,
     InstanceInfo,
     InstanceState,
@@ -193,6 +194,16 @@ class InstanceManager:
             request.application, screen=request.screen, session=request.session, idle=idle
         )
         return instance.id
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
+        return bool(self.admission.closed)
+
+    def drain(self, *, closed: bool) -> None:
+        """Launch nothing any more, or again."""
+        self.admission.closed = DRAINING if closed else ""
+        self._changed()
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""
