@@ -166,6 +166,12 @@ class DiscoverySection(Section):
     enabled: bool = True
 
 
+class LogSection(Section):
+    """[log]: what the daemon writes to standard error, or to the journal."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class LimitsSection(Section):
     """[limits]: what one peer may use up."""
 
@@ -254,6 +260,7 @@ class Config(Section):
     audio: AudioSection = AudioSection()
     input: InputSection = InputSection()
     discovery: DiscoverySection = DiscoverySection()
+    log: LogSection = LogSection()
     limits: LimitsSection = LimitsSection()
     instances: InstancesSection = InstancesSection()
     kinesis: KinesisSection = KinesisSection()

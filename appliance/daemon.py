@@ -209,6 +209,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
     records = logs.setup()
     try:
         config = configuration.load(file)
+        if config.log.format == "json":
+            logs.write_json()
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 2

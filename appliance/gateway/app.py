@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from appliance.about import about
 from appliance.errors import FanlightError, LimitExceededError, RefusedError, UnauthorizedError
 from appliance.gateway.accounts import token_of
 from appliance.gateway.context import Context, origin_of
@@ -77,8 +78,9 @@ class Doors:
         """Sockets last for as long as they are used: only plain requests have a duration."""
         metrics, found = self._context.metrics, request.match_info
         name = "none" if found.http_exception else metrics.handler(getattr(found.handler, "__name__", "none"))
+        session = found.get("id") if "/session" in request.path else None
         began = time.monotonic()
-        with metrics.in_flight.track_inprogress():
+        with metrics.in_flight.track_inprogress(), about(session=session):
             response = await handler(request)
         if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
             metrics.durations.labels(name, request.method).observe(time.monotonic() - began)

@@ -1,6 +1,7 @@
 """A box that is drained: told, counted down, sent away, written down; and taken back into service."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ async def link(running: Box) -> str:
 
 async def test_nobody_comes_in_who_is_there_is_told_and_sent_away_in_the_end(tmp_path: Path) -> None:
     notices: asyncio.Queue[str] = asyncio.Queue()
-    configuration = settings(gateway='listen = "127.0.0.1:0"', tls='mode = "off"') + PATTERN
+    sections = {"gateway": 'listen = "127.0.0.1:0"', "tls": 'mode = "off"', "log": 'format = "json"'}
+    configuration = settings(**sections) + PATTERN
     async with box(tmp_path, configuration) as running, asyncio.TaskGroup() as group:
         await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
         assert await ready(running) == 200
@@ -62,6 +64,15 @@ async def test_nobody_comes_in_who_is_there_is_told_and_sent_away_in_the_end(tmp
             while (trail := await running.cli("audit"))[-1]["event"] != "join":
                 pass
     check_trail(trail)
+    check_log((tmp_path / "log").read_text(), trail[0]["session"])
+
+
+def check_log(text: str, session: str) -> None:
+    """JSON, and the lines of all processes say which session they are about."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    connected = [each for each in lines if "connected as view" in each["text"]]
+    assert connected
+    assert all(each["session"] == session and each["instance"] for each in connected)
 
 
 def check_trail(trail: list[dict[str, Any]]) -> None:
