@@ -50,6 +50,23 @@ table inet wall {{
 """
 """Nothing passes between viewer and box but the page and its signaling; the TURN server is on the router."""
 
+PUBLIC, RELAYS = 50000, 50010
+FORWARDED = f"""
+table ip doors {{
+  chain prerouting {{
+    type nat hook prerouting priority -100
+    ip daddr {ROUTER} udp dport {{ {TURN}, {PUBLIC}-{RELAYS} }} dnat to {BOX}
+  }}
+  chain forward {{
+    type filter hook forward priority 0; policy drop
+    meta l4proto tcp accept
+    ct state established,related accept
+    ip saddr {VIEWER} udp dport {TURN} accept
+  }}
+}}
+"""
+"""The router forwards the ports of a TURN server that is on the box, and lets the viewer in by no other."""
+
 GATHERED = """async ([urls, username, credential]) => {
   const iceServers = [{ urls, username, credential }];
   const peer = new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' });
@@ -169,6 +186,24 @@ async def test_through_the_relay_alone_and_only_with_credentials_that_hold(
     assert outcomes == {
         "as it is": "relayed", "for longer": "refused", "for another": "refused", "expired": "refused"
     }  # fmt: skip
+
+
+async def test_a_turn_server_on_the_box_behind_a_router_with_a_public_address(
+    here: Namespaces, tmp_path: Path
+) -> None:
+    here.filter(here.router, FORWARDED)
+    options = (
+        f"external-ip={ROUTER}/{BOX}", f"allowed-peer-ip={BOX}", f"min-port={PUBLIC}", f"max-port={RELAYS}",
+        "no-tls", "no-dtls",
+    )  # fmt: skip
+    url = f"turn:{ROUTER}:{TURN}"
+    async with (
+        our_coturn(tmp_path, BOX, TURN, SECRET, *options, prefix=("ip", "netns", "exec", here.box)),
+        box_of(here, tmp_path, turn=[url], turn_secret=SECRET) as running,
+        page_of(here, tmp_path) as page,
+    ):
+        assert await plays(page, running, BOX) == [f"{BOX}:{MEDIA}"]
+        assert await local_types(page) == ["prflx"], "the box sees the relay at its private address"
 
 
 async def the_viewer(running: Any) -> Any:
