@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import re
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,6 @@ _URL = re.compile(
     r"^(?P<scheme>stun|turns?):(?P<host>\[[^\]]+\]|[^:?]+)(:(?P<port>\d+))?(\?transport=(?P<via>udp|tcp))?$"
 )
 _LIFETIME_SECONDS, _CHANNEL_REFRESH_SECONDS = 600, 500
-_FIRST_CHANNEL = 0x4000
 _CONNECT_SECONDS, _AGAIN_SECONDS = 4.0, 0.25
 _PING, _PONG = b"fanlight ping", b"fanlight pong"
 
@@ -115,11 +115,10 @@ class _End(asyncio.DatagramProtocol):
 
 
 class TurnClient:
-    """Connected to a TURN server: `allocate`, then `permit`, then `round_trip`."""
+    """Connected to a TURN server: `allocate`, then `round_trip`."""
 
     def __init__(self, client: turn.TurnClientProtocol) -> None:
         self._client = client
-        self._channels = iter(range(_FIRST_CHANNEL, turn.CHANNEL_NUMBER_MAX))
         self.relayed: Address = ("", 0)
 
     @property
@@ -134,56 +133,61 @@ class TurnClient:
 
     @property
     def own_addresses(self) -> tuple[str, ...]:
-        """Ours as this machine and as the server see it."""
-        own = self._client.transport.get_extra_info("sockname")[0]
-        seen = self._client.mapped_address
-        return tuple(dict.fromkeys((own, seen[0] if seen else own)))
+        """Ours on the way to the relay: as this machine and, where that is another, as the server sees it."""
+        own, (seen, _) = _way_to(self.relayed), self._client.mapped_address or ("", 0)
+        return tuple(dict.fromkeys((own, seen))) if seen and (":" in seen) == (":" in own) else (own,)
 
     async def allocate(self) -> None:
         """Set `relayed`. Raises stun.TransactionFailed with the server's reason."""
         self.relayed = await self._client.connect()
 
-    async def permit(self, address: Address) -> None:
-        """Let `address` and the relay hear each other. Raises stun.TransactionFailed."""
-        channel = next(self._channels)
-        await self._client.channel_bind(channel, address)
-        self._client.channel_to_peer[channel] = address
-        self._client.peer_to_channel[address] = channel
-        self._client.channel_refresh_at[channel] = time.time() + _CHANNEL_REFRESH_SECONDS
-
     async def round_trip(self) -> float:
         """Seconds from a socket here through the relay and back. Never returns where nothing comes through.
 
-        Both ends begin, as in ICE: a router in between may let only one of them.
+        Both ends begin, as in ICE: a router in between may let only one of them. Raises
+        stun.TransactionFailed where the server relays to none of our addresses.
         """
         heard: asyncio.Queue[tuple[Send, bytes, Address]] = asyncio.Queue()
         self._client.receiver = _End(heard, self._client.send_data)
+        own = self.own_addresses
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            functools.partial(_End, heard), local_addr=(self.own_addresses[0], 0)
+            functools.partial(_End, heard), local_addr=(own[0], 0)
         )
-        near = (self.own_addresses[0], transport.get_extra_info("sockname")[1])
-        refused: list[stun.TransactionFailed] = []
-        permitted = 0
         try:
-            for each in self.own_addresses:
-                try:
-                    await self.permit((each, near[1]))
-                    permitted += 1
-                except stun.TransactionFailed as exc:
-                    refused.append(exc)
-            if not permitted:
-                raise refused[0]
+            port = transport.get_extra_info("sockname")[1]
+            permitted = await self._permitted([(each, port) for each in own])
             while True:
                 began = time.monotonic()
                 transport.sendto(_PING, self.relayed)
-                if near in self._client.peer_to_channel:
-                    await self._client.send_data(_PING, near)
+                for address in permitted:
+                    await self._client.send_data(_PING, address)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_AGAIN_SECONDS):
                         await _until_pong(heard)
                         return time.monotonic() - began
         finally:
             transport.close()
+
+    async def _permitted(self, addresses: list[Address]) -> list[Address]:
+        """Those with which the relay may exchange anything from now on."""
+        found, refused = [], None
+        for each in addresses:
+            try:
+                await self._client.send_data(_PING, each)
+                found.append(each)
+            except stun.TransactionFailed as exc:
+                refused = exc
+        if refused and not found:
+            raise refused
+        return found
+
+
+def _way_to(address: Address) -> str:
+    """Our own address on the way to `address`; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(address)
+        return str(probe.getsockname()[0])
 
 
 async def _until_pong(heard: "asyncio.Queue[tuple[Send, bytes, Address]]") -> None:
