@@ -124,8 +124,8 @@ async def _resolved(url: str) -> Server:
         raise _BrokenLegError("URL", f"{url!r} is none, like turn:host:3478?transport=udp", "correct [ice]")
     try:
         await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
-    except OSError as exc:
-        why = f"{server.host} has no address: {exc.strerror or exc}"
+    except (OSError, UnicodeError) as exc:  # what cannot be a name is not even asked for
+        why = f"{server.host} has no address: {getattr(exc, 'strerror', None) or exc}"
         raise _BrokenLegError("name", why, "correct [ice], or the DNS") from exc
     return server
 
@@ -144,8 +144,10 @@ async def _reach(server: Server) -> None:
 def _unreachable(server: Server, exc: OSError) -> _BrokenLegError:
     """Nobody there, or somebody who drops packets: TimeoutError is an OSError too."""
     leg = server.transport.upper()
-    if isinstance(exc, TimeoutError) and server.secure:
-        return _BrokenLegError("TLS", f"{server} does not answer a handshake", "is it tls-listening-port?")
+    if server.secure:  # a connection was made before: it is the handshake that failed
+        return _BrokenLegError(
+            "TLS", f"{server} completes no handshake", "is it tls-listening-port of coturn?"
+        )
     if isinstance(exc, TimeoutError):
         fix = (
             f"open {leg} {server.port} there and in between: sudo ufw allow {server.port}/{server.transport}"

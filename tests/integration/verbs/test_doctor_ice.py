@@ -95,9 +95,9 @@ async def test_nothing_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize("scheme", ["stun:{}", "turn:{}", "turn:{}?transport=tcp"])
 async def test_a_port_that_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setattr(doctor_ice, "_LEG_SECONDS", 0.3)
+    port = free_ports(1).start
     with socket.socket(type=socket.SOCK_DGRAM) as silent, socket.socket() as deaf:
-        silent.bind((LOCAL, 0))
-        port = silent.getsockname()[1]
+        silent.bind((LOCAL, port))
         deaf.bind((LOCAL, port))
         deaf.listen()
         (check,) = await judged(tmp_path, scheme.format(f"{LOCAL}:{port}"))
@@ -106,8 +106,9 @@ async def test_a_port_that_is_blocked(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 async def test_names_and_urls_that_lead_nowhere(tmp_path: Path) -> None:
-    name, url = await judged(tmp_path, "turn:turn.invalid:3478", "turn:a:b")
-    assert name.detail.startswith("name: turn.invalid has no address")
+    impossible = "x" * 64 + ".test"
+    name, url = await judged(tmp_path, f"turn:{impossible}:3478", "turn:a:b")
+    assert name.detail.startswith(f"name: {impossible} has no address")
     assert url.detail.startswith("URL: 'turn:a:b' is none")
 
 
