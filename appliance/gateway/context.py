@@ -99,12 +99,17 @@ class Context:
         """For one peer of `session`, with credentials that nobody else has."""
         return ice_servers(self.config.ice, f"{session}.{peer}")
 
-    def admit(self, record: SessionRecord) -> None:
-        """Raises UnavailableError where the box of `record` takes nobody new."""
-        agent = self.registry.agent(record.agent)
+    def admit(self, record: SessionRecord, principal: Principal) -> None:
+        """Raises UnavailableError where the box of `record` takes nobody new, and `principal` is that.
+
+        A browser that is there may open its socket again; accounts and links may stand for many clients.
+        """
+        agent, stats = self.registry.agent(record.agent), self.viewers.of(record.id)
         if agent and agent.draining:
-            self.metrics.refused.labels("draining").inc()
-            raise UnavailableError(DRAINING)
+            there = stats.viewers if stats and principal.kind == "device" else []
+            if not any(viewer.id.startswith(f"{principal.tag}-") for viewer in there):
+                self.metrics.refused.labels("draining").inc()
+                raise UnavailableError(DRAINING)
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:

@@ -136,7 +136,7 @@ class AnboxRoutes:
     async def join_session(self, request: web.Request, wish: JoinPost) -> web.Response:
         """A socket URL for a client that takes over from the one before it."""
         record = open_session(await self._context.sessions.get(request.match_info["id"]))
-        self._context.admit(record)
+        self._context.admit(record, request[CALLER])
         url, servers = self._context.invite(
             request, record.id, request[CALLER], exclusive=True, screen=even(wish.screen)
         )

@@ -215,7 +215,7 @@ class FanlightRoutes:
         record = await self._context.sessions.get(session)
         if not record.open:
             raise ConflictError(record.status_message or f"the session is {record.status}")
-        self._context.admit(record)
+        self._context.admit(record, caller)
         url, servers = self._context.invite(request, session, caller, exclusive=False, page=True)
         return plain(Way(url=url, stun_servers=servers, role=caller.role))
 

@@ -81,7 +81,7 @@ class ShareRoutes:
         if not token:
             raise UnauthorizedError("token: missing")
         guest = await self._context.shares.authenticate(token, kind=query.type, session=session)
-        self._context.admit(open_session(await self._context.sessions.get(session)))
+        self._context.admit(open_session(await self._context.sessions.get(session)), guest)
         if query.type == "adb":
             return success(self._adb(request, session, guest))
         url, servers = self._context.invite(request, session, guest, exclusive=False)

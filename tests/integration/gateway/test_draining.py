@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import FakeAgent, serving, street, until
+from appliance.gateway.tokens import Principal
+from tests.support.gateway import FakeAgent, FakeStreamer, serving, street, until
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +32,18 @@ async def test_no_door_leads_to_a_box_that_drains(tmp_path: Path) -> None:
 
             await until(refused)
             assert (await here.api("GET", link))[0] == 503
+            watch = f"/fanlight/sessions/{session}/watch"
+            pin, _ = await here.gateway.new_pin()
+            assert (await here.api("POST", "/fanlight/pair", json={"pin": pin, "name": "phone"}))[0] == 200
+            assert (await here.api("POST", watch))[0] == 503
+            (device,) = await here.gateway.devices()
+            there = Principal("device", device.id, device.name, device.role).new_peer()
+
+            async def comes_back() -> bool:
+                await FakeStreamer(here.bus, session).tell_viewers(there)
+                return (await here.api("POST", watch))[0] == 200
+
+            await until(comes_back)
             assert (await here.api("GET", "/readyz"))[0] == 503
             assert (await here.api("GET", "/healthz"))[0] == 200
             assert (await here.api("GET", path, token))[1]["metadata"]["status"] == "created"
