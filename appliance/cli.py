@@ -131,6 +131,13 @@ def _add_box_verbs(verbs: _Verbs) -> None:
     tui.add_argument("--read-only", action="store_true", help="look, and change nothing")
     discover = verbs.add("discover", "discover:discover", "boxes on the local network")
     discover.add_argument("--timeout", type=_seconds, default=3.0, metavar="S", help="seconds (default 3)")
+    trail = verbs.add("audit", "audit:audit", "who came and went, and what was asked of this box")
+    trail.add_argument("--last", type=_count, default=100, metavar="N", help="records (default 100)")
+    drain = verbs.add("drain", "drain:drain", "take nobody new, and wait until the last viewer has left")
+    drain.add_argument(
+        "--timeout", type=_duration, metavar="D", help="30s, 10m: then send away who is left (default: never)"
+    )
+    drain.add_argument("--off", action="store_true", help="take everybody again")
     verbs.add("doctor", "checks:doctor", "prove every leg and print the fix for what fails")
     _add_bench_verbs(verbs.under("bench", "what this machine manages, measured here and now"))
     verbs.add("check-config", "checks:check_config", "file, line, key and reason for every fault")

@@ -6,21 +6,26 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from appliance import __version__
+from appliance import __version__, audit
 from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceState, PeerEvent, Screen
 from appliance.bus.subjects import up
+from appliance.control import words
 from appliance.control.schema import (
     Account,
     AccountParams,
     Accounts,
     AccountToken,
     Application,
+    Audit,
+    AuditParams,
     Box,
     Device,
     Devices,
+    DrainParams,
     Health,
     Instance,
     Key,
@@ -38,6 +43,7 @@ from appliance.control.schema import (
     ShareParams,
     Snapshot,
 )
+from appliance.drain import Drain
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError
 from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway
@@ -63,10 +69,12 @@ class BoxController:
         bus: Callable[[], Bus],
         gateway: Gateway,
         instances: InstanceManager,
+        drain: Drain,
         machine: Machine,
         parts: Callable[[], Sequence[Part]],
         problems: Callable[[], Sequence[Problem]],
         records: RingBuffer,
+        state_dir: Path,
     ) -> None:
         self._id = box_id
         self._name = name
@@ -74,10 +82,12 @@ class BoxController:
         self._bus = bus
         self._gateway = gateway
         self._instances = instances
+        self._drain = drain
         self._machine = machine
         self._parts = parts
         self._problems = problems
         self._records = records
+        self._state_dir = state_dir
         self._sessions: list[Session] = []
         self._born = time.monotonic()
         self._changed = asyncio.Event()
@@ -120,7 +130,7 @@ class BoxController:
         """Everything, from memory."""
         self._asked.set()
         instances = [_instance(each) for each in self._instances.instances.values()]
-        problems = [*self._problems(), *_instance_problems(instances)]
+        problems = [*self._problems(), *_drain_problems(self._drain), *_instance_problems(instances)]
         return Snapshot(
             box=Box(
                 id=self._id,
@@ -132,6 +142,7 @@ class BoxController:
                 urls=self._gateway.urls(),
                 fingerprint=self._gateway.fingerprint,
                 hostname=socket.gethostname(),
+                draining=self._drain.active,
             ),
             parts=list(self._parts()),
             problems=problems,
@@ -263,6 +274,17 @@ class BoxController:
         """Delete an access key; what it signs is void at once."""
         await self._gateway.delete_key(name)
 
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+        if params.on:
+            await self._drain.begin(params.timeout_s)
+        else:
+            await self._drain.end()
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
+        return Audit(records=await asyncio.to_thread(audit.read, self._state_dir, params.last))
+
     def _viewers(self, session: str) -> int:
         for each in self._instances.instances.values():
             if each.session == session and each.stats:
@@ -281,6 +303,13 @@ def _instance(running: RunningInstance) -> Instance:
         uptime_s=time.monotonic() - running.since,
         stats=running.stats,
     )
+
+
+def _drain_problems(drain: Drain) -> list[Problem]:
+    if not drain.active:
+        return []
+    what = f"this box is being drained: nobody new, {words.one_or_many(drain.viewers, 'viewer')} left"
+    return [Problem(severity="warning", what=what, fix="fanlight drain --off")]
 
 
 def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance import audit, lifecycle, logs, paths
 from appliance import config as configuration
-from appliance import lifecycle, logs, paths
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
 from appliance.bus.connection import BusAddress
@@ -22,12 +22,14 @@ from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
+from appliance.drain import Drain
 from appliance.errors import ConfigError, FanlightError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
 from appliance.storage import remembered
 from appliance.welcome import greet
+from appliance.witness import Witness
 from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
@@ -51,11 +53,13 @@ class Daemon:
         self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}")
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = Gateway(config, state_dir, self._bus)
+        self._gateway = Gateway(config, state_dir, self._bus, draining=lambda: self._instances.draining)
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
+        self._drain = Drain(self._instances, self._bus)
+        self._witness = Witness(self._instances, self._bus)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -65,10 +69,12 @@ class Daemon:
             bus=self._bus,
             gateway=self._gateway,
             instances=self._instances,
+            drain=self._drain,
             machine=self._machine,
             parts=self._parts,
             problems=self._problems,
             records=records,
+            state_dir=state_dir,
         )
         self._control = ControlServer(self._controller, paths.control_socket(runtime_dir))
 
@@ -80,7 +86,9 @@ class Daemon:
             self._bus,
             self._monitor,
             self._gateway,
+            self._witness,
             self._instances,
+            self._drain,
             self._agent,
             *([self._advertiser] if self._config.discovery.enabled else []),
             self._controller,
@@ -91,6 +99,7 @@ class Daemon:
         """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
         self._instances.listeners += [
             self._agent.changed,
+            self._witness.changed,
             self._controller.changed.set,
             self._advertiser.changed,
         ]
@@ -200,6 +209,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
     records = logs.setup()
     try:
         config = configuration.load(file)
+        if config.log.format == "json":
+            logs.write_json()
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 2
@@ -211,7 +222,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
         print(f"the daemon's own files: {exc}", file=sys.stderr)  # noqa: T201
         return 1
     try:
-        asyncio.run(_main(daemon))
+        with audit.kept(state_dir):
+            asyncio.run(_main(daemon))
     except BaseExceptionGroup as group:
         for cause in _causes(group):
             if isinstance(cause, FanlightError):

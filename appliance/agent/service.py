@@ -35,6 +35,10 @@ class Instances(Protocol):
     def slots(self) -> tuple[int, int]:
         """Free and all."""
 
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
+
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists; returns the instance's id."""
 
@@ -99,6 +103,7 @@ class Agent:
             slots_free=free,
             slots_total=total,
             load=os.getloadavg()[0],
+            draining=self._instances.draining,
             leaving=leaving,
         )
         try:

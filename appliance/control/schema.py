@@ -3,13 +3,15 @@
 Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
 `logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
-AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {}.
+AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
+`drain` DrainParams -> {}; `audit` AuditParams -> Audit.
 """
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from appliance.audit import AuditRecord as AuditRecord
 from appliance.bus.messages import Done as Done
 from appliance.bus.messages import InstanceState as InstanceState
 from appliance.bus.messages import InstanceStats as InstanceStats
@@ -59,6 +61,8 @@ class Box(Model):
     fingerprint: str = ""
     """SHA-256 of the certificate, colon separated hex."""
     hostname: str = ""
+    draining: bool = False
+    """Whether it takes nobody new."""
 
 
 class Gpu(Model):
@@ -295,6 +299,26 @@ class Logs(Model):
     """Records in order; ask again with `after` = the last `seq`."""
 
     records: list[LogRecord]
+
+
+class DrainParams(Model):
+    """`drain`: take nobody new; who is there gets `timeout_s`, None: as long as they like."""
+
+    on: bool = True
+    """False: take everybody again."""
+    timeout_s: int | None = Field(None, ge=0, le=7 * 86400)
+
+
+class AuditParams(Model):
+    """`audit`: so many records, the newest."""
+
+    last: int = Field(100, ge=1, le=10_000)
+
+
+class Audit(Model):
+    """Records in order, the oldest first."""
+
+    records: list[AuditRecord]
 
 
 class RpcRequest(Model):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, Screen
+from appliance.bus.messages import DRAINING, IceServer, Screen
 from appliance.bus.state import Bucket
 from appliance.config import Config
-from appliance.errors import UnauthorizedError
+from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.ice import ice_servers
@@ -92,7 +92,7 @@ class Context:
         screen: Screen | None = None,
     ) -> tuple[str, list[IceServer]]:
         """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
-        servers = ice_servers(self.config.ice, session)
+        servers = self.ice_servers(session, principal.new_peer())
         token = self.tickets.issue(
             Ticket(
                 session=session,
@@ -103,10 +103,25 @@ class Context:
                 exclusive=exclusive,
                 page=page,
                 screen=screen,
-                ice_servers=tuple(servers),
             )
         )
         return self.socket_url(request, session, "slave", token), servers
+
+    def ice_servers(self, session: str, peer: str) -> list[IceServer]:
+        """For one peer of `session`, with credentials that nobody else has."""
+        return ice_servers(self.config.ice, f"{session}.{peer}")
+
+    def admit(self, record: SessionRecord, principal: Principal) -> None:
+        """Raises UnavailableError where the box of `record` takes nobody new, and `principal` is that.
+
+        A browser that is there may open its socket again; accounts and links may stand for many clients.
+        """
+        agent, stats = self.registry.agent(record.agent), self.viewers.of(record.id)
+        if agent and agent.draining:
+            there = stats.viewers if stats and principal.kind == "device" else []
+            if not any(viewer.id.startswith(f"{principal.tag}-") for viewer in there):
+                self.metrics.refused.labels("draining").inc()
+                raise UnavailableError(DRAINING)
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:

@@ -56,9 +56,11 @@ class Gateway:
         state_dir: Path,
         bus: Callable[[], Bus],
         *,
+        draining: Callable[[], bool] = lambda: False,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
+        self._draining = draining
         self._bus = bus
         self._lost_s = lost_s
         self._tls = Tls(config.tls, state_dir, config.box.name)
@@ -99,7 +101,7 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
-            OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
+            OpsRoutes(context, lambda: self._tls.ca_pem, self._draining).routes(),
             KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
             files.routes(),
         )

@@ -49,6 +49,9 @@ class Principal:
     role: Role
     session: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.label}"
+
     @property
     def tag(self) -> str:
         """Starts the peer id of every viewer of this principal, so that revoking it finds them all."""

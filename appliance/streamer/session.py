@@ -99,6 +99,9 @@ class Session:
         elif event.kind == "keyframe":
             for rendition in self._stage.sources.renditions.values():
                 rendition.request_keyframe()
+        elif event.kind == "notice":
+            for each in self._peers.values():
+                each.notice(event.text)
         elif peer := self._peers.get(event.peer):
             match event.kind:
                 case "message":

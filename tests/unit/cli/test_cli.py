@@ -19,8 +19,12 @@ from appliance.control.schema import (
     Accounts,
     AccountToken,
     Application,
+    Audit,
+    AuditParams,
+    AuditRecord,
     Box,
     Devices,
+    DrainParams,
     Instance,
     InstanceState,
     InstanceStats,
@@ -50,6 +54,7 @@ class House:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self.asked: list[Any] = []
+        self.viewers = [ViewerStats(id="v1", label="Pixel phone")]
 
     def snapshot(self) -> Snapshot:
         stats = InstanceStats(
@@ -57,7 +62,7 @@ class House:
             encoder="x264",
             encoder_reason="no GPU",
             software_fallback=True,
-            viewers=[ViewerStats(id="v1", label="Pixel phone")],
+            viewers=self.viewers,
         )
         return Snapshot(
             box=Box(
@@ -123,6 +128,18 @@ class House:
 
     async def key_delete(self, name: str) -> None:
         self.asked.append(name)
+
+    async def drain(self, params: DrainParams) -> None:
+        self.asked.append(params)
+        if params.timeout_s:
+            self.viewers = []
+            self.changed.set()
+
+    async def audit(self, params: AuditParams) -> Audit:
+        record = AuditRecord(
+            time="2026-01-02T03:04:05.678+00:00", event="join", by="Pixel", address="192.0.2.7"
+        )
+        return Audit(records=[record] * min(params.last, 2))
 
 
 @pytest.fixture
@@ -312,7 +329,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 26
+    assert len(places) == 28
     for where in places:
         assert callable(cli.verb(where))
 
@@ -327,3 +344,20 @@ def test_help_starts_fast_and_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_drain_waits_until_nobody_is_left(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("drain", "--timeout", "5m")
+    assert (code, out) == (0, "nobody is left; `fanlight drain --off` opens the box again\n")
+    assert house.asked == [DrainParams(on=True, timeout_s=300)]
+    assert fanlight("drain", "--off", "--json")[:2] == (0, '{\n  "draining": false\n}\n')
+    assert house.asked[1:] == [DrainParams(on=False)]
+
+
+def test_audit_prints_a_line_a_record(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("audit")
+    assert code == 0
+    assert out.splitlines()[0].split() == ["TIME", "EVENT", "BY", "APPLICATION", "SESSION", "MORE"]
+    assert out.splitlines()[2].split()[2:] == ["join", "Pixel", "192.0.2.7"]
+    (only,) = json.loads(fanlight("audit", "--last", "1", "--json")[1])
+    assert only["event"] == "join"

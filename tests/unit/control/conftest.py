@@ -13,8 +13,12 @@ from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
+    AuditRecord,
     Box,
     Devices,
+    DrainParams,
     Key,
     KeyParams,
     Keys,
@@ -97,6 +101,12 @@ class ScriptedController:
 
     async def key_delete(self, name: str) -> None:
         self.asked.append(("key.delete", name))
+
+    async def drain(self, params: DrainParams) -> None:
+        self.asked.append(("drain", params))
+
+    async def audit(self, params: AuditParams) -> Audit:
+        return Audit(records=[AuditRecord(time="2026-01-01T00:00:00Z", event="join")] * params.last)
 
 
 @pytest.fixture
