@@ -14,6 +14,7 @@ _NEAR = 0.1
 _LIMITED = 0.75
 _FALLING_BEHIND, _FALLING_LEAST_BPS, _FALLING_MOST = 0.9, 200_000, 0.6
 _LINK_WEIGHT, _LINK_MOVED = 0.2, 0.25
+_SQUEEZED = 0.6
 
 
 class Evidence(NamedTuple):
@@ -30,6 +31,8 @@ class Evidence(NamedTuple):
     blurred: bool
     """Whether jitter is such that what arrives tells little of what the link can carry."""
     rtt_s: float
+    squeezed: float | None = None
+    """What the link carries where a queue grows fast."""
 
     @property
     def capacity(self) -> float | None:
@@ -52,6 +55,8 @@ class RateControl:
         """Whether the rate had to go down."""
         passed = min(max(now - self._updated, 0.0), _LONGEST_STEP_S)
         self._updated = now
+        if evidence.squeezed is not None and evidence.squeezed < _SQUEEZED * self.rate:
+            return self._give_way(evidence.squeezed, evidence, now)
         if evidence.congested:
             if now - self._backed_off < evidence.rtt_s + 2 * _REACTION_S:
                 return False
@@ -74,6 +79,9 @@ class RateControl:
         carried = self._carried(evidence)
         if carried is None or _BACKOFF * carried >= self.rate:
             return False
+        return self._give_way(carried, evidence, now)
+
+    def _give_way(self, carried: float, evidence: Evidence, now: float) -> bool:
         self._backed_off = now
         self.rate = _BACKOFF * carried
         self._learn(carried, evidence)
