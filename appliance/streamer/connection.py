@@ -324,6 +324,7 @@ class MediaConnection:
             track.retransmit,
             self.reception.transport_feedback,
             self.reception.remb,
+            self.reception.report,
         )
 
     def _place(self) -> contextlib.AbstractContextManager[Seat] | None:

@@ -20,7 +20,7 @@ from tests.support.wire import EXTENSIONS, Wire
 
 _KEYFRAME_FLOOR_S, _TICK_S, _ENCODING_S = 0.25, 0.1, 0.004
 _LEAST, _SPREAD = 0.5, 0.15  # of what a frame may weigh
-_NACK_S = 0.02
+_NACK_S, _REPORT_S, _IMPATIENT_S = 0.02, 1.0, 2.0
 _BELOW_BYTES = 28
 _UNNUMBERED = replace(EXTENSIONS, sequence_at=None)
 
@@ -109,6 +109,7 @@ class Playback:
             (_TICK_S, self._tick),
             (_NACK_S, lambda: self._picture.nack(world.now)),
             (self.feedback_s, self._feed_back),
+            (_REPORT_S, self._report),
         ):
             self._every(pause, call)
 
@@ -137,8 +138,9 @@ class Playback:
         self._encoder.kbps = kbps
 
     def _request_keyframe(self) -> None:
-        self._keyframe_at = max(self._keyframe_at + _KEYFRAME_FLOOR_S, self.world.now)
-        self.world.after(self._keyframe_at - self.world.now, self._force)
+        if self._keyframe_at <= self.world.now:
+            self._keyframe_at = max(self._keyframe_at + _KEYFRAME_FLOOR_S, self.world.now)
+            self.world.after(self._keyframe_at - self.world.now, self._force)
 
     def _force(self) -> None:
         self._encoder.keyframe = True
@@ -169,7 +171,7 @@ class Playback:
             self._serve()
 
     def _ask(self, sequences: Sequence[int]) -> None:
-        self.world.after(self.link.rtt_s / 2, lambda: self.seat.retransmit(sequences))
+        self._tell(lambda: self.seat.retransmit(sequences))
 
     def _leave(self, packet: bytes) -> None:
         sent = self.world.now
@@ -183,9 +185,18 @@ class Playback:
         if self.transport_wide:
             self._arrivals.note(packet, now)
         elif bps := self._own.note(packet, sent, now):
-            self.world.after(self.link.rtt_s / 2, lambda: self.reception.remb(bps))
+            self._tell(lambda: self.reception.remb(bps))
         self._picture.receive(packet, now)
 
     def _feed_back(self) -> None:
         if self.transport_wide and (feedback := self._arrivals.message()):
-            self.world.after(self.link.rtt_s / 2, lambda: self.reception.take(feedback))
+            self._tell(lambda: self.reception.take(feedback))
+
+    def _report(self) -> None:
+        lost = self._picture.report()
+        self._tell(lambda: self.reception.report(lost))
+        if self._picture.shown and self.world.now - self._picture.shown[-1].at > _IMPATIENT_S:
+            self._tell(self.seat.queue.ask)
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        self.world.after(self.link.rtt_s / 2, what)

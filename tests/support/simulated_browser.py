@@ -41,6 +41,8 @@ class Picture:
         self._packets: dict[int, _Packet] = {}
         self._newest: int | None = None
         self._decoded: int | None = None
+        self._reported: int | None = None
+        self._received = 0
         self._missing: dict[int, tuple[float, int]] = {}
         """When each was asked for last, and how often."""
 
@@ -54,12 +56,20 @@ class Picture:
         for lost in range(sequence if self._newest is None else self._newest + 1, sequence):
             self._missing[lost] = (-_AGAIN_S, 0)
         self._newest = max(self._newest or sequence, sequence)
+        self._received += ssrc == self._wire.ssrc
         self._missing.pop(sequence, None)
         whole = payload[0] & _KIND != _FU_A
         begins, unit = whole or bool(payload[1] & _START), payload[0 if whole else 1] & _KIND
         self._packets[sequence] = _Packet(begins, bool(kind & _MARKER), unit == _IDR, timestamp)
         self._decode(now)
         self.nack(now)
+
+    def report(self) -> float:
+        """The share of packets that did not come at first, since the last report."""
+        newest = self._newest or 0
+        packets, self._reported = newest - (self._reported or newest), newest
+        received, self._received = self._received, 0
+        return max(0.0, 1 - received / packets) if packets else 0.0
 
     def nack(self, now: float) -> None:
         """Ask for what is missing; to be called every 20 ms."""

@@ -7,6 +7,7 @@ from appliance.streamer.rtp.loss import Loss
 from appliance.streamer.rtp.probing import Probe, Prober
 from appliance.streamer.rtp.queue_delay import StandingQueue
 from appliance.streamer.rtp.rate_control import Evidence, RateControl
+from appliance.streamer.rtp.receiver_estimate import ReceiverEstimate
 from appliance.streamer.rtp.sent_packets import Report, SentPackets
 from appliance.streamer.rtp.squeeze import Squeeze
 from appliance.streamer.rtp.throughput import Throughput
@@ -20,11 +21,14 @@ _RATE_S, _RATE_NOW_S = 0.5, 0.2
 _DRAIN_S = 0.2
 _DRAIN_LEAST = 0.2
 _PAUSED = 0.25
+_UNTOLD_S = 1.0
+_RECEIVED = 0.85  # of what it receives, a receiver allows so much where packets queue
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
 _SILENCE_STEP = 0.7
 _ROOM, _MUCH_ROOM = 1.25, 1.5
 _BLURRED_S = 0.03
+_NEARLY = 0.95
 
 
 class BandwidthEstimator:
@@ -49,7 +53,9 @@ class BandwidthEstimator:
         self._loss = Loss()
         self._prober = Prober()
         self._rate = RateControl(start_bps)
+        self._receiver = ReceiverEstimate()
         self._answered = False
+        self._reported = 0.0
         self._delay: float | None = None
         self._octets = 0
         self._squeezed: float | None = None
@@ -65,7 +71,7 @@ class BandwidthEstimator:
     @property
     def loss(self) -> float:
         """Share of the packets of about the last second, 0 to 1."""
-        return self._loss.share
+        return self._loss.share if self._answered else self._reported
 
     @property
     def random_loss(self) -> float | None:
@@ -82,15 +88,12 @@ class BandwidthEstimator:
         """Whether the viewer told that it has all of the last packets."""
         return self._packets.complete
 
-    def standing_octets(self, most_s: float, now: float) -> float | None:
-        """What stands before the bottleneck now, which keeps no more than it carries in `most_s`.
-
-        None before the first feedback.
-        """
+    def standing_octets(self, most_s: float, now: float) -> float:
+        """What stands before the bottleneck now, which keeps no more than it carries in `most_s`."""
         if self._stood is None:
-            return None
-        since, queue_s = self._stood
-        rate = self._rate.rate / 8
+            since, queue_s, rate = now - _UNTOLD_S, 0.0, self._rate.rate / 8 / _RECEIVED
+        else:
+            (since, queue_s), rate = self._stood, self._rate.rate / 8
         return self._packets.standing(queue_s * rate, since, rate, most_s * rate, now)
 
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
@@ -110,9 +113,17 @@ class BandwidthEstimator:
             self._control(report, now)
 
     def on_remb(self, bps: int, now: float) -> None:
-        """The receiver's own estimate, believed until the first transport feedback."""
+        """The receiver's own estimate, of interest until the first transport feedback."""
         if not self._answered:
-            self._rate.rate = bps
+            self._rate.rate = self._receiver.judge(bps, self._rate.rate, self._sent_lately(now), now)
+            self._set_target(now)
+
+    def on_report(self, lost: float, now: float) -> None:
+        """The share of lost packets by a receiver report, of interest until the first transport feedback."""
+        self._reported = lost
+        sending = None if self._answered else self._sent_lately(now)
+        if sending is not None:
+            self._rate.rate = self._receiver.judge_loss(lost, self._rate.rate, sending, now)
             self._set_target(now)
 
     def on_silence(self, now: float) -> None:
@@ -124,6 +135,16 @@ class BandwidthEstimator:
             self._rate.rate *= _SILENCE_STEP
             self._prober.at_once(now)
             self._set_target(now)
+
+    def _sent_lately(self, now: float) -> float | None:
+        """Without feedback, bits per second; None where nothing was sent for long enough."""
+        if self._unanswered is None:
+            return None
+        if not self._octets:
+            self._sending.begin(self._unanswered)
+        self._sending.add(now, self._packets.octets - self._octets)
+        self._octets = self._packets.octets
+        return self._sending.rate_bps(_RATE_S)
 
     def probe_due(self, now: float) -> Probe | None:
         """A cluster to send now; each is given out once."""
@@ -167,13 +188,15 @@ class BandwidthEstimator:
 
     def _control(self, report: Report, now: float) -> None:
         rate, queue, loss = self._rate, self._queue, self._loss
-        for number, packet in report.probed:
-            if carried := self._prober.arrived(number, packet, now):
-                rate.raise_to(carried)
-        before = rate.rate
-        arriving, trains = self._arriving.rate_bps(_RATE_S), self._trains.speed_bps(now)
+        arriving = self._arriving.rate_bps(_RATE_S)
+        trains = self._trains.speed_bps(now, blurred=queue.blur_s > _BLURRED_S)
         queue.room = trains is not None and arriving is not None and trains > _ROOM * arriving
         blurred = queue.blur_s > _BLURRED_S
+        for number, packet in report.probed:
+            if carried := self._prober.arrived(number, packet, now):
+                # What jitter held back catches up, and makes any link look wide for a moment.
+                rate.raise_to(min(carried, _NEARLY * trains) if blurred and trains else carried)
+        before = rate.rate
         # What jitter holds back for a moment is not lost.
         moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
@@ -203,7 +226,7 @@ class BandwidthEstimator:
         excess = self._queue.excess_s
         sending = self._sending.rate_bps(_RATE_NOW_S)
         if excess and sending is not None and sending < _PAUSED * rate:
-            standing = self.standing_octets(_DRAIN_S, now) or 0.0
+            standing = self.standing_octets(_DRAIN_S, now)
             excess = min(excess, standing * 8 / rate)  # the viewer tells of what was sent before the pause
         drain = max(_DRAIN_LEAST, 1 - excess / _DRAIN_S)
         self.target_bps = max(int(rate * drain), self._floor_bps)

@@ -15,6 +15,7 @@ _LIMITED = 0.75
 _FALLING_BEHIND, _FALLING_LEAST_BPS, _FALLING_MOST = 0.9, 200_000, 0.6
 _LINK_WEIGHT, _LINK_MOVED = 0.2, 0.25
 _SQUEEZED = 0.6
+_CATCHING_UP = 1.2
 
 
 class Evidence(NamedTuple):
@@ -37,9 +38,14 @@ class Evidence(NamedTuple):
     @property
     def capacity(self) -> float | None:
         """What trains tell of the link; where more than that arrives, jitter made nonsense of it."""
-        if self.trains is None or self.arriving is None or self.trains < self.arriving:
+        if self.trains is None or self.arriving is None or self.trains * self.doubt < self.arriving:
             return None
         return self.trains
+
+    @property
+    def doubt(self) -> float:
+        """So many times the capacity may arrive for a while: what jitter held back catches up."""
+        return _CATCHING_UP if self.blurred else 1.0
 
 
 class RateControl:
@@ -111,7 +117,7 @@ class RateControl:
     def _grow(self, evidence: Evidence, passed: float, now: float) -> None:
         if evidence.arriving is None:
             return
-        if self._link and evidence.arriving > (1 + _NEAR) * self._link:
+        if self._link and evidence.arriving > (1 + _NEAR) * evidence.doubt * self._link:
             self._link = None
         reactions = passed / (evidence.rtt_s + _REACTION_S)
         fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _ADDED_BITS * reactions

@@ -75,6 +75,10 @@ class Reception:
         self.estimator.on_feedback(feedback, self.heard_at)
         self.changed(self)
 
+    def report(self, lost: float) -> None:
+        """The share of packets that were lost since the last receiver report (RFC 3550 section 6.4.1)."""
+        self.estimator.on_report(lost, self._clock())
+
     def remb(self, bps: int) -> None:
         """A message of draft-alvestrand-rmcat-remb."""
         self.heard_at = self._clock()

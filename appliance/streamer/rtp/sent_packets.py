@@ -94,10 +94,11 @@ class SentPackets:
         What comes to it is what has left and was not told of.
         """
         times, sizes = self._times, self._sizes
-        told = self._newest + 1 if self._told is None else self._told
-        untold = min((self._newest + 1 - told) % _SEQUENCES, HISTORY)
+        untold = HISTORY if self._told is None else min((self._newest + 1 - self._told) % _SEQUENCES, HISTORY)
         for sequence in range(self._newest + 1 - untold, self._newest + 1):
             at = times[sequence & HISTORY - 1]
+            if at < since:
+                continue
             octets = min(max(0.0, octets - (at - since) * rate) + sizes[sequence & HISTORY - 1], most)
             since = at
         return max(0.0, octets - (now - since) * rate)

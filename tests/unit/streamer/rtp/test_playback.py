@@ -35,3 +35,38 @@ def test_neither_does_one_with_a_short_queue_or_a_long_one(queue_s: float) -> No
     assert playback.longest_gap(7, 14) < 0.5
     assert max(latency for at, latency in playback.latencies if at > 9.5) < 0.2
     assert playback.rate_bps(10, 14) > 0.8 * 1.5 * MEGABIT
+
+
+@pytest.mark.parametrize("megabits", [1.5, 3, 8])
+def test_without_transport_feedback_a_bottleneck_makes_no_collapse(megabits: float) -> None:
+    world = World()
+    link = Link(world, [(0, int(megabits * MEGABIT))], queue_s=0.3)
+    playback = Playback(link, transport_wide=False)
+    world.run(20)
+    assert playback.longest_gap(3, 20) < 2.5
+    assert playback.rate_bps(5, 20) > 0.4 * megabits * MEGABIT
+    assert len([at for at, _ in playback.latencies if at > 3]) > 17 * 20
+
+
+@pytest.mark.parametrize("after", [1.5, 3])
+def test_without_transport_feedback_a_step_down_makes_none_either(after: float) -> None:
+    world = World()
+    link = Link(world, [(0, 8 * MEGABIT), (8, int(after * MEGABIT))], queue_s=0.3)
+    playback = Playback(link, transport_wide=False)
+    world.run(20)
+    assert playback.longest_gap(8, 20) < 3.5
+    assert playback.rate_bps(14, 20) > 0.25 * after * MEGABIT
+    assert len([at for at, _ in playback.latencies if at > 14]) > 6 * 15
+
+
+def test_what_a_receiver_makes_of_little_traffic_lowers_nothing() -> None:
+    world = World()
+
+    def demand(at: float) -> float:
+        return 0.3 * MEGABIT if at < 12 else 20 * MEGABIT
+
+    playback = Playback(Link(world, [(0, 50 * MEGABIT)]), transport_wide=False, demand=demand)
+    world.run(16)
+    assert {target for at, target in playback.targets if at > 5} == {10 * MEGABIT}
+    assert playback.rate_bps(12.5, 16) > 8 * MEGABIT
+    assert playback.longest_gap(3, 16) < 0.1
