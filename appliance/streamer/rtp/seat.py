@@ -29,7 +29,7 @@ _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
 _WORTH_REPAIRING = 3
 """Packets of a frame; with fewer, repair packets take more than a third on top."""
-_TAIL_S = 0.06
+TAIL_S = 0.06
 """After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
 see that something is missing."""
 
@@ -175,7 +175,7 @@ class Seat:
                 self._protect(packed, now)
             self._current = None
             self.sent_at = now
-            self._tail_at = now + _TAIL_S
+            self._tail_at = now + TAIL_S
             self.frames_sent += 1
             if self.on_sent:
                 self.on_sent(frame, self.stream.wire_timestamp(packed))
