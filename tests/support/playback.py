@@ -1,5 +1,6 @@
 """One viewer's picture behind a simulated link: the real seat and steering, an encoder, a browser."""
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -92,12 +93,12 @@ class Playback:
         self._encoder = Encoder(world, self.fps, self.kbps, self.demand)
         self.reception = Reception(self.kbps * 1000, FLOOR_KBPS * 1000, clock=lambda: world.now)
         self._steering = Steering(self._steer, self.kbps, clock=lambda: world.now)
-        self._heeded = self._steering.heed(self.reception)
-        self._heeded.__enter__()
+        self._heeded = contextlib.ExitStack()
+        self._heeded.enter_context(self._steering.heed(self.reception))
         self.reception.changed = self._steering.heard
-        queue = Subscription(self._request_keyframe, self._ready)
+        self._queue = Subscription(self._request_keyframe, self._ready)
         stream = ViewerStream(self._wire, self.reception.estimator)
-        self.seat = Seat(queue, stream, self.reception, lambda _: self._serve())
+        self.seat = Seat(self._queue, stream, self.reception, lambda _: self._serve())
         self._picture = Picture(self._wire, self._ask)
         self._arrivals, self._own = Arrivals(), OwnEstimate()
         self._alarms = itertools.count()
@@ -148,7 +149,7 @@ class Playback:
     def _frame(self) -> None:
         frame = self._encoder.frame()
         self.targets.append((self.world.now, self.reception.target_bps or 0))
-        self.world.after(_ENCODING_S, lambda: self.seat.queue.offer(frame))  # type: ignore[attr-defined]
+        self.world.after(_ENCODING_S, lambda: self._queue.offer(frame))
 
     def _ready(self, frame: EncodedFrame) -> None:
         if self.seat.admit(frame, self.world.now):
@@ -196,7 +197,7 @@ class Playback:
         lost = self._picture.report()
         self._tell(lambda: self.reception.report(lost))
         if self._picture.shown and self.world.now - self._picture.shown[-1].at > _IMPATIENT_S:
-            self._tell(self.seat.queue.ask)
+            self._tell(self._queue.ask)
 
     def _tell(self, what: Callable[[], None]) -> None:
         self.world.after(self.link.rtt_s / 2, what)
