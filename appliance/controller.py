@@ -4,14 +4,17 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceState, PeerEvent, Screen, SessionStatus
 from appliance.bus.subjects import up
+from appliance.control import words
 from appliance.control.schema import (
     Application,
     Box,
+    DrainParams,
     Health,
     Instance,
     Launched,
@@ -25,6 +28,7 @@ from appliance.control.schema import (
     Snapshot,
 )
 from appliance.doorkeeper import Doorkeeper
+from appliance.drain import Drain
 from appliance.errors import InvalidInputError, NotFoundError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import Instance as RunningInstance
@@ -48,17 +52,20 @@ class BoxController(Doorkeeper):
         gateway: Gateway | None,
         elsewhere: str = "",
         instances: InstanceManager,
+        drain: Drain,
         machine: Machine,
         parts: Callable[[], Sequence[Part]],
         problems: Callable[[], Sequence[Problem]],
         records: RingBuffer,
+        state_dir: Path,
     ) -> None:
         self._id = box_id
         self._name = name
         self._region = region
         self._bus = bus
-        super().__init__(gateway, elsewhere)
+        super().__init__(gateway, state_dir, elsewhere)
         self._instances = instances
+        self._drain = drain
         self._machine = machine
         self._parts = parts
         self._problems = problems
@@ -68,7 +75,7 @@ class BoxController(Doorkeeper):
     def snapshot(self) -> Snapshot:
         """Everything, from memory."""
         instances = [_instance(each) for each in self._instances.instances.values()]
-        problems = [*self._problems(), *_instance_problems(instances)]
+        problems = [*self._problems(), *_drain_problems(self._drain), *_instance_problems(instances)]
         return Snapshot(
             box=Box(
                 id=self._id,
@@ -80,6 +87,7 @@ class BoxController(Doorkeeper):
                 urls=self.urls(),
                 fingerprint=self.fingerprint,
                 hostname=socket.gethostname(),
+                draining=self._drain.active,
             ),
             parts=list(self._parts()),
             problems=problems,
@@ -157,6 +165,13 @@ class BoxController(Doorkeeper):
             if each.session
         ]
 
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+        if params.on:
+            await self._drain.begin(params.timeout_s)
+        else:
+            await self._drain.end()
+
     def _viewers(self, session: str) -> int:
         for each in self._instances.instances.values():
             if each.session == session and each.stats:
@@ -175,6 +190,13 @@ def _instance(running: RunningInstance) -> Instance:
         uptime_s=time.monotonic() - running.since,
         stats=running.stats,
     )
+
+
+def _drain_problems(drain: Drain) -> list[Problem]:
+    if not drain.active:
+        return []
+    what = f"this box is being drained: nobody new, {words.one_or_many(drain.viewers, 'viewer')} left"
+    return [Problem(severity="warning", what=what, fix="fanlight drain --off")]
 
 
 def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:

@@ -21,12 +21,14 @@ from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
+from appliance.drain import Drain
 from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
 from appliance.storage import remembered
 from appliance.welcome import greet
+from appliance.witness import Witness
 from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,11 @@ class Daemon:
         self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}", patient=remote)
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = None if remote else Gateway(config, state_dir, self._bus)
+        self._gateway = (
+            None
+            if remote
+            else Gateway(config, state_dir, self._bus, draining=lambda: self._instances.draining)
+        )
         self._elsewhere = self._enrolment.gateway if self._enrolment else config.gateway.url
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
@@ -66,6 +72,8 @@ class Daemon:
             desk,
             self._machine,
         )
+        self._drain = Drain(self._instances, self._bus)
+        self._witness = Witness(self.box_id, self._instances, self._bus)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -76,10 +84,12 @@ class Daemon:
             gateway=self._gateway,
             elsewhere=self._elsewhere,
             instances=self._instances,
+            drain=self._drain,
             machine=self._machine,
             parts=self._parts,
             problems=self._problems,
             records=records,
+            state_dir=state_dir,
         )
         self._control = ControlServer(self._controller, paths.control_socket(runtime_dir))
 
@@ -91,7 +101,9 @@ class Daemon:
             self._bus,
             self._monitor,
             *([self._gateway] if self._gateway else []),
+            self._witness,
             self._instances,
+            self._drain,
             self._agent,
             *([self._advertiser] if self._discoverable else []),
             self._controller,
@@ -102,6 +114,7 @@ class Daemon:
         """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
         self._instances.listeners += [
             self._agent.changed,
+            self._witness.changed,
             self._controller.changed.set,
             self._advertiser.changed,
         ]

@@ -1,38 +1,49 @@
-"""Who may come in, as control clients see it: browsers, guests, API accounts, enrolled boxes."""
+"""Who may come in, and who came, as control clients see it."""
 
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 
+from appliance import audit
+from appliance.bus.beat import until_beat
 from appliance.control.schema import (
     Account,
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
     Code,
     CodeParams,
     Device,
     Devices,
     EnrolledBox,
     EnrolledBoxes,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Pin,
     Session,
     Share,
     ShareParams,
 )
 from appliance.errors import FanlightError, UnavailableError
+from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway
 
 logger = logging.getLogger(__name__)
 
-_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
+_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 6.0
 
 
 class Doorkeeper:
     """What of the control API the gateway answers; where that is not here, its address is `elsewhere`."""
 
-    def __init__(self, gateway: Gateway | None, elsewhere: str = "") -> None:
+    def __init__(self, gateway: Gateway | None, state_dir: Path, elsewhere: str = "") -> None:
         self._gateway = gateway
+        self._state_dir = state_dir
         self._elsewhere = elsewhere
         self._sessions: list[Session] = []
         self._changed = asyncio.Event()
@@ -58,7 +69,7 @@ class Doorkeeper:
             self._asked.clear()
             await asyncio.sleep(_SESSIONS_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UNASKED_SECONDS):
+                async with asyncio.timeout(until_beat(_UNASKED_SECONDS)):
                     await self._asked.wait()
 
     def known_sessions(self) -> list[Session]:
@@ -168,3 +179,33 @@ class Doorkeeper:
     async def enroll_delete(self, name: str) -> None:
         """Revoke a box; the bus cuts it off."""
         await self._door.delete_box(name)
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """An access key of the Kinesis dialect. Raises InvalidInputError for a bad policy."""
+        policy = EVERYTHING if params.policy is None else Policy.read(params.policy)
+        made = await self._door.create_key(params.name, policy)
+        return KeySecret(
+            name=made.name, access_key_id=made.access_key_id, secret_access_key=made.secret_access_key
+        )
+
+    async def key_list(self) -> Keys:
+        """The access keys."""
+        return Keys(
+            keys=[
+                Key(
+                    name=each.name,
+                    access_key_id=each.access_key_id,
+                    created_at=each.created_at,
+                    policy=each.policy.model_dump(exclude_defaults=True),
+                )
+                for each in await self._door.keys()
+            ]
+        )
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key; what it signs is void at once."""
+        await self._door.delete_key(name)
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
+        return Audit(records=await asyncio.to_thread(audit.read, self._state_dir, params.last))

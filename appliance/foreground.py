@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from appliance import audit, lifecycle, logs
 from appliance import config as configuration
-from appliance import lifecycle, logs
 from appliance.config import Config
 from appliance.errors import ConfigError, FanlightError
 
@@ -59,6 +59,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> in
     records = logs.setup()
     try:
         config = configuration.load(file)
+        if config.log.format == "json":
+            logs.write_json()
         for directory in (state_dir, runtime_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         program = make(config, records)
@@ -69,7 +71,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> in
         print(f"the daemon's own files: {exc}", file=sys.stderr)  # noqa: T201
         return 1
     try:
-        asyncio.run(_main(program))
+        with audit.kept(state_dir):
+            asyncio.run(_main(program))
     except BaseExceptionGroup as group:
         for cause in _causes(group):
             if isinstance(cause, FanlightError):

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
@@ -11,6 +12,7 @@ from appliance.bus.subjects import up
 from appliance.control.schema import (
     Application,
     Box,
+    DrainParams,
     Launched,
     LaunchParams,
     Logs,
@@ -37,11 +39,12 @@ class GatewayController(Doorkeeper):
         region: str,
         bus: Callable[[], Bus],
         gateway: Gateway,
+        state_dir: Path,
         parts: Callable[[], Sequence[Part]],
         problems: Callable[[], Sequence[Problem]],
         records: RingBuffer,
     ) -> None:
-        super().__init__(gateway)
+        super().__init__(gateway, state_dir)
         self._node = node
         self._name = name
         self._region = region
@@ -101,6 +104,10 @@ class GatewayController(Doorkeeper):
     async def keyframe(self, instance: str) -> None:
         """Ask an instance's encoder for a keyframe."""
         await self._bus().publish(up(await self._session_of(instance)), PeerEvent(kind="keyframe"))
+
+    async def drain(self, params: DrainParams) -> None:  # noqa: ARG002
+        """Boxes are drained, each where it is."""
+        raise InvalidInputError("a gateway has nothing to drain: `fanlight drain` is for its boxes")
 
     async def share(self, params: ShareParams) -> Share:
         """A link into the named session, or the only one."""

@@ -41,6 +41,7 @@ class GatewayDaemon:
             region=config.box.region,
             bus=self._bus,
             gateway=self._gateway,
+            state_dir=state_dir,
             parts=self._parts,
             problems=self._problems,
             records=records,

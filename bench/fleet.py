@@ -27,6 +27,7 @@ from appliance.bus.messages import AgentAnnounce
 from appliance.bus.subjects import ANNOUNCE_ALL
 from appliance.control.client import ControlClient
 from appliance.control.schema import EnrolledBoxes
+from appliance.errors import FanlightError
 from bench.fleet_scene import BOXES, LOOK_S, Fleet, fleet
 from bench.report import Column, Report, Row, arguments
 from tests.support.fleet import Cluster
@@ -49,10 +50,11 @@ async def known_again(running: Fleet, heard: AsyncIterator[tuple[str, AgentAnnou
         missing.discard((await anext(heard))[1].id)
     for each in running.doors.values():
         control = ControlClient(each.directory / "run" / "control.sock")
-        while True:
-            found = (await control.call("enroll.list", None, EnrolledBoxes)).boxes
-            if all(box.answers for box in found):
-                break
+        known = False
+        while not known:
+            with contextlib.suppress(FanlightError):
+                found = (await control.call("enroll.list", None, EnrolledBoxes)).boxes
+                known = all(box.answers for box in found)
             await asyncio.sleep(LOOK_S)
 
 

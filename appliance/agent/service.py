@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
+from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     AgentAnnounce,
@@ -22,7 +23,6 @@ from appliance.errors import FanlightError, InvalidInputError
 
 logger = logging.getLogger(__name__)
 
-_ANNOUNCE_SECONDS = 2.0
 _JITTER_SECONDS = 0.5
 
 
@@ -40,6 +40,10 @@ class Instances(Protocol):
 
     def encoders_free(self) -> int:
         """Slots of hardware encoders."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists; returns the instance's id."""
@@ -96,7 +100,7 @@ class Agent:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
+            async with asyncio.timeout(until_beat()):
                 await self._changed.wait()
         except TimeoutError:
             return
@@ -115,6 +119,7 @@ class Agent:
             slots_total=total,
             encoders_free=self._instances.encoders_free(),
             load=os.getloadavg()[0],
+            draining=self._instances.draining,
             leaving=leaving,
         )
         try:

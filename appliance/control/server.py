@@ -11,17 +11,24 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from appliance import audit
 from appliance.control.access import Door, Peer
 from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
     Code,
     CodeParams,
     Devices,
     Done,
+    DrainParams,
     EnrolledBoxes,
     IdParams,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -112,6 +119,21 @@ class Controller(Protocol):
 
     async def enroll_delete(self, name: str) -> None:
         """Revoke a box."""
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """Make an access key."""
+
+    async def key_list(self) -> Keys:
+        """List the access keys."""
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key."""
+
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
 
 
 class ControlServer:
@@ -254,6 +276,7 @@ class ControlServer:
             return _fault(request.id, _INTERNAL, FanlightError.code, "internal error; the log has more")
         if request.method in _CHANGING:
             logger.info("control: %s by uid %s", request.method, peer.uid)
+            audit.record(request.method, by=f"uid {peer.uid}", detail=_said(params))
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
         return f"{head}{result}}}\n".encode()
 
@@ -270,6 +293,9 @@ _CHANGING = frozenset(
         "account.delete",
         "enroll.create",
         "enroll.delete",
+        "key.create",
+        "key.delete",
+        "drain",
     }
 )
 
@@ -321,6 +347,17 @@ def _methods(
         await controller.enroll_delete(params.name)
         return Done()
 
+    async def key_list(_: Model) -> Keys:
+        return await controller.key_list()
+
+    async def key_delete(params: NameParams) -> Done:
+        await controller.key_delete(params.name)
+        return Done()
+
+    async def drain(params: DrainParams) -> Done:
+        await controller.drain(params)
+        return Done()
+
     return {
         "snapshot": (Model, snapshot),
         "watch": (Model, snapshot),
@@ -339,7 +376,19 @@ def _methods(
         "enroll.create": (CodeParams, controller.enroll_create),
         "enroll.list": (Model, enroll_list),
         "enroll.delete": (NameParams, enroll_delete),
+        "key.create": (KeyParams, controller.key_create),
+        "key.list": (Model, key_list),
+        "key.delete": (NameParams, key_delete),
+        "drain": (DrainParams, drain),
+        "audit": (AuditParams, controller.audit),
     }
+
+
+def _said(params: Model) -> str:
+    """What was asked for, for the audit trail: parameters of this API hold no secrets."""
+    return " ".join(
+        f"{key}={value}" for key, value in params.model_dump(mode="json", exclude_none=True).items()
+    )
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -79,6 +79,7 @@ class Enrolments:
         self._codes = codes
         self._boxes = boxes
         self.door = door
+        self._admitting = asyncio.Lock()
 
     async def follow(self) -> None:
         """Hand what any gateway node enrolled or revoked on to the bus, until cancelled."""
@@ -138,7 +139,8 @@ class Enrolments:
         raise NotFoundError(f"no box {name!r} is enrolled")
 
     async def _admit(self) -> None:
-        await self.door.admit([BoxUser(each.id, each.key) for each in await self.list()])
+        async with self._admitting:  # an older list must not come after a newer one
+            await self.door.admit([BoxUser(each.id, each.key) for each in await self.list()])
 
     async def _sweep(self) -> None:
         old = time.time() - _KEEP_SECONDS

@@ -25,6 +25,9 @@ from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.enrolments import BoxRecord
+from appliance.gateway.kinesis.keys import AccessKey
+from appliance.gateway.kinesis.policies import Policy
+from appliance.gateway.kinesis.routes import KinesisRoutes
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_enroll import EnrollRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
@@ -60,9 +63,11 @@ class Gateway:
         bus: Callable[[], Bus],
         server: EmbeddedServer | None = None,
         *,
+        draining: Callable[[], bool] = lambda: False,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
+        self._draining = draining
         self._bus = bus
         self._server = server
         self._lost_s = lost_s
@@ -126,7 +131,8 @@ class Gateway:
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
             EnrollRoutes(context, lambda: self._tls.ca_pem).routes(),
-            OpsRoutes(context, lambda: self._tls.ca_pem).routes(),
+            OpsRoutes(context, lambda: self._tls.ca_pem, self._draining).routes(),
+            KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
@@ -244,6 +250,19 @@ class Gateway:
             session="", application=application, screen=screen, joinable=True, ephemeral=False
         )
         return await self._context.sessions.create(request)
+
+    async def create_key(self, name: str, policy: Policy) -> AccessKey:
+        """A new access key of the Kinesis dialect. Raises ConflictError."""
+        return await self._context.access_keys.create(name, policy)
+
+    async def keys(self) -> list[AccessKey]:
+        """Access keys of the Kinesis dialect."""
+        return await self._context.access_keys.list()
+
+    async def delete_key(self, name: str) -> None:
+        """Revoke an access key and end its viewers. Raises NotFoundError."""
+        key = await self._context.access_keys.delete(name)
+        await self._context.viewers.revoke(key.principal(), "the access key was deleted")
 
     async def sessions(self) -> list[SessionRecord]:
         """All sessions, with those that ended lately."""

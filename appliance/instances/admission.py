@@ -18,12 +18,14 @@ class Admission:
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
+        self.closed = ""
+        """Why nobody is admitted, whatever is free; empty: who fits is."""
         self._hardware: dict[str, bool] = {}
 
     @property
     def free(self) -> int:
         """Instances that may still be launched."""
-        return max(0, self.slots.instances - len(self._hardware))
+        return 0 if self.closed else max(0, self.slots.instances - len(self._hardware))
 
     @property
     def free_encoders(self) -> int:
@@ -35,6 +37,8 @@ class Admission:
 
         `video`: `gpu` (refuse without a slot), `gpu-preferred`, `software`. Raises NoCapacityError.
         """
+        if self.closed:
+            raise NoCapacityError(self.closed)
         if not self.free:
             raise NoCapacityError(f"all {self.slots.instances} instances of this box are in use")
         hardware = video != "software" and hardware_there and self.free_encoders > 0

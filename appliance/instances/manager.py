@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from appliance.about import about
 from appliance.bus.connection import Bus, BusAddress
 from appliance.bus.messages import (
+    DRAINING,
     ApplicationInfo,
     InstanceInfo,
     InstanceState,
@@ -186,9 +188,10 @@ class InstanceManager:
             instance.state = InstanceState.RUNNING
         self.instances[instance.id] = instance
         instance.supervisor = self._supervisor(instance, plan, ladder)
-        self._group.create_task(self._run(instance))
-        self._changed()
-        logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
+        with about(session=instance.session, instance=instance.id):
+            self._group.create_task(self._run(instance))
+            self._changed()
+            logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
         return instance
 
     async def launch_for(self, request: LaunchRequest) -> str:
@@ -199,6 +202,16 @@ class InstanceManager:
             request.application, screen=request.screen, session=request.session, idle=idle
         )
         return instance.id
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
+        return bool(self.admission.closed)
+
+    def drain(self, *, closed: bool) -> None:
+        """Launch nothing any more, or again."""
+        self.admission.closed = DRAINING if closed else ""
+        self._changed()
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""

@@ -1,5 +1,6 @@
 """Privates of aiortc, each with a test that fails when it moves; of its senders: aiortc_sender.py."""
 
+import dataclasses
 import functools
 import logging
 import uuid
@@ -30,7 +31,14 @@ from aiortc.rtcrtpparameters import (
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
 )
-from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, unpack_remb_fci
+from aiortc.rtp import (
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
@@ -103,7 +111,16 @@ class _Servers(list[RTCIceServer]):
 def _connection_kwargs(
     servers: list[RTCIceServer], *, original: Callable[[list[RTCIceServer]], dict[str, Any]]
 ) -> dict[str, Any]:
-    return {**original(servers), "mux": servers.mux if isinstance(servers, _Servers) else None}
+    """What aioice's connection is made with; aiortc itself takes but the first TURN server."""
+    kept = {key: value for key, value in original(servers).items() if not key.startswith("turn_")}
+    urls = [(each, url) for each in servers for url in _listed(each.urls)]
+    alone = [original([dataclasses.replace(each, urls=[url])]) for each, url in urls]
+    relays = [each for each in alone if "turn_server" in each]
+    return {**kept, "turn_servers": relays, "mux": servers.mux if isinstance(servers, _Servers) else None}
+
+
+def _listed(urls: str | list[str]) -> list[str]:
+    return [urls] if isinstance(urls, str) else urls
 
 
 def _redundant(codecs: Iterable[RTCRtpCodecParameters]) -> RTCRtpCodecParameters:
@@ -210,11 +227,12 @@ def hook_feedback(
     retransmit: Callable[[Sequence[int]], bool],
     transport_feedback: Callable[[bytes], None],
     remb: Callable[[int], None],
+    report: Callable[[float], None],
 ) -> RtcpCounters:
     """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`.
 
     NACK goes to `retransmit`; where that returns False, to aiortc. `transport_feedback` gets the body of
-    transport-wide feedback, `remb` bits a second.
+    transport-wide feedback, `remb` bits a second, `report` the share of lost packets.
     """
     counters = RtcpCounters()
     original = sender._handle_rtcp_packet
@@ -237,6 +255,10 @@ def hook_feedback(
                     logger.debug("a viewer sent malformed REMB")
                     return
                 remb(bps)
+            case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
+                for each in reports:
+                    if each.ssrc == sender._ssrc:
+                        report(each.fraction_lost / 256)
         await original(packet)
 
     vars(sender)["_handle_rtcp_packet"] = handle

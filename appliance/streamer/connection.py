@@ -113,7 +113,8 @@ class Measured:
     target_kbps: int | None = None
     queue_delay_ms: float | None = None
     packets_sent: int = 0
-    """Of the picture, since the beginning."""
+    bytes_sent: int = 0
+    """Both of the picture, since the beginning."""
 
 
 class MediaConnection:
@@ -292,7 +293,9 @@ class MediaConnection:
                 jitter = each.jitter * 1e3 / VIDEO_CLOCK
         target = self.reception.target_bps
         queue = None if target is None else self.reception.estimator.queue_delay_s * 1e3
-        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets)
+        return Measured(
+            pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets, self._sent[0]
+        )
 
     async def close(self) -> None:
         """End it; the viewer is told."""
@@ -304,8 +307,12 @@ class MediaConnection:
                 sender.track.stop()
 
     def _new_track(self) -> VideoTrack:
-        self.track = VideoTrack(self._rendition, self._place, self._on_sent)
+        self.track = VideoTrack(self._rendition, self._place, self._on_sent, self._repeat_last)
         return self.track
+
+    async def _repeat_last(self) -> None:
+        if self._video:
+            await aiortc_sender.repeat_last(self._video.sender)
 
     def _new_sound(self) -> SoundTrack:
         return SoundTrack(
@@ -321,6 +328,7 @@ class MediaConnection:
             track.retransmit,
             self.reception.transport_feedback,
             self.reception.remb,
+            self.reception.report,
         )
 
     def _place(self) -> contextlib.AbstractContextManager[Seat] | None:

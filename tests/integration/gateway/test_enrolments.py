@@ -1,5 +1,6 @@
 """One-time codes: good once, for a while, at the gateway that made them; what is refused says why."""
 
+import asyncio
 import contextlib
 import stat
 from collections.abc import AsyncIterator
@@ -140,6 +141,22 @@ async def test_a_deleted_box_is_cut_off(
     with pytest.raises(UnavailableError, match="Authorization"):
         async with connect(made.address(tmp_path / "box", BOX), name="box"):
             pass
+
+
+async def test_boxes_that_enrol_at_once_are_all_let_in(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.enrolments._LOOK_SECONDS", 0)
+
+    async def one(number: int) -> None:
+        state, box = tmp_path / str(number), f"b0b0b0b{number}"
+        made = await enrol(state, door, (await door.create_code(""))[0], box=box, name=box)
+        async with connect(made.address(state, box), name=box) as bus:
+            assert bus.connected
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for number in range(8):
+            group.create_task(one(number))
 
 
 async def test_a_bus_that_no_box_reaches_takes_no_boxes(tmp_path: Path) -> None:

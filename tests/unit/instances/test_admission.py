@@ -23,3 +23,14 @@ def test_gpu_or_nothing() -> None:
     with pytest.raises(NoCapacityError, match="GPU"):
         admission.admit("a", video="gpu", hardware_there=False)
     assert admission.free == 2
+
+
+def test_a_closed_house_admits_nobody_and_has_no_slot() -> None:
+    admission = Admission(Slots(instances=2, encoders=0))
+    admission.admit("a", video="software", hardware_there=False)
+    admission.closed = "closed for today"
+    assert admission.free == 0
+    with pytest.raises(NoCapacityError, match="closed for today"):
+        admission.admit("b", video="software", hardware_there=False)
+    admission.closed = ""
+    assert admission.free == 1
