@@ -21,6 +21,7 @@ from appliance.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.service import Gateway
 from tests.support.gateway import serving, settings
 
@@ -143,20 +144,30 @@ async def test_a_deleted_box_is_cut_off(
             pass
 
 
-async def test_boxes_that_enrol_at_once_are_all_let_in(
-    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_older_list_of_boxes_does_not_come_after_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.gateway.enrolments._LOOK_SECONDS", 0)
+    monkeypatch.setattr("appliance.gateway.enrolments._LOOK_SECONDS", 60)
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    async with gateway(tmp_path / "gateway") as door, asyncio.TaskGroup() as group:
+        enrolments, read = door._context.enrolments, asyncio.Event()
+        code, _ = await door.create_code("")
+        looked = enrolments.list
 
-    async def one(number: int) -> None:
-        state, box = tmp_path / str(number), f"b0b0b0b{number}"
-        made = await enrol(state, door, (await door.create_code(""))[0], box=box, name=box)
-        async with connect(made.address(state, box), name=box) as bus:
+        async def slowly() -> list[BoxRecord]:
+            found = await looked()
+            if not read.is_set():
+                read.set()
+                await asyncio.sleep(0.3)
+            return found
+
+        monkeypatch.setattr(enrolments, "list", slowly)
+        older = group.create_task(enrolments._admit())
+        await read.wait()
+        made = await enrol(tmp_path / "box", door, code)
+        await older
+        async with connect(made.address(tmp_path / "box", BOX), name="box") as bus:
             assert bus.connected
-
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        for number in range(8):
-            group.create_task(one(number))
 
 
 async def test_a_bus_that_no_box_reaches_takes_no_boxes(tmp_path: Path) -> None:
