@@ -64,7 +64,7 @@ async def strike(
     """Kill a part; what follows is seen `through` a nats-server that stays. `without`: the killed box."""
     opened, retries, watched = len(running.sessions), running.retries, running.watched
     for each in watched:
-        each.gap = 0.0
+        each.begin()
     async with (
         connect(BusAddress(running.servers.one(through)), name="bench") as bus,
         bus.subscribe(ANNOUNCE_ALL, AgentAnnounce) as heard,
@@ -94,7 +94,7 @@ async def kill_streamer(running: Fleet) -> Row:
         each for each in await running.instances() if each.session in running.sessions and each.stats
     )
     for each in running.watched:
-        each.gap = 0.0
+        each.begin()
     opened, began = len(running.sessions), time.monotonic()
     assert victim.stats
     assert victim.session

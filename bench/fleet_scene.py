@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from aiortc import RTCPeerConnection
 
 from appliance.control.client import ControlClient
 from appliance.control.schema import Instance, Snapshot
 from bench.report import Row
 from tests.support.box import Box, fanlight
 from tests.support.fleet import PATTERN, Client, Cluster, client, cluster, enrol, external, gateway, remote
-from tests.support.viewer import viewer
+from tests.support.viewer import FrameRow, viewer
 
 BOXES = ("attic", "cellar", "porch")
 WATCHED = """
@@ -39,24 +38,27 @@ RETRY_S = 0.3
 LOOK_S = 0.05
 
 
-@dataclass
 class Watched:
-    """Media that is received all the time; `gap`: the longest time without a packet, in s."""
+    """A viewer that is told of each frame with the media, four times a second."""
 
-    box: str
-    peer: RTCPeerConnection
-    gap: float = 0.0
+    def __init__(self, box: str) -> None:
+        self.box = box
+        self._last = time.monotonic()
+        self._gap = 0.0
 
-    async def follow(self) -> None:
-        """Until cancelled."""
-        known, since = 0, time.monotonic()
-        while True:
-            stats = (await self.peer.getStats()).values()
-            count = sum(each.packetsReceived for each in stats if each.type == "inbound-rtp")
-            if count != known:
-                known, since = count, time.monotonic()
-            self.gap = max(self.gap, time.monotonic() - since)
-            await asyncio.sleep(LOOK_S)
+    def frame(self, _: FrameRow) -> None:
+        """One more came."""
+        self._gap = self.gap
+        self._last = time.monotonic()
+
+    @property
+    def gap(self) -> float:
+        """The longest time without any since `begin`, in s."""
+        return max(self._gap, time.monotonic() - self._last)
+
+    def begin(self) -> None:
+        """Anew."""
+        self._gap = 0.0
 
 
 @dataclass
@@ -169,13 +171,11 @@ async def fleet(scratch: Path) -> AsyncIterator[Fleet]:
         token = (await doors["west"].cli("account", "create", "clients"))["token"]
         api = await stack.enter_async_context(client(token, *doors.values()))
         running = Fleet(servers, doors, boxes, api, stack)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
         for name, each in boxes.items():
             session = (await each.until("s['sessions'] and s['sessions'][0]['status'] == 'active'"))[
                 "sessions"
             ][0]
             link = await doors["east"].cli("share", session["id"], "--role", "view")
-            watched = Watched(name, await stack.enter_async_context(viewer(link["url"])))
-            running.watched.append(watched)
-            stack.callback(group.create_task(watched.follow()).cancel)
+            running.watched.append(watched := Watched(name))
+            await stack.enter_async_context(viewer(link["url"], watched.frame))
         yield running
