@@ -56,8 +56,8 @@ class BusAddress:
 
     def pause(self, *, refused: bool = False) -> float:
         """Seconds to wait before the next try to reconnect, another one each time."""
-        span = _REFUSED_SECONDS if refused else _FAR_SECONDS if self.seed else _NEAR_SECONDS
-        return random.uniform(*span)  # noqa: S311
+        far = _REFUSED_SECONDS if refused else _FAR_SECONDS
+        return random.uniform(*(far if self.seed else _NEAR_SECONDS))  # noqa: S311
 
     def __str__(self) -> str:
         """For people: the address without what may prove who we are."""
