@@ -35,7 +35,8 @@ from appliance.control.schema import (
 )
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError
 from appliance.gateway.service import Gateway
-from appliance.instances.manager import Instance as RunningInstance
+from appliance.instances.instance import Instance as RunningInstance
+from appliance.instances.instance import Wish
 from appliance.instances.manager import InstanceManager
 from appliance.logs import RingBuffer
 from appliance.machine import Machine
@@ -150,7 +151,8 @@ class BoxController:
             screen = Screen(**{key: value for key, value in sizes.items() if value})
             if bool(params.width) != bool(params.height):
                 raise InvalidInputError("a size needs both width and height")
-        instance = await self._instances.launch(params.application, screen=screen, streaming=params.streaming)
+        wish = Wish(screen=screen, streaming=params.streaming)
+        instance = await self._instances.launch(params.application, wish)
         return Launched(instance=instance.id, session=instance.session)
 
     async def stop(self, instance: str) -> None:

@@ -14,6 +14,7 @@ from appliance import config as configuration
 from appliance import lifecycle, logs, paths
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
+from appliance.ams.service import AmsServer
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer
@@ -56,6 +57,7 @@ class Daemon:
         self._instances = InstanceManager(
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
+        self._ams = AmsServer(config, self._instances, self._gateway.tls, self._gateway.authenticate)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -81,6 +83,7 @@ class Daemon:
             self._monitor,
             self._gateway,
             self._instances,
+            *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._advertiser] if self._config.discovery.enabled else []),
             self._controller,

@@ -63,6 +63,8 @@ class StreamerSpec(BaseModel):
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""
     message_bytes: int = 65536
+    channels: str = ""
+    """The directory of the unix sockets in which viewers' data channels end; empty: they have none."""
     bus_url: str = ""
     bus_user: str = ""
     bus_password: str = Field("", repr=False)

@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
 
 from appliance.bus.connection import Bus, BusAddress
 from appliance.bus.messages import (
@@ -17,16 +15,17 @@ from appliance.bus.messages import (
     InstanceState,
     InstanceStats,
     LaunchRequest,
-    Screen,
     SessionStatus,
 )
 from appliance.bus.spec import EncoderChoice
 from appliance.bus.subjects import STATS_ALL
-from appliance.config import ApplicationSection, Config
-from appliance.errors import FanlightError, NotFoundError
+from appliance.config import Config
+from appliance.errors import FanlightError, NotFoundError, UnavailableError
 from appliance.instances.admission import Admission, Slots
+from appliance.instances.belongings import Belongings
 from appliance.instances.idle import IdlePolicy
-from appliance.instances.plan import FoundDisplay, Plan, find_application, make_plan, screen_for
+from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
+from appliance.instances.plan import Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
@@ -36,48 +35,6 @@ from appliance.storage import remembered, write_atomic
 logger = logging.getLogger(__name__)
 
 _AUTOSTART_RETRY_SECONDS = 2.0
-
-
-Preference = Literal["gpu", "gpu-preferred", "software"]
-
-
-class Sessions(Protocol):
-    """Where instances get their sessions: the agent's desk at the gateway."""
-
-    async def grant(self, application: str, screen: Screen, *, resume: str | None, idle_time_min: int) -> str:
-        """The id of a session for a stream-enabled instance, the earlier one where it still is."""
-
-    async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
-        """Tell the gateways what became of `session`."""
-
-
-class Machine(Protocol):
-    """What hw/ knows, as far as instances care."""
-
-    def displays(self) -> Sequence[FoundDisplay]:
-        """Displays of this machine."""
-
-    def encoders(self, video: Preference, *, hardware: bool) -> list[EncoderChoice]:
-        """The ladder of encoders, best first. Raises NoCapacityError where `gpu` is asked and none is."""
-
-
-@dataclass(slots=True)
-class Instance:
-    """A running application."""
-
-    id: str
-    application: ApplicationSection
-    screen: Screen
-    session: str | None
-    idle: IdlePolicy
-    state: InstanceState = InstanceState.PREPARED
-    detail: str = ""
-    since: float = field(default_factory=time.monotonic)
-    stats: InstanceStats | None = None
-    supervisor: Supervisor | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    stop_reason: str = ""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class InstanceManager:
@@ -104,11 +61,13 @@ class InstanceManager:
         self.instances: dict[str, Instance] = {}
         self.listeners: list[Callable[[], None]] = []
         self._standby = Standby()
+        self._belongings = Belongings(runtime_dir / "instances")
         limits = config()
         self.admission = Admission(Slots(limits.limits.instances, limits.instances.encoder_slots))
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
+        await asyncio.to_thread(self._belongings.clear)
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow_stats())
@@ -140,39 +99,49 @@ class InstanceManager:
             for each in self.instances.values()
         ]
 
+    def new_id(self) -> str:
+        """An id that no instance has had."""
+        return secrets.token_hex(8)
+
     async def launch(
         self,
         name: str,
+        wish: Wish = AS_CONFIGURED,
         *,
-        screen: Screen | None = None,
-        streaming: bool = True,
+        instance_id: str | None = None,
         session: str | None = None,
         idle: IdlePolicy | None = None,
         resume: str | None = None,
     ) -> Instance:
-        """Start application `name`; `session`: one that exists already, else it gets one if `streaming`.
+        """Start application `name`; `session`: one that exists already, else it gets one if `wish.streaming`.
 
-        Raises NotFoundError, NoCapacityError, UnavailableError (no gateway to give a session).
+        Raises NotFoundError, NoCapacityError, UnavailableError (no gateway to give a session, disk full).
         """
         if not self._group:
             raise NotFoundError("the instance manager does not run")
         application = find_application(self._config(), name)
-        size = screen_for(application, self._config(), screen)
         instance = Instance(
-            secrets.token_hex(8), application, size, session, idle or IdlePolicy(application.idle_minutes)
+            instance_id or self.new_id(),
+            application,
+            wish,
+            screen_for(application, self._config(), wish.screen),
+            session,
+            idle or IdlePolicy(application.idle_minutes),
         )
+        video = wish.video or application.gpu
         there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
-        hardware = self.admission.admit(instance.id, video=application.gpu, hardware_there=there)
+        hardware = self.admission.admit(instance.id, video=video, hardware_there=there)
         try:
-            if streaming and session is None:
+            if wish.streaming and session is None:
                 instance.session = await self._sessions.grant(
-                    name, size, resume=resume, idle_time_min=application.idle_minutes
+                    name, instance.screen, resume=resume, idle_time_min=instance.idle.minutes
                 )
             plan = replace(
-                make_plan(application, size, self._machine.displays(), wayland=True),
+                make_plan(application, instance.screen, self._machine.displays(), wayland=True),
                 largest=self._config().video.largest,
             )
-            ladder = self._machine.encoders(application.gpu, hardware=hardware)
+            ladder = self._machine.encoders(video, hardware=hardware)
+            instance.env = await self._hand_over(instance)
         except BaseException:
             self.admission.release(instance.id)
             raise
@@ -185,13 +154,19 @@ class InstanceManager:
         logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
         return instance
 
+    async def _hand_over(self, instance: Instance) -> dict[str, str]:
+        try:
+            return await asyncio.to_thread(self._belongings.hand_over, instance)
+        except OSError as exc:
+            await asyncio.to_thread(self._belongings.remove, instance.id)
+            raise UnavailableError(f"instance {instance.id}: its directory: {exc}") from exc
+
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists already (session first); returns the instance's id."""
         minutes = request.idle_time_min or 0
         idle = IdlePolicy(minutes, ephemeral=request.ephemeral and not request.joinable)
-        instance = await self.launch(
-            request.application, screen=request.screen, session=request.session, idle=idle
-        )
+        wish = Wish(screen=request.screen, version=request.version, extra_data=request.extra_data)
+        instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
 
     def slots(self) -> tuple[int, int]:
@@ -217,8 +192,8 @@ class InstanceManager:
     def _supervisor(self, instance: Instance, plan: Plan, ladder: list[EncoderChoice]) -> Supervisor:
         def make(screen: ScreenHandle, resumed: bool) -> str:
             return specification(
-                self._config(), self._bus_address(), instance.application, plan, screen, ladder,
-                instance=instance.id, session=instance.session, resumed=resumed,
+                self._config(), self._bus_address(), instance, plan, screen, ladder,
+                channels=self._belongings.sockets(instance.id), resumed=resumed,
             ).model_dump_json()  # fmt: skip
 
         def report(state: InstanceState, detail: str) -> None:
@@ -228,7 +203,7 @@ class InstanceManager:
         return Supervisor(
             f"{instance.application.name}/{instance.id}",
             plan,
-            env=instance.application.env,
+            env=instance.env,
             directory=self._runtime_dir / "screens",
             specification=make,
             report=report,
@@ -257,8 +232,12 @@ class InstanceManager:
             logger.exception("instance %s failed", instance.id, exc_info=failure)
             status, message = SessionStatus.ERROR, "internal error"
         finally:
+            failed = status is SessionStatus.ERROR
+            instance.state = InstanceState.ERROR if failed else InstanceState.STOPPED
+            instance.detail = message
             self.admission.release(instance.id)
             self.instances.pop(instance.id, None)
+            await asyncio.to_thread(self._belongings.remove, instance.id)
             instance.ended.set()
             self._changed()
         logger.info("instance %s of %s ended: %s", instance.id, instance.application.name, message)

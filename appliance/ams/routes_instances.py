@@ -1,0 +1,100 @@
+"""The AMS dialect: instances. What they run on, and what goes on in the background, is beside it."""
+
+from aiohttp import web
+
+from appliance.ams.context import Context
+from appliance.ams.dialect import (
+    InstanceDelete,
+    InstancePatch,
+    InstancePost,
+    InstanceShown,
+    Listing,
+    OperationShown,
+)
+from appliance.ams.envelope import begun, success
+from appliance.ams.operations import Operation
+from appliance.ams.roster import INSTANCES, Entry
+from appliance.gateway.operations import answers, asks, fails, takes
+
+
+class InstanceRoutes:
+    """Handlers below /1.0/instances."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every path."""
+        return [
+            web.get(INSTANCES, self.list_instances),
+            web.post(INSTANCES, self.create_instance),
+            web.get(f"{INSTANCES}/{{id}}", self.get_instance),
+            web.patch(f"{INSTANCES}/{{id}}", self.change_instance),
+            web.delete(f"{INSTANCES}/{{id}}", self.delete_instance),
+        ]
+
+    @asks(Listing)
+    @answers(200, list[str] | list[InstanceShown])
+    async def list_instances(self, _: web.Request, query: Listing) -> web.Response:
+        """Addresses, or with `recursion` whole instances; also those that others started."""
+        entries = self._context.roster.list()
+        return success(
+            [self._shown(each) if query.recursion else f"{INSTANCES}/{each.id}" for each in entries]
+        )
+
+    @takes(InstancePost)
+    @answers(202, OperationShown, "async")
+    @fails(404, 409)
+    async def create_instance(self, _: web.Request, post: InstancePost) -> web.Response:
+        """Create an instance, and start it unless `no_start`; `enable_streaming` gives it a session."""
+        entry = post.entry(self._context.manager.new_id())
+        self._context.roster.create(entry)
+
+        async def work() -> None:
+            if not post.no_start:
+                await self._context.roster.start(entry)
+
+        return _begun(self._context.operations.begin("Creating instance", [entry.id], work))
+
+    @answers(200, InstanceShown)
+    @fails(404)
+    async def get_instance(self, request: web.Request) -> web.Response:
+        """One instance, by id or name."""
+        return success(self._shown(self._entry(request)))
+
+    @takes(InstancePatch)
+    @answers(202, OperationShown, "async")
+    @fails(404)
+    async def change_instance(self, request: web.Request, patch: InstancePatch) -> web.Response:
+        """Start or stop an instance; where it is so already, nothing happens."""
+        entry, roster = self._entry(request), self._context.roster
+        if patch.desired_status == "running":
+            operation = self._context.operations.begin(
+                "Starting instance", [entry.id], lambda: roster.start(entry)
+            )
+        else:
+            operation = self._context.operations.begin(
+                "Stopping instance", [entry.id], lambda: roster.stop(entry)
+            )
+        return _begun(operation)
+
+    @takes(InstanceDelete)
+    @answers(202, OperationShown, "async")
+    @fails(404)
+    async def delete_instance(self, request: web.Request, how: InstanceDelete) -> web.Response:
+        """Stop an instance, where it runs, and forget it."""
+        entry = self._entry(request)
+        operation = self._context.operations.begin(
+            "Deleting instance", [entry.id], lambda: self._context.roster.delete(entry, force=how.force)
+        )
+        return _begun(operation)
+
+    def _entry(self, request: web.Request) -> Entry:
+        return self._context.roster.get(request.match_info["id"])
+
+    def _shown(self, entry: Entry) -> InstanceShown:
+        return InstanceShown.of(entry, self._context.node)
+
+
+def _begun(operation: Operation) -> web.Response:
+    return begun(operation.id, OperationShown.of(operation))
