@@ -228,6 +228,8 @@ class ApplicationSection(Section):
     gpu: Literal["gpu", "gpu-preferred", "software"] = "gpu-preferred"
     autostart: bool = False
     idle_minutes: int = Field(0, ge=0)
+    cpus: float = Field(0, ge=0, le=1024)
+    memory_mb: int = Field(0, ge=0)
     whip_url: str = Field("", pattern=r"^(https?://\S+)?$")
     whip_token: str = Field("", repr=False)
 

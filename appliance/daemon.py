@@ -57,7 +57,9 @@ class Daemon:
         self._instances = InstanceManager(
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
-        self._ams = AmsServer(config, self._instances, self._gateway.tls, self._gateway.authenticate)
+        self._ams = AmsServer(
+            config, self._instances, self._machine, self._gateway.tls, self._gateway.authenticate
+        )
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(

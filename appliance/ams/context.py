@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from appliance.ams.dialect import OperationShown
 from appliance.ams.events import Events
 from appliance.ams.operations import Operation, Operations
 from appliance.ams.roster import Roster
+from appliance.ams.shown import OperationShown
+from appliance.config import Config
+from appliance.instances.instance import Machine
 from appliance.instances.manager import InstanceManager
 
 
@@ -14,13 +16,15 @@ class Context:
     """Shared by all routes; `node` is the name of this box."""
 
     node: str
+    config: Config
     manager: InstanceManager
+    machine: Machine
     roster: Roster
     operations: Operations
     events: Events
 
     @classmethod
-    def of(cls, node: str, manager: InstanceManager) -> "Context":
+    def of(cls, config: Config, manager: InstanceManager, machine: Machine) -> "Context":
         """Everything wired: changes of instances and operations are events."""
         events = Events()
 
@@ -29,4 +33,4 @@ class Context:
 
         roster = Roster(manager, events)
         manager.listeners.append(roster.changed)
-        return cls(node, manager, roster, Operations(changed), events)
+        return cls(config.box.name, config, manager, machine, roster, Operations(changed), events)

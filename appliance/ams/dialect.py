@@ -1,15 +1,14 @@
-"""The objects of the AMS dialect, as they travel over HTTP: bodies strict, answers complete."""
+"""What clients of the AMS dialect send: bodies, strictly read, and queries. What they get: `shown.py`."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from appliance.ams.operations import Operation
-from appliance.ams.roster import INSTANCES, STATUS_CODES, Entry
-from appliance.bus.messages import ApplicationInfo, Screen
+from appliance.ams.roster import Entry
+from appliance.bus.messages import Screen
 from appliance.gateway.query import Flag, Query
 from appliance.instances.instance import Wish
+from appliance.instances.limits import Limits
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
 _TAG = r"^[A-Za-z0-9][A-Za-z0-9_.=:-]{0,127}$"
@@ -17,6 +16,7 @@ _USERDATA_MAX = 32768
 _VERSION_MAX = 2**31 - 1
 _IDLE_MINUTES_MAX = 366 * 24 * 60
 _WAIT_MAX = 86400
+_MEMORY_MIN, _MEMORY_MAX = 1 << 24, 1 << 50
 
 Tag = Annotated[str, Field(pattern=_TAG)]
 
@@ -27,6 +27,27 @@ class InstanceConfig(BaseModel):
     enable_streaming: bool = Field(False, description="it has a session from birth")
     platform: Literal["webrtc"] = "webrtc"
     display: Screen | None = None
+
+
+class Resources(BaseModel):
+    """What an instance may have; what is not said is as its application is configured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cpus: float | None = Field(None, gt=0, le=1024)
+    memory: int | None = Field(None, ge=_MEMORY_MIN, le=_MEMORY_MAX, description="bytes")
+    gpu_slots: int | None = Field(None, alias="gpu-slots", ge=0, le=1024, description="0: software")
+    gpu_type: Literal["nvidia", "amd", "intel"] | None = Field(None, alias="gpu-type")
+    video_encoder: Literal["gpu", "gpu-preferred", "software"] | None = Field(None, alias="video-encoder")
+
+    def wish(self) -> dict[str, Any]:
+        """Fields of a Wish."""
+        return {
+            "video": "software" if self.gpu_slots == 0 else self.video_encoder,
+            "gpu_slots": self.gpu_slots or 1,
+            "gpu_vendor": self.gpu_type or "",
+            "limits": Limits(self.cpus or 0, self.memory or 0),
+        }
 
 
 class InstancePost(BaseModel):
@@ -40,6 +61,7 @@ class InstancePost(BaseModel):
     )
     tags: list[Tag] = Field([], max_length=16)
     config: InstanceConfig = InstanceConfig()
+    resources: Resources = Resources()
     no_start: bool = False
     ephemeral: bool = Field(False, description="deleted once it has stopped")
     idle_time_min: int | None = Field(None, ge=0, le=_IDLE_MINUTES_MAX, description="0: for ever")
@@ -55,6 +77,7 @@ class InstancePost(BaseModel):
                 streaming=self.config.enable_streaming,
                 version=self.app_version,
                 userdata=self.user_data,
+                **self.resources.wish(),
             ),
             tags=tuple(self.tags),
             idle_minutes=self.idle_time_min,
@@ -106,112 +129,3 @@ class EventsQuery(Query):
     """Which events."""
 
     type: str = Field("lifecycle,operation", pattern=r"^(lifecycle|operation)(,(lifecycle|operation))*$")
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Server(_Answer):
-    """Who answers, and whether it knows the caller."""
-
-    api_version: Literal["1.0"] = "1.0"
-    api_status: Literal["stable"] = "stable"
-    api_extensions: list[str] = []
-    auth: Literal["trusted", "untrusted"]
-    auth_methods: list[str] = ["macaroon"]
-    server: Literal["fanlight"] = "fanlight"
-    server_version: str
-
-
-class ConfigShown(_Answer):
-    """How an instance is streamed."""
-
-    enable_streaming: bool
-    platform: Literal["webrtc"] = "webrtc"
-    display: Screen
-
-
-class InstanceShown(_Answer):
-    """An instance; `tags` name its session, as `session=<id>`. Times are unix times."""
-
-    id: str
-    name: str
-    app_id: str
-    app_name: str
-    app_version: int
-    status: str
-    status_code: int = Field(ge=-1, le=6)
-    error_message: str
-    node: str
-    created_at: int
-    tags: list[str]
-    config: ConfigShown
-    ephemeral: bool
-
-    @classmethod
-    def of(cls, entry: Entry, node: str) -> Self:
-        """In the words of the dialect."""
-        running, status = entry.instance, entry.status
-        session = running.session if running else None
-        screen = running.screen if running else entry.wish.screen
-        return cls(
-            id=entry.id,
-            name=entry.name,
-            app_id=entry.application,
-            app_name=entry.application,
-            app_version=entry.wish.version or 0,
-            status=status,
-            status_code=STATUS_CODES[status],
-            error_message=entry.detail if status == "error" else "",
-            node=node,
-            created_at=int(entry.created_at),
-            tags=[*entry.tags, *([f"session={session}"] if session else [])],
-            config=ConfigShown(enable_streaming=entry.wish.streaming, display=screen or Screen()),
-            ephemeral=entry.ephemeral,
-        )
-
-
-class ApplicationShown(_Answer):
-    """An application: configured, so always there and published."""
-
-    id: str
-    name: str
-    kind: str
-    status: Literal["ready"] = "ready"
-    published: Literal[True] = True
-
-    @classmethod
-    def of(cls, info: ApplicationInfo) -> Self:
-        """In the words of the dialect."""
-        return cls(id=info.name, name=info.name, kind=info.kind)
-
-
-class OperationShown(_Answer):
-    """What goes on in the background."""
-
-    id: str
-    class_: Literal["task"] = Field("task", alias="class")
-    description: str
-    created_at: str
-    updated_at: str
-    status: str
-    status_code: int
-    resources: dict[str, list[str]]
-    may_cancel: Literal[False] = False
-    err: str
-
-    @classmethod
-    def of(cls, operation: Operation) -> Self:
-        """In the words of the dialect."""
-        status, code = operation.progress.value
-        return cls(
-            id=operation.id,
-            description=operation.description,
-            created_at=datetime.fromtimestamp(operation.created_at, UTC).isoformat(),
-            updated_at=datetime.fromtimestamp(operation.updated_at, UTC).isoformat(),
-            status=status,
-            status_code=code,
-            resources={"instances": [f"{INSTANCES}/{each}" for each in operation.instances]},
-            err=operation.error,
-        )

@@ -3,17 +3,11 @@
 from aiohttp import web
 
 from appliance.ams.context import Context
-from appliance.ams.dialect import (
-    InstanceDelete,
-    InstancePatch,
-    InstancePost,
-    InstanceShown,
-    Listing,
-    OperationShown,
-)
+from appliance.ams.dialect import InstanceDelete, InstancePatch, InstancePost, Listing
 from appliance.ams.envelope import begun, success
 from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, Entry
+from appliance.ams.shown import InstanceShown, OperationShown
 from appliance.gateway.operations import answers, asks, fails, takes
 
 

@@ -8,9 +8,10 @@ from aiohttp import hdrs, web
 from pydantic_core import to_jsonable_python
 
 from appliance.ams.context import Context
-from appliance.ams.dialect import EventsQuery, Listing, OperationShown, WaitQuery
+from appliance.ams.dialect import EventsQuery, Listing, WaitQuery
 from appliance.ams.envelope import OPERATIONS, failure, success
 from appliance.ams.events import Listener
+from appliance.ams.shown import OperationShown
 from appliance.gateway.operations import answers, asks, fails
 
 _HEARTBEAT_SECONDS = 20.0

@@ -17,6 +17,7 @@ from appliance.errors import UnavailableError
 from appliance.gateway.addresses import authority
 from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.tls import Tls
+from appliance.instances.instance import Machine
 from appliance.instances.manager import InstanceManager
 
 logger = logging.getLogger(__name__)
@@ -29,12 +30,17 @@ class AmsServer:
     """The instance manager's own API. `tls` is kept by the gateway, whose accounts hold here too."""
 
     def __init__(
-        self, config: Config, manager: InstanceManager, tls: Tls, authenticate: Authenticate
+        self,
+        config: Config,
+        manager: InstanceManager,
+        machine: Machine,
+        tls: Tls,
+        authenticate: Authenticate,
     ) -> None:
         self._config = config
         self._tls = tls
         self._authenticate = authenticate
-        self._context = Context.of(config.box.name, manager)
+        self._context = Context.of(config, manager, machine)
         self.url = ""
         """Where it is, once it serves."""
 

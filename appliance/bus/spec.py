@@ -37,6 +37,8 @@ class StreamerSpec(BaseModel):
     """`:0` for x11; the socket's name or path for wayland."""
     xauthority: str = ""
     command: list[str] = []
+    within: list[str] = []
+    """What goes before `command`, so that it keeps within its limits."""
     env: dict[str, str] = {}
     file: str = ""
     screen: Screen = Screen()

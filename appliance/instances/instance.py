@@ -10,6 +10,7 @@ from appliance.bus.messages import InstanceState, InstanceStats, Screen, Session
 from appliance.bus.spec import EncoderChoice
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
+from appliance.instances.limits import UNLIMITED, Limits
 from appliance.instances.plan import FoundDisplay
 from appliance.instances.supervisor import Supervisor
 
@@ -28,6 +29,10 @@ class Wish:
     extra_data: Any = None
     """JSON of any kind."""
     video: Preference | None = None
+    gpu_slots: int = 1
+    gpu_vendor: str = ""
+    """In lower case; empty: any."""
+    limits: Limits = UNLIMITED
 
 
 AS_CONFIGURED = Wish()
@@ -49,6 +54,10 @@ class Instance:
     created_at: float = field(default_factory=time.time)
     env: dict[str, str] = field(default_factory=dict)
     """Of its programs."""
+    within: list[str] = field(default_factory=list)
+    """What goes before the commands of its programs, so that they keep within their limits."""
+    limited: str = ""
+    """How its limits are enforced, or why not; empty where it has none."""
     stats: InstanceStats | None = None
     supervisor: Supervisor | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,11 +75,40 @@ class Sessions(Protocol):
         """Tell the gateways what became of `session`."""
 
 
+class FoundGpu(Protocol):
+    """A GPU as hw/ reports it; empty strings for what it does not have."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def vendor(self) -> str:
+        """`NVIDIA`, `AMD`, `Intel`..."""
+
+    @property
+    def pci(self) -> str:
+        """PCI slot."""
+
+    @property
+    def render_node(self) -> str:
+        """`/dev/dri/renderD128`."""
+
+
 class Machine(Protocol):
     """What hw/ knows, as far as instances care."""
 
     def displays(self) -> Sequence[FoundDisplay]:
         """Displays of this machine."""
 
-    def encoders(self, video: Preference, *, hardware: bool) -> list[EncoderChoice]:
-        """The ladder of encoders, best first. Raises NoCapacityError where `gpu` is asked and none is."""
+    def gpus(self) -> Sequence[FoundGpu]:
+        """GPUs of this machine."""
+
+    def encoding_gpus(self) -> Sequence[str]:
+        """Render nodes of the GPUs that can encode, best first."""
+
+    def encoders(self, video: Preference, *, render_node: str | None) -> list[EncoderChoice]:
+        """The ladder of encoders on this GPU (None: in software), best first.
+
+        Raises NoCapacityError where `gpu` is asked and none is.
+        """

@@ -21,10 +21,12 @@ from appliance.bus.spec import EncoderChoice
 from appliance.bus.subjects import STATS_ALL
 from appliance.config import Config
 from appliance.errors import FanlightError, NotFoundError, UnavailableError
-from appliance.instances.admission import Admission, Slots
+from appliance.instances.admission import Admission
 from appliance.instances.belongings import Belongings
+from appliance.instances.enforcers import find_enforcer
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
+from appliance.instances.limits import Limiter, Limits
 from appliance.instances.plan import Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
@@ -62,8 +64,8 @@ class InstanceManager:
         self.listeners: list[Callable[[], None]] = []
         self._standby = Standby()
         self._belongings = Belongings(runtime_dir / "instances")
-        limits = config()
-        self.admission = Admission(Slots(limits.limits.instances, limits.instances.encoder_slots))
+        self._limiter = Limiter(find_enforcer)
+        self.admission = Admission(config, machine.encoding_gpus)
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
@@ -129,8 +131,9 @@ class InstanceManager:
             idle or IdlePolicy(application.idle_minutes),
         )
         video = wish.video or application.gpu
-        there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
-        hardware = self.admission.admit(instance.id, video=video, hardware_there=there)
+        seat = self.admission.admit(
+            instance.id, video=video, gpu_slots=wish.gpu_slots, among=self._gpus_of(wish.gpu_vendor)
+        )
         try:
             if wish.streaming and session is None:
                 instance.session = await self._sessions.grant(
@@ -140,10 +143,12 @@ class InstanceManager:
                 make_plan(application, instance.screen, self._machine.displays(), wayland=True),
                 largest=self._config().video.largest,
             )
-            ladder = self._machine.encoders(video, hardware=hardware)
+            ladder = self._machine.encoders(video, render_node=seat.gpu)
             instance.env = await self._hand_over(instance)
+            await self._confine(instance, plan)
         except BaseException:
             self.admission.release(instance.id)
+            await self._clear_up(instance)
             raise
         if instance.session is None:  # its streamer has nobody to tell
             instance.state = InstanceState.RUNNING
@@ -154,12 +159,30 @@ class InstanceManager:
         logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
         return instance
 
+    def _gpus_of(self, vendor: str) -> list[str]:
+        """Those that can encode, of `vendor`, or of any where it is empty."""
+        fitting = [each.render_node for each in self._machine.gpus() if each.vendor.lower() == vendor]
+        return [each for each in self._machine.encoding_gpus() if not vendor or each in fitting]
+
     async def _hand_over(self, instance: Instance) -> dict[str, str]:
         try:
             return await asyncio.to_thread(self._belongings.hand_over, instance)
         except OSError as exc:
-            await asyncio.to_thread(self._belongings.remove, instance.id)
             raise UnavailableError(f"instance {instance.id}: its directory: {exc}") from exc
+
+    async def _confine(self, instance: Instance, plan: Plan) -> None:
+        limits = instance.wish.limits or Limits(
+            instance.application.cpus, instance.application.memory_mb << 20
+        )
+        if limits and not plan.programs:
+            instance.limited = f"nothing to limit: {plan.source} runs no program of its own"
+        elif limits:
+            instance.within, instance.limited = await self._limiter.confine(instance.id, limits)
+
+    async def _clear_up(self, instance: Instance) -> str:
+        """What it leaves is removed; returns why it ended, where its limits were the cause."""
+        await asyncio.to_thread(self._belongings.remove, instance.id)
+        return await self._limiter.release(instance.id)
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists already (session first); returns the instance's id."""
@@ -171,7 +194,7 @@ class InstanceManager:
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""
-        return self.admission.free, self.admission.slots.instances
+        return self.admission.free, self.admission.total
 
     async def stop(self, instance_id: str, reason: str) -> None:
         """Stop an instance and its session. Raises NotFoundError."""
@@ -204,6 +227,7 @@ class InstanceManager:
             f"{instance.application.name}/{instance.id}",
             plan,
             env=instance.env,
+            within=instance.within,
             directory=self._runtime_dir / "screens",
             specification=make,
             report=report,
@@ -232,12 +256,13 @@ class InstanceManager:
             logger.exception("instance %s failed", instance.id, exc_info=failure)
             status, message = SessionStatus.ERROR, "internal error"
         finally:
+            self.admission.release(instance.id)
+            self.instances.pop(instance.id, None)
+            if limit := await self._clear_up(instance):
+                status, message = SessionStatus.ERROR, limit
             failed = status is SessionStatus.ERROR
             instance.state = InstanceState.ERROR if failed else InstanceState.STOPPED
             instance.detail = message
-            self.admission.release(instance.id)
-            self.instances.pop(instance.id, None)
-            await asyncio.to_thread(self._belongings.remove, instance.id)
             instance.ended.set()
             self._changed()
         logger.info("instance %s of %s ended: %s", instance.id, instance.application.name, message)

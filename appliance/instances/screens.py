@@ -47,11 +47,12 @@ async def virtual_screen(
     directory: Path,
     essential: bool,
     largest: tuple[int, int] = (0, 0),
+    within: Sequence[str] = (),
 ) -> AsyncIterator[ScreenHandle]:
     """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
 
     `essential`: the programs have the screen to themselves, and the end of one is the end of the screen.
-    Raises UnavailableError.
+    `within` goes before each of their commands. Raises UnavailableError.
     """
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
@@ -79,10 +80,10 @@ async def virtual_screen(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
                 if essential and shutil.which(_FILL_SCREEN[0]):
-                    tasks.append(group.create_task(_keep(_FILL_SCREEN, there, None)))
+                    tasks.append(group.create_task(_keep(_FILL_SCREEN, (), there, None)))
                     await _managed(screen)
                 tasks += [
-                    group.create_task(_keep(program, there, screen if essential else None))
+                    group.create_task(_keep(program, within, there, screen if essential else None))
                     for program in programs
                 ]
                 try:
@@ -147,12 +148,17 @@ async def _watch(server: Child, screen: ScreenHandle) -> None:
         screen.gone.set_result(f"Xvfb ended with {code}: {server.last_words}")
 
 
-async def _keep(program: Sequence[str], env: Mapping[str, str], essential_on: ScreenHandle | None) -> None:
+async def _keep(
+    program: Sequence[str],
+    within: Sequence[str],
+    env: Mapping[str, str],
+    essential_on: ScreenHandle | None,
+) -> None:
     """Run `program`, again if it ends: what a person closes on a desktop of ours comes back."""
     while True:
         reason = ""
         try:
-            async with child(program, name=Path(program[0]).name, env=env) as running:
+            async with child([*within, *program], name=Path(program[0]).name, env=env) as running:
                 code = await running.wait()
                 reason = f"{running.name} ended with {code}: {running.last_words}"
         except UnavailableError as exc:

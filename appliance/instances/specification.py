@@ -33,6 +33,7 @@ def specification(
         display=screen.display,
         xauthority=screen.xauthority,
         command=plan.programs[0] if plan.source == "command" else [],
+        within=instance.within,
         env=instance.env,
         file=application.file,
         screen=plan.screen,

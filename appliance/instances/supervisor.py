@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from appliance.bus.messages import InstanceState
@@ -28,6 +28,7 @@ class Supervisor:
         plan: Plan,
         *,
         env: dict[str, str],
+        within: Sequence[str],
         directory: Path,
         specification: Callable[[ScreenHandle, bool], str],
         report: Callable[[InstanceState, str], None],
@@ -36,6 +37,7 @@ class Supervisor:
         self.name = name
         self._plan = plan
         self._env = env
+        self._within = within
         self._directory = directory
         self._specification = specification
         self._report = report
@@ -74,6 +76,7 @@ class Supervisor:
             height=plan.screen.height,
             programs=plan.programs,
             env=self._env,
+            within=self._within,
             directory=self._directory,
             essential=plan.essential,
             largest=plan.largest,

@@ -27,6 +27,12 @@ class NoHardware:
     def displays(self) -> list[Any]:
         return []
 
+    def gpus(self) -> list[Any]:
+        return []
+
+    def encoding_gpus(self) -> list[str]:
+        return []
+
     def encoders(self, *_: Any, **__: Any) -> list[EncoderChoice]:
         return [X264]
 
@@ -82,6 +88,7 @@ class Office:
 @contextlib.asynccontextmanager
 async def office(tmp_path: Path, config: Config, machine: Any = None) -> AsyncIterator[Office]:
     """Everything up."""
+    machine = machine or NoHardware()
     async with street(tmp_path, config) as here:
         link = BusLink(lambda: here.server.address, "box")
         manager = InstanceManager(
@@ -91,9 +98,9 @@ async def office(tmp_path: Path, config: Config, machine: Any = None) -> AsyncIt
             link,
             lambda: here.server.address,
             SessionDesk("box1", "", link),
-            machine or NoHardware(),
+            machine,
         )
-        ams = AmsServer(config, manager, here.gateway.tls, here.gateway.authenticate)
+        ams = AmsServer(config, manager, machine, here.gateway.tls, here.gateway.authenticate)
         token = await here.token()
         async with serving(link, manager, ams), aiohttp.ClientSession() as stranger:
             async with stranger.get(f"{ams.url}/openapi.json") as answer:

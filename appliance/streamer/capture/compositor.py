@@ -48,7 +48,7 @@ async def run_program(spec: StreamerSpec) -> None:
     env.pop("DISPLAY", None)
     if not spec.command:
         raise UnavailableError(f"application {spec.application}: no command is configured")
-    async with child(spec.command, name=Path(spec.command[0]).name, env=env) as program:
+    async with child([*spec.within, *spec.command], name=Path(spec.command[0]).name, env=env) as program:
         logger.info("%s runs on %s", program.name, name)
         code = await program.wait()
         raise UnavailableError(f"{program.name} ended with {code}: {program.last_words}")

@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.ams import Office, office, with_applications
+from hw.gpus import Gpu
+from tests.support.ams import NoHardware, Office, office, with_applications
 
 pytestmark = pytest.mark.integration
 
@@ -153,3 +154,41 @@ async def test_events_end_with_the_server(tmp_path: Path) -> None:
             url = f"{here.base}/1.0/events?type=operation"
             events = await listening.ws_connect(url, headers=here.known)
         assert (await events.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+class TwoGpus(NoHardware):
+    """Two that encode, and one that does not."""
+
+    def gpus(self) -> list[Gpu]:
+        vendors = ("NVIDIA", "AMD", "NVIDIA")
+        return [
+            Gpu(f"card {n}", vendor=each, pci=f"0000:0{n}:00.0", render_node=f"/dev/dri/renderD{n}")
+            for n, each in enumerate(vendors)
+        ]
+
+    def encoding_gpus(self) -> list[str]:
+        return ["/dev/dri/renderD0", "/dev/dri/renderD1"]
+
+
+async def test_the_node_tells_what_instances_have_of_its_gpus(tmp_path: Path) -> None:
+    config = with_applications(
+        PATTERN, instances={"scheduling": "binpack", "gpu_slots": 3, "encoder_slots": 2}
+    )
+    async with office(tmp_path, config, TwoGpus()) as here:
+        first = await here.launch("pattern", resources={"gpu-slots": 2})
+        second = await here.launch("pattern", resources={"gpu-slots": 2})
+        third = await here.launch("pattern", resources={"gpu-type": "amd", "video-encoder": "gpu"})
+        await here.launch("pattern", resources={"gpu-slots": 0})
+        (address,) = await here.get("/1.0/nodes")
+        node = await here.get(address)
+        assert [node] == await here.get("/1.0/nodes?recursion=1")
+        ids = [each.rpartition("/")[2] for each in (first, second, third)]
+        assert [[*each["allocations"]] for each in node["gpus"]] == [[ids[0]], [ids[1], ids[2]], []]
+        assert [each["encoder_slots"] for each in node["gpus"]] == [2, 2, 0]
+        assert node["gpus"][0]["allocations"][ids[0]] == {"gpus": 1, "slots": 2, "encoder_slots": 1}
+        full = await here.do(
+            "POST", "/1.0/instances",
+            {"app_id": "pattern", "resources": {"gpu-type": "amd", "video-encoder": "gpu"}},
+        )  # fmt: skip
+        assert "no encoder of a GPU is free" in full["err"]
+        assert (await here.api("GET", "/1.0/nodes/nope"))[0] == 404

@@ -10,9 +10,9 @@ import pytest
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.bus.messages import Screen, SessionStatus
-from appliance.bus.spec import EncoderChoice
 from appliance.config import Config
 from appliance.instances.manager import InstanceManager
+from tests.support.ams import NoHardware
 from tests.support.gateway import nats_server, serving, until
 
 pytestmark = pytest.mark.integration
@@ -28,14 +28,6 @@ class Desk:
 
     async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
         return
-
-
-class NoHardware:
-    def displays(self) -> list[Any]:
-        return []
-
-    def encoders(self, *_: Any, **__: Any) -> list[EncoderChoice]:
-        return [EncoderChoice(name="x264", codec="H264", backend="pyav")]
 
 
 async def test_a_full_disk_ends_nothing(
