@@ -22,6 +22,7 @@ from appliance.control.schema import (
     Devices,
     Health,
     Instance,
+    InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
@@ -158,6 +159,12 @@ class BoxController:
     async def stop(self, instance: str) -> None:
         """Stop an instance, named by id, session or application."""
         await self._instances.stop(instance, "stopped on the box")
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """What an instance said lately, named by id, session or application; by id also when it has ended."""
+        with contextlib.suppress(NotFoundError):
+            instance = self._instances.find(instance).id
+        return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance))
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer. Raises NotFoundError."""

@@ -123,11 +123,13 @@ class Roster:
             await self._end(entry, wait=True)
 
     async def delete(self, entry: Entry, *, force: bool) -> None:
-        """Stop it for good; `force`: without waiting for it to end."""
+        """Stop it for good, and forget its logs; `force`: without waiting for it to end, so not those."""
         entry.doomed = True
         self.changed()
         async with entry.busy:
             await self._end(entry, wait=not force)
+        if not force:
+            await self._manager.logbook.forget(entry.id)
         self.changed()
 
     async def _end(self, entry: Entry, *, wait: bool) -> None:

@@ -8,6 +8,7 @@ from appliance.ams.envelope import begun, success
 from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, Entry
 from appliance.ams.shown import InstanceShown, OperationShown
+from appliance.errors import NotFoundError
 from appliance.gateway.operations import answers, asks, fails, takes
 
 
@@ -25,6 +26,8 @@ class InstanceRoutes:
             web.get(f"{INSTANCES}/{{id}}", self.get_instance),
             web.patch(f"{INSTANCES}/{{id}}", self.change_instance),
             web.delete(f"{INSTANCES}/{{id}}", self.delete_instance),
+            web.get(f"{INSTANCES}/{{id}}/logs", self.list_logs),
+            web.get(f"{INSTANCES}/{{id}}/logs/{{name}}", self.get_log),
         ]
 
     @asks(Listing)
@@ -82,6 +85,28 @@ class InstanceRoutes:
             "Deleting instance", [entry.id], lambda: self._context.roster.delete(entry, force=how.force)
         )
         return _begun(operation)
+
+    @answers(200, list[str])
+    @fails(404)
+    async def list_logs(self, request: web.Request) -> web.Response:
+        """Addresses of the logs of an instance; by its id for a while after it has ended."""
+        instance = self._known(request)
+        names = await self._context.manager.logbook.names(instance)
+        return success([f"{INSTANCES}/{instance}/logs/{each}" for each in names])
+
+    @answers(200, str, "none", media="text/plain")
+    @fails(404)
+    async def get_log(self, request: web.Request) -> web.Response:
+        """One log: lines that begin with their time."""
+        name = request.match_info["name"]
+        return web.Response(text=await self._context.manager.logbook.read(self._known(request), name))
+
+    def _known(self, request: web.Request) -> str:
+        """The id of what is named, whether it is still there or not."""
+        try:
+            return self._entry(request).id
+        except NotFoundError:
+            return request.match_info["id"]
 
     def _entry(self, request: web.Request) -> Entry:
         return self._context.roster.get(request.match_info["id"])

@@ -3,7 +3,8 @@
 Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
 `logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
-AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {}.
+AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
+`instance.logs` IdParams -> InstanceLogs.
 """
 
 from typing import Any, Literal
@@ -265,6 +266,13 @@ class Logs(Model):
     """Records in order; ask again with `after` = the last `seq`."""
 
     records: list[LogRecord]
+
+
+class InstanceLogs(Model):
+    """The newest lines of an instance, of its streamer and of its programs."""
+
+    instance: str
+    lines: list[str]
 
 
 class RpcRequest(Model):

@@ -19,6 +19,7 @@ from appliance.control.schema import (
     Devices,
     Done,
     IdParams,
+    InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
@@ -73,6 +74,9 @@ class Controller(Protocol):
 
     async def stop(self, instance: str) -> None:
         """Stop an instance."""
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """What an instance said lately, also one that has ended."""
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer."""
@@ -266,6 +270,9 @@ def _methods(
         await controller.stop(params.id)
         return Done()
 
+    async def instance_logs(params: IdParams) -> InstanceLogs:
+        return await controller.instance_logs(params.id)
+
     async def kick(params: IdParams) -> Done:
         await controller.kick(params.id)
         return Done()
@@ -297,6 +304,7 @@ def _methods(
         "logs": (LogsParams, logs),
         "launch": (LaunchParams, controller.launch),
         "stop": (IdParams, stop),
+        "instance.logs": (IdParams, instance_logs),
         "kick": (IdParams, kick),
         "keyframe": (IdParams, keyframe),
         "share": (ShareParams, controller.share),

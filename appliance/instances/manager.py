@@ -22,21 +22,20 @@ from appliance.bus.subjects import STATS_ALL
 from appliance.config import Config
 from appliance.errors import FanlightError, NotFoundError, UnavailableError
 from appliance.instances.admission import Admission
+from appliance.instances.autostart import keep_running
 from appliance.instances.belongings import Belongings
 from appliance.instances.enforcers import find_enforcer
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
 from appliance.instances.limits import Limiter, Limits
+from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
 from appliance.instances.plan import Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
 from appliance.instances.supervisor import Supervisor
-from appliance.storage import remembered, write_atomic
 
 logger = logging.getLogger(__name__)
-
-_AUTOSTART_RETRY_SECONDS = 2.0
 
 
 class InstanceManager:
@@ -64,6 +63,7 @@ class InstanceManager:
         self.listeners: list[Callable[[], None]] = []
         self._standby = Standby()
         self._belongings = Belongings(runtime_dir / "instances")
+        self.logbook = Logbook(self._state_dir / "logs")
         self._limiter = Limiter(find_enforcer)
         self.admission = Admission(config, machine.encoding_gpus)
 
@@ -74,9 +74,11 @@ class InstanceManager:
             self._group = group
             group.create_task(self._follow_stats())
             group.create_task(self._standby.run())
+            group.create_task(self.logbook.run())
             for application in self._config().application:
                 if application.autostart:
-                    group.create_task(self._keep_running(application.name))
+                    remember = self._state_dir / f"{application.name}.session"
+                    group.create_task(keep_running(application.name, remember, self.launch))
             started.set()
 
     def applications(self) -> list[ApplicationInfo]:
@@ -157,6 +159,9 @@ class InstanceManager:
         self._group.create_task(self._run(instance))
         self._changed()
         logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
+        self._note(instance, f"{name} starts ({plan.why or plan.source})")
+        if instance.limited:
+            self._note(instance, f"its limits are {instance.limited}")
         return instance
 
     def _gpus_of(self, vendor: str) -> list[str]:
@@ -221,6 +226,7 @@ class InstanceManager:
 
         def report(state: InstanceState, detail: str) -> None:
             instance.state, instance.detail, instance.stats = state, detail, None
+            self._note(instance, f"{state}: {detail}")
             self._changed()
 
         return Supervisor(
@@ -232,6 +238,8 @@ class InstanceManager:
             specification=make,
             report=report,
             standby=self._standby,
+            note_streamer=self.logbook.into(instance.id, STREAMER),
+            note_program=self.logbook.into(instance.id, APPLICATION),
         )
 
     async def _run(self, instance: Instance) -> None:
@@ -263,6 +271,7 @@ class InstanceManager:
             failed = status is SessionStatus.ERROR
             instance.state = InstanceState.ERROR if failed else InstanceState.STOPPED
             instance.detail = message
+            self._note(instance, f"{instance.state}: {message}")
             instance.ended.set()
             self._changed()
         logger.info("instance %s of %s ended: %s", instance.id, instance.application.name, message)
@@ -275,30 +284,6 @@ class InstanceManager:
             await instance.supervisor.run()
         return "ended"
 
-    async def _keep_running(self, name: str) -> None:
-        """An application that starts by itself has one instance, and one session over all restarts."""
-        remember = self._state_dir / f"{name}.session"
-        while True:
-            try:
-                resume = await asyncio.to_thread(remembered, remember, "") or None
-                instance = await self.launch(name, resume=resume)
-            except (FanlightError, OSError) as exc:
-                logger.warning("%s does not start: %s", name, exc)
-                await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
-                continue
-            if instance.session and instance.session != resume:
-                await self._remember(remember, instance.session)
-            await instance.ended.wait()
-            if instance.stopping.is_set():
-                return
-            await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
-
-    async def _remember(self, file: Path, session: str) -> None:
-        try:
-            await asyncio.to_thread(write_atomic, file, session)
-        except OSError as exc:
-            logger.warning("%s: %s; the next start of the daemon makes a new session", file, exc)
-
     async def _follow_stats(self) -> None:
         async with self._bus().subscribe(STATS_ALL, InstanceStats) as messages:
             async for _, stats in messages:
@@ -309,7 +294,11 @@ class InstanceManager:
                 instance.idle.watched_by(len(stats.viewers), visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:
                     instance.state, instance.detail = InstanceState.RUNNING, ""
+                    self._note(instance, InstanceState.RUNNING)
                     self._changed()
+
+    def _note(self, instance: Instance, text: str) -> None:
+        self.logbook.into(instance.id, INSTANCE)(text)
 
     def _changed(self) -> None:
         for listener in self.listeners:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import UnavailableError
+from appliance.instances.logbook import Note
 from appliance.processes import Child, child, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
@@ -48,11 +49,12 @@ async def virtual_screen(
     essential: bool,
     largest: tuple[int, int] = (0, 0),
     within: Sequence[str] = (),
+    note: Note = lambda _: None,
 ) -> AsyncIterator[ScreenHandle]:
     """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
 
     `essential`: the programs have the screen to themselves, and the end of one is the end of the screen.
-    `within` goes before each of their commands. Raises UnavailableError.
+    `within` goes before each of their commands; `note` takes what they say. Raises UnavailableError.
     """
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
@@ -80,10 +82,10 @@ async def virtual_screen(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_watch(server, screen))]
                 if essential and shutil.which(_FILL_SCREEN[0]):
-                    tasks.append(group.create_task(_keep(_FILL_SCREEN, (), there, None)))
+                    tasks.append(group.create_task(_keep(_FILL_SCREEN, there, None)))
                     await _managed(screen)
                 tasks += [
-                    group.create_task(_keep(program, within, there, screen if essential else None))
+                    group.create_task(_keep(program, there, screen if essential else None, within, note))
                     for program in programs
                 ]
                 try:
@@ -150,15 +152,17 @@ async def _watch(server: Child, screen: ScreenHandle) -> None:
 
 async def _keep(
     program: Sequence[str],
-    within: Sequence[str],
     env: Mapping[str, str],
     essential_on: ScreenHandle | None,
+    within: Sequence[str] = (),
+    note: Note = lambda _: None,
 ) -> None:
     """Run `program`, again if it ends: what a person closes on a desktop of ours comes back."""
     while True:
         reason = ""
         try:
-            async with child([*within, *program], name=Path(program[0]).name, env=env) as running:
+            name = Path(program[0]).name
+            async with child([*within, *program], name=name, env=env, both=True, note=note) as running:
                 code = await running.wait()
                 reason = f"{running.name} ended with {code}: {running.last_words}"
         except UnavailableError as exc:

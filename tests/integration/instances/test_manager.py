@@ -42,7 +42,7 @@ async def test_a_full_disk_ends_nothing(
         manager = InstanceManager(
             lambda: CONFIG, tmp_path, tmp_path, link, lambda: address, Desk(), NoHardware()
         )
-        monkeypatch.setattr("appliance.instances.manager.write_atomic", full)
+        monkeypatch.setattr("appliance.instances.autostart.write_atomic", full)
         async with serving(link, manager), asyncio.timeout(20):
             await until(lambda: "the next start of the daemon makes a new session" in caplog.text)
             assert [each.session for each in manager.instances.values()] == ["s1"]
