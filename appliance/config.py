@@ -19,7 +19,7 @@ _SMALLEST, _LARGEST = (16, 16), (3840, 2160)
 _ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
+_SECRETS = {"gateway": ("token",), "instances": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
 
 
 class Section(BaseModel):
@@ -185,6 +185,7 @@ class InstancesSection(Section):
     """[instances]: the instance manager."""
 
     listen: str = "127.0.0.1:8444"
+    token: str = Field("", repr=False)
     scheduling: Literal["spread", "binpack"] = "spread"
     gpu_slots: int = Field(32, ge=0)
     encoder_slots: int = Field(32, ge=0)

@@ -57,9 +57,7 @@ class Daemon:
         self._instances = InstanceManager(
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
-        self._ams = AmsServer(
-            config, self._instances, self._machine, self._gateway.tls, self._gateway.authenticate
-        )
+        self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -154,6 +152,11 @@ class Daemon:
         return [
             Part(name="bus", ok=self._bus.connected, detail=bus_detail),
             Part(name="gateway", ok=self._gateway.serving, detail=self._gateway.url),
+            *(
+                [Part(name="instances", ok=bool(self._ams.url), detail=self._ams.url)]
+                if self._config.instances.listen
+                else []
+            ),
             Part(name="agent", ok=self._bus.connected, detail=self.box_id),
             Part(
                 name="discovery",

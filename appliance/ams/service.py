@@ -2,21 +2,26 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
 
-from appliance.ams.app import Authenticate, build
+from appliance.ams.app import build
 from appliance.ams.context import Context
 from appliance.ams.routes_instances import InstanceRoutes
 from appliance.ams.routes_machine import MachineRoutes
 from appliance.ams.routes_operations import OperationRoutes
+from appliance.bus.messages import Role
 from appliance.config import Config
-from appliance.errors import UnavailableError
+from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.addresses import authority
 from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.service import Gateway
 from appliance.gateway.tls import Tls
+from appliance.gateway.tokens import Principal
 from appliance.instances.instance import Machine
 from appliance.instances.manager import InstanceManager
 
@@ -27,26 +32,32 @@ _SHARE_OF_FILES = 8
 
 
 class AmsServer:
-    """The instance manager's own API. `tls` is kept by the gateway, whose accounts hold here too."""
+    """The instance manager's own API, with the certificate and for the accounts of `gateway`.
+
+    Who has `instances.token` is known as well, and alone where the gateway is elsewhere.
+    """
 
     def __init__(
         self,
         config: Config,
+        state_dir: Path,
         manager: InstanceManager,
         machine: Machine,
-        tls: Tls,
-        authenticate: Authenticate,
+        gateway: Gateway | None,
     ) -> None:
         self._config = config
-        self._tls = tls
-        self._authenticate = authenticate
+        self._gateway = gateway
+        self._tls = gateway.tls if gateway else Tls(config.tls, state_dir, config.box.name)
         self._context = Context.of(config, manager, machine)
         self.url = ""
-        """Where it is, once it serves."""
+        """Where it is, while it serves."""
 
     async def serve(self, started: asyncio.Event) -> None:
         """Listen until cancelled. Raises UnavailableError where the port is taken."""
         async with asyncio.TaskGroup() as group:
+            if self._gateway is None:
+                await self._tls.open()
+                group.create_task(self._tls.keep())
             group.create_task(self._context.operations.run())
             async with self._listening():
                 logger.info("instance manager serves %s", self.url)
@@ -78,7 +89,17 @@ class AmsServer:
             why = f"cannot listen on {host}:{port}: {exc.strerror or exc}: set instances.listen"
             raise UnavailableError(f"instance manager: {why}") from exc
         finally:
+            self.url = ""
             await runner.cleanup()
+
+    async def _authenticate(self, token: str) -> Principal:
+        """Raises UnauthorizedError."""
+        known = self._config.instances.token
+        if known and hmac.compare_digest(token.encode(), known.encode()):
+            return Principal("box", "instances", "instances.token", Role.ADMIN)
+        if self._gateway is None:
+            raise UnauthorizedError("the API token is not known")
+        return await self._gateway.authenticate(token)
 
     async def _dismiss(self, _: web.Application) -> None:
         self._context.events.dismiss_all()

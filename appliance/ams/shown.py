@@ -31,7 +31,7 @@ class ConfigShown(_Answer):
 
     enable_streaming: bool
     platform: Literal["webrtc"] = "webrtc"
-    display: Screen
+    display: Screen | None = Field(description="null: as its application is configured")
 
 
 class ResourcesShown(_Answer):
@@ -96,7 +96,7 @@ class InstanceShown(_Answer):
             node=node,
             created_at=int(entry.created_at),
             tags=[*entry.tags, *([f"session={session}"] if session else [])],
-            config=ConfigShown(enable_streaming=entry.wish.streaming, display=screen or Screen()),
+            config=ConfigShown(enable_streaming=entry.wish.streaming, display=screen),
             resources=ResourcesShown.of(entry),
             ephemeral=entry.ephemeral,
         )

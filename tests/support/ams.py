@@ -100,7 +100,7 @@ async def office(tmp_path: Path, config: Config, machine: Any = None) -> AsyncIt
             SessionDesk("box1", "", link),
             machine,
         )
-        ams = AmsServer(config, manager, machine, here.gateway.tls, here.gateway.authenticate)
+        ams = AmsServer(config, tmp_path, manager, machine, here.gateway)
         token = await here.token()
         async with serving(link, manager, ams), aiohttp.ClientSession() as stranger:
             async with stranger.get(f"{ams.url}/openapi.json") as answer:
