@@ -60,6 +60,7 @@ class Gateway:
         self._bus = bus
         self._lost_s = lost_s
         self.tls = Tls(config.tls, state_dir, config.box.name)
+        """The box's certificate, for other listeners as well."""
         self._state: Context | None = None
         self._port = config.gateway.address[1]
 

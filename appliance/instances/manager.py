@@ -132,6 +132,8 @@ class InstanceManager:
             session,
             idle or IdlePolicy(application.idle_minutes),
         )
+        if not (session or wish.streaming):  # nobody can watch it, so nobody is missed
+            instance.idle = IdlePolicy()
         video = wish.video or application.gpu
         seat = self.admission.admit(
             instance.id, video=video, gpu_slots=wish.gpu_slots, among=self._gpus_of(wish.gpu_vendor)

@@ -56,10 +56,18 @@ async def test_an_instance_goes_from_created_to_deleted(here: Office) -> None:
     assert not here.manager.instances
 
 
-async def test_without_streaming_there_is_no_session(here: Office) -> None:
-    address = await here.launch("pattern")
+async def test_without_streaming_there_is_no_session_and_nobody_is_missed(here: Office) -> None:
+    address = await here.launch("pattern", idle_time_min=1)
     assert (await here.get(address))["tags"] == []
     assert (await here.street.api("GET", "/1.0/sessions", here.token))[1]["metadata"] == []
+    (instance,) = here.manager.instances.values()
+    assert instance.idle.patience_s is None
+
+
+async def test_an_instance_that_may_be_idle_for_a_while_ends_after_it(here: Office) -> None:
+    await here.launch("pattern", idle_time_min=2, config={"enable_streaming": True})
+    (instance,) = here.manager.instances.values()
+    assert instance.idle.patience_s == 120
 
 
 async def test_an_ephemeral_instance_is_deleted_when_its_application_ends(here: Office) -> None:
