@@ -4,7 +4,7 @@ from aiohttp import web
 
 from appliance.ams.context import Context
 from appliance.ams.dialect import InstanceDelete, InstancePatch, InstancePost, Listing
-from appliance.ams.envelope import begun, success
+from appliance.ams.envelope import OPERATIONS, begun, success
 from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, Entry
 from appliance.ams.shown import InstanceShown, OperationShown
@@ -40,7 +40,7 @@ class InstanceRoutes:
         )
 
     @takes(InstancePost)
-    @answers(202, OperationShown, "async")
+    @answers(202, OperationShown, "async", names=f"{OPERATIONS}/{{id}}")
     @fails(404, 409)
     async def create_instance(self, _: web.Request, post: InstancePost) -> web.Response:
         """Create an instance, and start it unless `no_start`; `enable_streaming` gives it a session."""
@@ -60,7 +60,7 @@ class InstanceRoutes:
         return success(self._shown(self._entry(request)))
 
     @takes(InstancePatch)
-    @answers(202, OperationShown, "async")
+    @answers(202, OperationShown, "async", names=f"{OPERATIONS}/{{id}}")
     @fails(404)
     async def change_instance(self, request: web.Request, patch: InstancePatch) -> web.Response:
         """Start or stop an instance; where it is so already, nothing happens."""
@@ -76,7 +76,7 @@ class InstanceRoutes:
         return _begun(operation)
 
     @takes(InstanceDelete)
-    @answers(202, OperationShown, "async")
+    @answers(202, OperationShown, "async", names=f"{OPERATIONS}/{{id}}")
     @fails(404)
     async def delete_instance(self, request: web.Request, how: InstanceDelete) -> web.Response:
         """Stop an instance, where it runs, and forget it."""

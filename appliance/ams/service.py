@@ -19,7 +19,7 @@ from appliance.config import Config
 from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.addresses import authority
 from appliance.gateway.doorway import Doorway, more_files
-from appliance.gateway.service import Gateway
+from appliance.gateway.service import Gateway, ProtocolLog
 from appliance.gateway.tls import Tls
 from appliance.gateway.tokens import Principal
 from appliance.instances.instance import Machine
@@ -75,7 +75,9 @@ class AmsServer:
             OperationRoutes(context).routes(),
         )
         app.on_shutdown.append(self._dismiss)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        runner = web.AppRunner(
+            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+        )
         await runner.setup()
         host, port = self._config.instances.address
         try:

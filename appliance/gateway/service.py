@@ -103,7 +103,7 @@ class Gateway:
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
         runner = web.AppRunner(
-            app, access_log=None, logger=_ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
         )
         await runner.setup()
         host, port = self._config.gateway.address
@@ -206,7 +206,7 @@ class Gateway:
         await self._context.sessions.end(session, reason="stopped on the box", sync=True)
 
 
-class _ProtocolLog(logging.LoggerAdapter[logging.Logger]):
+class ProtocolLog(logging.LoggerAdapter[logging.Logger]):
     """aiohttp's words on clients that do not speak HTTP, without what they sent: it may hold a token."""
 
     def log(self, level: int, msg: object, *args: object, **_: object) -> None:
