@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, field
 
 from appliance.ams.events import Events
-from appliance.errors import ConflictError, FanlightError, NoCapacityError, NotFoundError
+from appliance.errors import ConflictError, FanlightError, LimitExceededError, NoCapacityError, NotFoundError
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import Instance, Wish
 from appliance.instances.manager import InstanceManager
 
 INSTANCES = "/1.0/instances"
 NO_NODE = "No suitable node to satisfy instance requirement available"
+_REMEMBERED_MAX = 2000
 _STOPPED = "stopped by a client of the API"
 STATUS_CODES = {
     "error": -1, "unknown": 0, "created": 1, "prepared": 2, "started": 3, "running": 4, "stopped": 5,
@@ -80,11 +81,16 @@ class Roster:
         self._told: dict[str, str] = {}
 
     def create(self, entry: Entry) -> None:
-        """Take it in; nothing runs yet. Raises NotFoundError (application), ConflictError (name)."""
+        """Take it in; nothing runs yet.
+
+        Raises NotFoundError (application), ConflictError (name), LimitExceededError.
+        """
         if entry.application not in (each.name for each in self._manager.applications()):
             raise NotFoundError(f"application {entry.application!r} does not exist")
         if entry.name in (each.name for each in self._entries.values()):
             raise ConflictError(f"instance {entry.name!r} exists already")
+        if len(self._entries) >= _REMEMBERED_MAX:
+            raise LimitExceededError(f"there are {_REMEMBERED_MAX} instances: delete some")
         self._entries[entry.id] = entry
         self.changed()
 

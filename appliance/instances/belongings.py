@@ -5,8 +5,13 @@ $FANLIGHT_INSTANCE_DIR/extra_data.json  JSON, where the client sent some
 $FANLIGHT_INSTANCE_DIR/sockets/         webrtc_data_<name> for every data channel that a client opens
 """
 
+import asyncio
+import contextlib
+import fcntl
 import json
+import os
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.instances.instance import Instance
@@ -24,9 +29,23 @@ class Belongings:
         """Where the data channels of its viewers end."""
         return self._root / instance / _SOCKETS
 
-    def clear(self) -> None:
-        """Remove what a daemon that was killed left behind. Blocks."""
-        shutil.rmtree(self._root, ignore_errors=True)
+    @contextlib.asynccontextmanager
+    async def claimed(self) -> AsyncIterator[None]:
+        """Ours from here on; what a daemon that was killed left behind is removed. Raises OSError."""
+        claim = await asyncio.to_thread(self._claim)
+        try:
+            yield
+        finally:
+            os.close(claim)
+
+    def _claim(self) -> int:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        claim = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(BlockingIOError):  # another daemon lives, and so does what is here
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in self._root.iterdir():
+                shutil.rmtree(left, ignore_errors=True)
+        return claim
 
     def remove(self, instance: str) -> None:
         """Remove all that `instance` has. Blocks."""
@@ -35,7 +54,6 @@ class Belongings:
     def hand_over(self, instance: Instance) -> dict[str, str]:
         """Write what `instance` was given; returns its environment. Blocks; raises OSError."""
         directory, wish = self._root / instance.id, instance.wish
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.mkdir(mode=0o700)
         (directory / _SOCKETS).mkdir(mode=0o700)
         (directory / "userdata").write_text(wish.userdata, encoding="utf-8")

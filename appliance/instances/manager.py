@@ -69,8 +69,7 @@ class InstanceManager:
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
-        await asyncio.to_thread(self._belongings.clear)
-        async with asyncio.TaskGroup() as group:
+        async with self._belongings.claimed(), asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow_stats())
             group.create_task(self._standby.run())

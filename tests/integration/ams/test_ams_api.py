@@ -87,6 +87,13 @@ async def test_no_capacity_is_the_fault_of_the_operation(here: Office) -> None:
     assert (third["status_code"], third["error_message"]) == (-1, ended["err"])
 
 
+async def test_what_is_remembered_has_a_limit(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.ams.roster._REMEMBERED_MAX", 1)
+    await here.launch("pattern", no_start=True)
+    status, body = await here.api("POST", "/1.0/instances", json={"app_id": "pattern"})
+    assert (status, body["error"]) == (429, "there are 1 instances: delete some")
+
+
 async def test_what_others_started_is_there_while_it_runs(here: Office) -> None:
     instance = await here.manager.launch("pattern")
     assert await here.get("/1.0/instances") == [f"/1.0/instances/{instance.id}"]

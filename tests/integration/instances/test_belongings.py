@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.bus.messages import LaunchRequest
+from appliance.instances.belongings import Belongings
 from tests.support.ams import office, with_applications
 
 pytestmark = pytest.mark.integration
@@ -67,8 +68,13 @@ async def test_extra_data_of_a_session(tmp_path: Path) -> None:
         assert json.loads(extra) == {"seat": [4, None]}
 
 
-async def test_what_a_killed_daemon_left_is_cleared(tmp_path: Path) -> None:
-    left = tmp_path / "run/instances/old/sockets"
+async def test_what_a_killed_daemon_left_is_cleared_and_what_one_that_lives_has_is_not(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / "left" / "sockets"
     left.mkdir(parents=True)
-    async with office(tmp_path, with_applications()):
+    async with Belongings(tmp_path).claimed():
         assert not left.exists()
+        left.mkdir(parents=True)
+        async with Belongings(tmp_path).claimed():
+            assert left.exists()
