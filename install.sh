@@ -3,7 +3,7 @@
 set -Eeuo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-DRY_RUN="" OFFLINE="" PURGE="" MODE=system
+DRY_RUN="" OFFLINE="" PURGE="" TURN_HOST="" MODE=system
 
 # shellcheck source=packaging/steps.sh
 source "$ROOT/packaging/steps.sh"
@@ -13,6 +13,8 @@ source "$ROOT/packaging/packages.sh"
 source "$ROOT/packaging/environment.sh"
 # shellcheck source=packaging/system.sh
 source "$ROOT/packaging/system.sh"
+# shellcheck source=packaging/turn.sh
+source "$ROOT/packaging/turn.sh"
 
 usage() {
   cat <<'USAGE'
@@ -25,6 +27,9 @@ Usage:
   sudo ./install.sh --uninstall     remove it; settings and state stay unless --purge is given too
 
 Options:
+  --with-turn HOST
+                  a TURN server on this machine too (coturn), for viewers that no direct way leads to; HOST is the
+                  name or address by which they reach it. With an installation or an upgrade
   --dry-run       say what would be done, do nothing
   --offline DIR   take Python packages (and Debian packages, if any) from DIR instead of the network;
                   `make wheels DIR=...` on a machine with network fills such a folder
@@ -40,6 +45,11 @@ parse() {
       --run | --test | --upgrade | --rollback | --uninstall) MODE=${1#--} ;;
       --purge) PURGE=yes ;;
       --dry-run) DRY_RUN=yes ;;
+      --with-turn)
+        [[ ${2-} =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$ ]] || die "--with-turn needs a host name or an IPv4 address"
+        TURN_HOST=$2
+        shift
+        ;;
       --offline)
         [[ -d ${2-} ]] || die "--offline needs a folder"
         OFFLINE=$(cd "$2" && pwd)
@@ -61,6 +71,7 @@ parse() {
     esac
     shift
   done
+  [[ ! $TURN_HOST || $MODE == system || $MODE == upgrade ]] || die "--with-turn goes with an installation"
   [[ ! $PURGE || $MODE == uninstall ]] || die "--purge goes with --uninstall"
 }
 

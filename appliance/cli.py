@@ -135,6 +135,13 @@ def _add_box_verbs(verbs: _Verbs) -> None:
     tui.add_argument("--read-only", action="store_true", help="look, and change nothing")
     discover = verbs.add("discover", "discover:discover", "boxes on the local network")
     discover.add_argument("--timeout", type=_seconds, default=3.0, metavar="S", help="seconds (default 3)")
+    trail = verbs.add("audit", "audit:audit", "who came and went, and what was asked of this box")
+    trail.add_argument("--last", type=_count, default=100, metavar="N", help="records (default 100)")
+    drain = verbs.add("drain", "drain:drain", "take nobody new, and wait until the last viewer has left")
+    drain.add_argument(
+        "--timeout", type=_duration, metavar="D", help="30s, 10m: then send away who is left (default: never)"
+    )
+    drain.add_argument("--off", action="store_true", help="take everybody again")
     verbs.add("doctor", "checks:doctor", "prove every leg and print the fix for what fails")
     _add_bench_verbs(verbs.under("bench", "what this machine manages, measured here and now"))
     verbs.add("check-config", "checks:check_config", "file, line, key and reason for every fault")
@@ -188,6 +195,15 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     create.add_argument("--expires", type=_duration, default=None, metavar="D", help="default: never")
     accounts.add("list", "accounts:list_all", "all accounts")
     delete = accounts.add("delete", "accounts:delete", "delete an account; its token ends at once")
+    delete.add_argument("name", metavar="NAME")
+    keys = verbs.under("key", "access keys of the Kinesis dialect")
+    create = keys.add("create", "keys:create", "make an access key; its secret is printed this once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--policy", type=Path, metavar="FILE", help="JSON like an IAM policy (default: everything is allowed)"
+    )
+    keys.add("list", "keys:list_all", "all access keys")
+    delete = keys.add("delete", "keys:delete", "delete an access key; what it signs is void at once")
     delete.add_argument("name", metavar="NAME")
 
 

@@ -171,6 +171,12 @@ class DiscoverySection(Section):
     enabled: bool = True
 
 
+class LogSection(Section):
+    """[log]: what the daemon writes to standard error, or to the journal."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class LimitsSection(Section):
     """[limits]: what one peer may use up."""
 
@@ -212,6 +218,11 @@ class KinesisSection(Section):
     """[kinesis]: the Kinesis dialect."""
 
     enabled: bool = True
+    region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,32}$")
+    account_id: str = Field("000000000000", pattern=r"^[0-9]{12}$")
+    """Region and account are those of the ARNs; clients sign for whatever region they like."""
+    max_channels: int = Field(1000, ge=1, le=100_000)
+    retention_hours: int = Field(0, ge=0, le=87_600)
     uplink: KinesisUplinkSection = KinesisUplinkSection()
 
 
@@ -270,6 +281,7 @@ class Config(Section):
     audio: AudioSection = AudioSection()
     input: InputSection = InputSection()
     discovery: DiscoverySection = DiscoverySection()
+    log: LogSection = LogSection()
     limits: LimitsSection = LimitsSection()
     instances: InstancesSection = InstancesSection()
     kinesis: KinesisSection = KinesisSection()
@@ -300,6 +312,8 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path | None:
 def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
     """Read `file` (None: defaults), then secrets and environment over it.
 
+    A secret is a file SECTION.KEY among systemd's credentials, or beside `file` where we may read it.
+
     Raises ConfigError with one line per fault: `file:line: key: reason`.
     """
     text = ""
@@ -312,7 +326,7 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{file}: {exc}") from exc
-    origins = _overlay(data, environ)
+    origins = _overlay(data, environ, file.parent if file else None)
     try:
         return Config.model_validate(data)
     except ValidationError as exc:
@@ -323,14 +337,15 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError("\n".join(faults)) from exc
 
 
-def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+def _overlay(data: dict[str, Any], environ: Mapping[str, str], beside: Path | None) -> dict[str, str]:
     """Put credentials and FANLIGHT_<SECTION>_<KEY> over `data`; returns where each came from."""
     origins: dict[str, str] = {}
     credentials = environ.get("CREDENTIALS_DIRECTORY")
+    folder = Path(credentials) if credentials else beside
     for name, keys in _SECRETS.items():
-        for key in keys if credentials else ():
-            secret = Path(str(credentials)) / f"{name}.{key}"
-            if secret.is_file():
+        for key in keys if folder else ():
+            secret = Path(str(folder)) / f"{name}.{key}"
+            if secret.is_file() and (credentials or os.access(secret, os.R_OK)):
                 try:
                     data.setdefault(name, {})[key] = secret.read_text(encoding="utf-8").strip()
                 except (OSError, UnicodeDecodeError) as exc:

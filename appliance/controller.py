@@ -6,23 +6,33 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from appliance import __version__
+from appliance import __version__, audit
+from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceState, PeerEvent, Screen
 from appliance.bus.subjects import up
+from appliance.control import words
 from appliance.control.schema import (
     Account,
     AccountParams,
     Accounts,
     AccountToken,
     Application,
+    Audit,
+    AuditParams,
     Box,
     Device,
     Devices,
+    DrainParams,
     Health,
     Instance,
     InstanceLogs,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -34,7 +44,9 @@ from appliance.control.schema import (
     ShareParams,
     Snapshot,
 )
+from appliance.drain import Drain
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError
+from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway
 from appliance.instances.instance import Instance as RunningInstance
 from appliance.instances.instance import Wish
@@ -44,7 +56,7 @@ from appliance.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 4.0
+_SESSIONS_SECONDS, _UNASKED_SECONDS = 1.0, 6.0
 
 
 class BoxController:
@@ -59,10 +71,12 @@ class BoxController:
         bus: Callable[[], Bus],
         gateway: Gateway,
         instances: InstanceManager,
+        drain: Drain,
         machine: Machine,
         parts: Callable[[], Sequence[Part]],
         problems: Callable[[], Sequence[Problem]],
         records: RingBuffer,
+        state_dir: Path,
     ) -> None:
         self._id = box_id
         self._name = name
@@ -70,10 +84,12 @@ class BoxController:
         self._bus = bus
         self._gateway = gateway
         self._instances = instances
+        self._drain = drain
         self._machine = machine
         self._parts = parts
         self._problems = problems
         self._records = records
+        self._state_dir = state_dir
         self._sessions: list[Session] = []
         self._born = time.monotonic()
         self._changed = asyncio.Event()
@@ -109,14 +125,14 @@ class BoxController:
             self._asked.clear()
             await asyncio.sleep(_SESSIONS_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UNASKED_SECONDS):
+                async with asyncio.timeout(until_beat(_UNASKED_SECONDS)):
                     await self._asked.wait()
 
     def snapshot(self) -> Snapshot:
         """Everything, from memory."""
         self._asked.set()
         instances = [_instance(each) for each in self._instances.instances.values()]
-        problems = [*self._problems(), *_instance_problems(instances)]
+        problems = [*self._problems(), *_drain_problems(self._drain), *_instance_problems(instances)]
         return Snapshot(
             box=Box(
                 id=self._id,
@@ -128,6 +144,7 @@ class BoxController:
                 urls=self._gateway.urls(),
                 fingerprint=self._gateway.fingerprint,
                 hostname=socket.gethostname(),
+                draining=self._drain.active,
             ),
             parts=list(self._parts()),
             problems=problems,
@@ -240,6 +257,43 @@ class BoxController:
         """Delete an API account; its token is void at once."""
         await self._gateway.delete_account(name)
 
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """An access key of the Kinesis dialect. Raises InvalidInputError for a bad policy."""
+        policy = EVERYTHING if params.policy is None else Policy.read(params.policy)
+        made = await self._gateway.create_key(params.name, policy)
+        return KeySecret(
+            name=made.name, access_key_id=made.access_key_id, secret_access_key=made.secret_access_key
+        )
+
+    async def key_list(self) -> Keys:
+        """The access keys."""
+        return Keys(
+            keys=[
+                Key(
+                    name=each.name,
+                    access_key_id=each.access_key_id,
+                    created_at=each.created_at,
+                    policy=each.policy.model_dump(exclude_defaults=True),
+                )
+                for each in await self._gateway.keys()
+            ]
+        )
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key; what it signs is void at once."""
+        await self._gateway.delete_key(name)
+
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+        if params.on:
+            await self._drain.begin(params.timeout_s)
+        else:
+            await self._drain.end()
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
+        return Audit(records=await asyncio.to_thread(audit.read, self._state_dir, params.last))
+
     def _viewers(self, session: str) -> int:
         for each in self._instances.instances.values():
             if each.session == session and each.stats:
@@ -258,6 +312,13 @@ def _instance(running: RunningInstance) -> Instance:
         uptime_s=time.monotonic() - running.since,
         stats=running.stats,
     )
+
+
+def _drain_problems(drain: Drain) -> list[Problem]:
+    if not drain.active:
+        return []
+    what = f"this box is being drained: nobody new, {words.one_or_many(drain.viewers, 'viewer')} left"
+    return [Problem(severity="warning", what=what, fix="fanlight drain --off")]
 
 
 def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:

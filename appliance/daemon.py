@@ -10,8 +10,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance import audit, lifecycle, logs, paths
 from appliance import config as configuration
-from appliance import lifecycle, logs, paths
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
 from appliance.ams.service import AmsServer
@@ -23,12 +23,14 @@ from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
+from appliance.drain import Drain
 from appliance.errors import ConfigError, FanlightError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
 from appliance.storage import remembered
 from appliance.welcome import greet
+from appliance.witness import Witness
 from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
@@ -52,11 +54,13 @@ class Daemon:
         self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}")
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = Gateway(config, state_dir, self._bus)
+        self._gateway = Gateway(config, state_dir, self._bus, draining=lambda: self._instances.draining)
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
             lambda: self._config, state_dir, runtime_dir, self._bus, self._bus_address, desk, self._machine
         )
+        self._drain = Drain(self._instances, self._bus)
+        self._witness = Witness(self._instances, self._bus)
         self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
@@ -67,10 +71,12 @@ class Daemon:
             bus=self._bus,
             gateway=self._gateway,
             instances=self._instances,
+            drain=self._drain,
             machine=self._machine,
             parts=self._parts,
             problems=self._problems,
             records=records,
+            state_dir=state_dir,
         )
         self._control = ControlServer(self._controller, paths.control_socket(runtime_dir))
 
@@ -82,7 +88,9 @@ class Daemon:
             self._bus,
             self._monitor,
             self._gateway,
+            self._witness,
             self._instances,
+            self._drain,
             *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._advertiser] if self._config.discovery.enabled else []),
@@ -94,6 +102,7 @@ class Daemon:
         """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
         self._instances.listeners += [
             self._agent.changed,
+            self._witness.changed,
             self._controller.changed.set,
             self._advertiser.changed,
         ]
@@ -208,6 +217,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
     records = logs.setup()
     try:
         config = configuration.load(file)
+        if config.log.format == "json":
+            logs.write_json()
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 2
@@ -219,7 +230,8 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
         print(f"the daemon's own files: {exc}", file=sys.stderr)  # noqa: T201
         return 1
     try:
-        asyncio.run(_main(daemon))
+        with audit.kept(state_dir):
+            asyncio.run(_main(daemon))
     except BaseExceptionGroup as group:
         for cause in _causes(group):
             if isinstance(cause, FanlightError):

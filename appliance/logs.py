@@ -2,12 +2,15 @@
 
 import collections
 import itertools
+import json
 import logging
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TextIO
 
+from appliance.about import subject
 from appliance.control.schema import LogRecord, Logs
 
 _KEPT = 2000
@@ -30,6 +33,28 @@ class JournalFormatter(logging.Formatter):
         """One prefix a line, as the journal takes each line for a record of its own."""
         prefix = f"<{_SYSLOG.get(record.levelno, 6)}>"
         return "\n".join(f"{prefix}{line}" for line in super().format(record).splitlines() or [""])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, text, and the session and instance that it is about."""
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The journal takes the level from a prefix and leaves that out."""
+        line: dict[str, str] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "text": record.getMessage(),
+            **subject(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        prefix = f"<{_SYSLOG.get(record.levelno, 6)}>" if self._journal else ""
+        return prefix + json.dumps(line, ensure_ascii=False)
 
 
 class RingBuffer(logging.Handler):
@@ -81,6 +106,13 @@ def setup(level: int = logging.INFO, stream: TextIO = sys.stderr) -> RingBuffer:
     for name, quiet in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, quiet))
     return kept
+
+
+def write_json() -> None:
+    """From now on, lines are JSON."""
+    for each in logging.getLogger().handlers:
+        if isinstance(each, logging.StreamHandler):
+            each.setFormatter(JsonFormatter(journal=to_journal(each.stream)))
 
 
 def to_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:

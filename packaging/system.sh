@@ -30,9 +30,15 @@ install_system() {
   step "System files" place_system_files "$VERSION/share"
   step "User and groups" make_user
   step "Settings in $SETTINGS" place_settings
+  if [[ $TURN_HOST ]]; then
+    step "TURN server" install_turn
+  fi
   step "Devices" apply_device_rules
   step "Switch to ${VERSION##*/}" switch_to "$VERSION"
   step "Service" start_service
+  if [[ $TURN_HOST ]]; then
+    step "TURN service" start_turn
+  fi
   keep
   step "Old versions" prune_versions
   say "Fanlight runs, now and after every boot. \`sudo fanlight pair\` shows the address and a PIN for a browser;" \
@@ -59,6 +65,7 @@ uninstall_system() {
   local entry
   demand_root
   step "Service" stop_service
+  step "TURN server" uninstall_turn
   step "Files" change rm -rf "$PREFIX" "$COMMAND"
   for entry in "${SYSTEM_FILES[@]}"; do
     change rm -f "${entry#*:}"
@@ -141,6 +148,9 @@ place_system_files() {
   for entry in "${SYSTEM_FILES[@]}"; do
     place "$1/${entry%%:*}" "${entry#*:}"
   done
+  if [[ -e $TURN_UNIT ]]; then
+    place_turn_files "$1"
+  fi
 }
 
 make_user() {

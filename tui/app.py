@@ -16,6 +16,7 @@ from appliance.control import words
 from appliance.control.schema import (
     Device,
     Done,
+    DrainParams,
     IdParams,
     Instance,
     InstanceState,
@@ -190,6 +191,15 @@ class FanlightApp(App[None]):
         await self.perform("keyframe", IdParams(id=instance.id), Done, said)
 
     @work(group="action")
+    async def drain(self, *, on: bool) -> None:
+        """Take nobody new, if the user says so again; or everybody."""
+        lose = "Nobody new comes in, and those who watch are told. Streams go on."
+        if not on:
+            await self.perform("drain", DrainParams(on=False), Done, "this box takes everybody again")
+        elif await self.push_screen_wait(Confirm("Drain this box?", lose, "Drain")):
+            await self.perform("drain", DrainParams(), Done, "this box is being drained")
+
+    @work(group="action")
     async def action_launch(self, chosen: str | None = None) -> None:
         """Ask what to launch, then do."""
         if not self.snapshot or not self.snapshot.applications:
@@ -248,6 +258,10 @@ class FanlightApp(App[None]):
         found.append(("Copy the URL", "address of the viewer page", self.action_copy_url))
         if self.read_only or not self.snapshot:
             return found
+        if self.snapshot.box.draining:
+            found.append(("Open this box again", "end of draining", partial(self.drain, on=False)))
+        else:
+            found.append(("Drain this box", "take nobody new", partial(self.drain, on=True)))
         for application in self.snapshot.applications:
             launch = partial(self.action_launch, application.name)
             found.append((f"Launch {application.name}", application.kind, launch))

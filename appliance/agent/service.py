@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     AgentAnnounce,
@@ -21,8 +22,6 @@ from appliance.errors import FanlightError, InvalidInputError
 
 logger = logging.getLogger(__name__)
 
-_ANNOUNCE_SECONDS = 2.0
-
 
 class Instances(Protocol):
     """What the agent speaks for."""
@@ -35,6 +34,10 @@ class Instances(Protocol):
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists; returns the instance's id."""
@@ -82,7 +85,7 @@ class Agent:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
+            async with asyncio.timeout(until_beat()):
                 await self._changed.wait()
         except TimeoutError:
             return
@@ -100,6 +103,7 @@ class Agent:
             slots_free=free,
             slots_total=total,
             load=os.getloadavg()[0],
+            draining=self._instances.draining,
             leaving=leaving,
         )
         try:

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from appliance import audit
 from appliance.ams.context import Context
 from appliance.ams.dialect import InstanceDelete, InstancePatch, InstancePost, Listing
 from appliance.ams.envelope import OPERATIONS, begun, success
@@ -9,6 +10,7 @@ from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, Entry
 from appliance.ams.shown import InstanceShown, OperationShown
 from appliance.errors import NotFoundError
+from appliance.gateway.app import CALLER
 from appliance.gateway.operations import answers, asks, fails, takes
 
 
@@ -42,7 +44,7 @@ class InstanceRoutes:
     @takes(InstancePost)
     @answers(202, OperationShown, "async", names=f"{OPERATIONS}/{{id}}")
     @fails(404, 409)
-    async def create_instance(self, _: web.Request, post: InstancePost) -> web.Response:
+    async def create_instance(self, request: web.Request, post: InstancePost) -> web.Response:
         """Create an instance, and start it unless `no_start`; `enable_streaming` gives it a session."""
         entry = post.entry(self._context.manager.new_id())
         self._context.roster.create(entry)
@@ -51,6 +53,7 @@ class InstanceRoutes:
             if not post.no_start:
                 await self._context.roster.start(entry)
 
+        _note("launch", request, entry)
         return _begun(self._context.operations.begin("Creating instance", [entry.id], work))
 
     @answers(200, InstanceShown)
@@ -66,10 +69,12 @@ class InstanceRoutes:
         """Start or stop an instance; where it is so already, nothing happens."""
         entry, roster = self._entry(request), self._context.roster
         if patch.desired_status == "running":
+            _note("launch", request, entry)
             operation = self._context.operations.begin(
                 "Starting instance", [entry.id], lambda: roster.start(entry)
             )
         else:
+            _note("stop", request, entry)
             operation = self._context.operations.begin(
                 "Stopping instance", [entry.id], lambda: roster.stop(entry)
             )
@@ -81,6 +86,7 @@ class InstanceRoutes:
     async def delete_instance(self, request: web.Request, how: InstanceDelete) -> web.Response:
         """Stop an instance, where it runs, and forget it."""
         entry = self._entry(request)
+        _note("stop", request, entry)
         operation = self._context.operations.begin(
             "Deleting instance", [entry.id], lambda: self._context.roster.delete(entry, force=how.force)
         )
@@ -113,6 +119,16 @@ class InstanceRoutes:
 
     def _shown(self, entry: Entry) -> InstanceShown:
         return InstanceShown.of(entry, self._context.node)
+
+
+def _note(event: str, request: web.Request, entry: Entry) -> None:
+    audit.record(
+        event,
+        by=str(request[CALLER]),
+        instance=entry.id,
+        application=entry.application,
+        address=request.remote,
+    )
 
 
 def _begun(operation: Operation) -> web.Response:

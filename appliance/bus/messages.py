@@ -86,6 +86,9 @@ class InstanceInfo(Message):
     detail: str = ""
 
 
+DRAINING = "this box is being drained: it takes nobody new"
+
+
 class AgentAnnounce(Message):
     """Heartbeat of an agent; it is gone when none came for 3 periods or `leaving` is set."""
 
@@ -98,6 +101,8 @@ class AgentAnnounce(Message):
     slots_free: int = 0
     slots_total: int = 0
     load: float = 0.0
+    draining: bool = False
+    """It goes on with who is there, and takes nobody new."""
     leaving: bool = False
 
 
@@ -150,8 +155,8 @@ class StopRequest(Message):
 class PeerEvent(Message):
     """Something that happened to one signaling peer of a session."""
 
-    kind: Literal["open", "message", "close", "kick", "keyframe"]
-    """The last one is of no peer: the box itself wants a keyframe."""
+    kind: Literal["open", "message", "close", "kick", "keyframe", "notice"]
+    """`keyframe` and `notice` may be of no peer: the box wants one, or has something to say to all."""
     peer: str = ""
     text: str = ""
     dialect: Literal["anbox", "kinesis", "whep"] = "anbox"
@@ -215,6 +220,9 @@ class ViewerStats(Message):
     """How long packets stand in the queue of the bottleneck on the way."""
     frames_sent: int = 0
     frames_dropped: int = 0
+    bytes_sent: int = 0
+    packets_sent: int = 0
+    """Of the picture, since the beginning."""
     nacks: int = 0
     plis: int = 0
 

@@ -4,13 +4,14 @@ Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snaps
 `logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
 AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
-`instance.logs` IdParams -> InstanceLogs.
+`drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs` IdParams -> InstanceLogs.
 """
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from appliance.audit import AuditRecord as AuditRecord
 from appliance.bus.messages import Done as Done
 from appliance.bus.messages import InstanceState as InstanceState
 from appliance.bus.messages import InstanceStats as InstanceStats
@@ -60,6 +61,8 @@ class Box(Model):
     fingerprint: str = ""
     """SHA-256 of the certificate, colon separated hex."""
     hostname: str = ""
+    draining: bool = False
+    """Whether it takes nobody new."""
 
 
 class Gpu(Model):
@@ -172,7 +175,7 @@ class IdParams(Model):
 
 
 class NameParams(Model):
-    """Names one account."""
+    """Names one account or key."""
 
     name: str
 
@@ -246,6 +249,36 @@ class Accounts(Model):
     accounts: list[Account]
 
 
+class KeyParams(Model):
+    """`key.create`: a policy like IAM's; without one the key may do everything."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    policy: dict[str, Any] | None = None
+
+
+class KeySecret(Model):
+    """A new access key; the secret is shown this once."""
+
+    name: str
+    access_key_id: str
+    secret_access_key: str
+
+
+class Key(Model):
+    """An access key without its secret."""
+
+    name: str
+    access_key_id: str
+    created_at: int
+    policy: dict[str, Any]
+
+
+class Keys(Model):
+    """All access keys."""
+
+    keys: list[Key]
+
+
 class LogsParams(Model):
     """`logs`: records after sequence number `after`."""
 
@@ -266,6 +299,26 @@ class Logs(Model):
     """Records in order; ask again with `after` = the last `seq`."""
 
     records: list[LogRecord]
+
+
+class DrainParams(Model):
+    """`drain`: take nobody new; who is there gets `timeout_s`, None: as long as they like."""
+
+    on: bool = True
+    """False: take everybody again."""
+    timeout_s: int | None = Field(None, ge=0, le=7 * 86400)
+
+
+class AuditParams(Model):
+    """`audit`: so many records, the newest."""
+
+    last: int = Field(100, ge=1, le=10_000)
+
+
+class Audit(Model):
+    """Records in order, the oldest first."""
+
+    records: list[AuditRecord]
 
 
 class InstanceLogs(Model):

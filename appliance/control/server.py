@@ -11,15 +11,22 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from appliance import audit
 from appliance.control.access import Door, Peer
 from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
     Devices,
     Done,
+    DrainParams,
     IdParams,
     InstanceLogs,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -104,6 +111,21 @@ class Controller(Protocol):
 
     async def account_delete(self, name: str) -> None:
         """Delete an API account."""
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        """Make an access key."""
+
+    async def key_list(self) -> Keys:
+        """List the access keys."""
+
+    async def key_delete(self, name: str) -> None:
+        """Delete an access key."""
+
+    async def drain(self, params: DrainParams) -> None:
+        """Take nobody new, or everybody again."""
+
+    async def audit(self, params: AuditParams) -> Audit:
+        """The newest of the audit trail."""
 
 
 class ControlServer:
@@ -246,12 +268,25 @@ class ControlServer:
             return _fault(request.id, _INTERNAL, FanlightError.code, "internal error; the log has more")
         if request.method in _CHANGING:
             logger.info("control: %s by uid %s", request.method, peer.uid)
+            audit.record(request.method, by=f"uid {peer.uid}", detail=_said(params))
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
         return f"{head}{result}}}\n".encode()
 
 
 _CHANGING = frozenset(
-    {"launch", "stop", "kick", "share", "pair", "unpair", "account.create", "account.delete"}
+    {
+        "launch",
+        "stop",
+        "kick",
+        "share",
+        "pair",
+        "unpair",
+        "account.create",
+        "account.delete",
+        "key.create",
+        "key.delete",
+        "drain",
+    }
 )
 
 
@@ -298,6 +333,17 @@ def _methods(
         await controller.account_delete(params.name)
         return Done()
 
+    async def key_list(_: Model) -> Keys:
+        return await controller.key_list()
+
+    async def key_delete(params: NameParams) -> Done:
+        await controller.key_delete(params.name)
+        return Done()
+
+    async def drain(params: DrainParams) -> Done:
+        await controller.drain(params)
+        return Done()
+
     return {
         "snapshot": (Model, snapshot),
         "watch": (Model, snapshot),
@@ -314,7 +360,19 @@ def _methods(
         "account.create": (AccountParams, controller.account_create),
         "account.list": (Model, account_list),
         "account.delete": (NameParams, account_delete),
+        "key.create": (KeyParams, controller.key_create),
+        "key.list": (Model, key_list),
+        "key.delete": (NameParams, key_delete),
+        "drain": (DrainParams, drain),
+        "audit": (AuditParams, controller.audit),
     }
+
+
+def _said(params: Model) -> str:
+    """What was asked for, for the audit trail: parameters of this API hold no secrets."""
+    return " ".join(
+        f"{key}={value}" for key, value in params.model_dump(mode="json", exclude_none=True).items()
+    )
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

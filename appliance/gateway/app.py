@@ -1,12 +1,15 @@
 """The aiohttp application: errors, limits, origins and who calls, before any route is reached."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from appliance.about import about
 from appliance.errors import FanlightError, LimitExceededError, RefusedError, UnauthorizedError
 from appliance.gateway.accounts import token_of
 from appliance.gateway.context import Context, origin_of
@@ -43,11 +46,23 @@ def ticketed(handler: H) -> H:
     return public(handler)
 
 
+def signed(handler: H) -> H:
+    """Mark a handler whose requests are signed, each by itself: pages of any origin may bring them."""
+    handler.__dict__["signed"] = True
+    return public(handler)
+
+
 def build(context: Context, *routes: list[web.RouteDef]) -> web.Application:
     """The application with everything that guards the routes."""
     doors = Doors(context)
     app = web.Application(
-        middlewares=[doors.answer_errors, doors.limit_rate, doors.check_origin, doors.know_caller],
+        middlewares=[
+            doors.measure,
+            doors.answer_errors,
+            doors.limit_rate,
+            doors.check_origin,
+            doors.know_caller,
+        ],
         client_max_size=_BODY_BYTES,
     )
     for group in routes:
@@ -65,6 +80,20 @@ class Doors:
         self._accounts = RateLimit(rate, rate * _BURST_SECONDS)
 
     @web.middleware
+    async def measure(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Sockets last for as long as they are used: only plain requests have a duration."""
+        metrics, found = self._context.metrics, request.match_info
+        name = "none" if found.http_exception else metrics.handler(getattr(found.handler, "__name__", "none"))
+        session = found.get("id") if "/session" in request.path else None
+        began = time.monotonic()
+        with metrics.in_flight.track_inprogress(), about(session=session):
+            response = await handler(request)
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            metrics.durations.labels(name, request.method).observe(time.monotonic() - began)
+        metrics.requests.labels(name, request.method, response.status).inc()
+        return response
+
+    @web.middleware
     async def answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             response = await handler(request)
@@ -78,7 +107,6 @@ class Doors:
         except Exception:
             logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
             response = self._failed(request, 500, "internal error")
-        self._context.metrics.requests.labels(request.method, response.status).inc()
         return response
 
     def _failed(self, request: web.Request, status: int, text: str) -> web.StreamResponse:
@@ -116,7 +144,7 @@ class Doors:
     @web.middleware
     async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pages of others reach only /1.0, where no cookie counts and where the operator lets them."""
-        if same_origin(request):
+        if same_origin(request) or getattr(request.match_info.handler, "signed", False):
             return await handler(request)
         origin = request.headers[hdrs.ORIGIN]
         api = request.path.startswith(API) and self._allowed(origin)

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, Screen
+from appliance.bus.messages import DRAINING, IceServer, Screen
 from appliance.bus.state import Bucket
 from appliance.config import Config
-from appliance.errors import UnauthorizedError
+from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.ice import ice_servers
+from appliance.gateway.kinesis.authority import Authority
+from appliance.gateway.kinesis.channels import Channel, Channels
+from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -41,6 +44,9 @@ class Context:
     viewers: Viewers
     metrics: Metrics
     settings: LiveSettings
+    access_keys: AccessKeys
+    authority: Authority
+    channels: Channels
 
     @classmethod
     async def open(cls, config: Config, bus: Bus) -> "Context":
@@ -48,13 +54,16 @@ class Context:
         copies = _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
         keys = await Bucket.open(bus, "keys", KeyRecord, replicas=copies)
         registry = Registry()
+        sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry)
+        access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey, replicas=copies))
+        channels = Channels(
+            await Bucket.open(bus, "channels", Channel, replicas=copies), sessions, config.kinesis
+        )
         return cls(
             config=config,
             bus=bus,
             registry=registry,
-            sessions=Sessions(
-                await Bucket.open(bus, "sessions", SessionRecord, replicas=copies), bus, registry
-            ),
+            sessions=sessions,
             accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord, replicas=copies)),
             devices=Devices(await Bucket.open(bus, "devices", DeviceRecord, replicas=copies)),
             pins=Pins(
@@ -67,6 +76,9 @@ class Context:
             settings=LiveSettings(
                 config, await Bucket.open(bus, "settings", SettingsPatch, replicas=copies), bus
             ),
+            access_keys=access_keys,
+            authority=Authority(access_keys, channels),
+            channels=channels,
         )
 
     def invite(
@@ -80,7 +92,7 @@ class Context:
         screen: Screen | None = None,
     ) -> tuple[str, list[IceServer]]:
         """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
-        servers = ice_servers(self.config.ice, session)
+        servers = self.ice_servers(session, principal.new_peer())
         token = self.tickets.issue(
             Ticket(
                 session=session,
@@ -91,10 +103,25 @@ class Context:
                 exclusive=exclusive,
                 page=page,
                 screen=screen,
-                ice_servers=tuple(servers),
             )
         )
         return self.socket_url(request, session, "slave", token), servers
+
+    def ice_servers(self, session: str, peer: str) -> list[IceServer]:
+        """For one peer of `session`, with credentials that nobody else has."""
+        return ice_servers(self.config.ice, f"{session}.{peer}")
+
+    def admit(self, record: SessionRecord, principal: Principal) -> None:
+        """Raises UnavailableError where the box of `record` takes nobody new, and `principal` is that.
+
+        A browser that is there may open its socket again; accounts and links may stand for many clients.
+        """
+        agent, stats = self.registry.agent(record.agent), self.viewers.of(record.id)
+        if agent and agent.draining:
+            there = stats.viewers if stats and principal.kind == "device" else []
+            if not any(viewer.id.startswith(f"{principal.tag}-") for viewer in there):
+                self.metrics.refused.labels("draining").inc()
+                raise UnavailableError(DRAINING)
 
     @staticmethod
     def socket_url(request: web.Request, session: str, socket: str, token: str) -> str:

@@ -1,4 +1,4 @@
-"""ICE servers for one viewer, with short-lived coturn credentials (use-auth-secret)."""
+"""ICE servers for one peer, with short-lived coturn credentials (use-auth-secret)."""
 
 import base64
 import hashlib
@@ -11,19 +11,22 @@ from appliance.config import IceSection
 
 logger = logging.getLogger(__name__)
 
-_LIFETIME_SECONDS = 12 * 3600
+LIFETIME_SECONDS = 12 * 3600
 
 
-def ice_servers(section: IceSection, session: str) -> list[IceServer]:
-    """What a viewer of `session` may use; empty where nothing is configured, never None.
-
-    TURN follows draft-uberti-behave-turn-rest: user `<expiry>:<name>`, password HMAC-SHA1 of it.
-    """
+def ice_servers(section: IceSection, who: str) -> list[IceServer]:
+    """What the peer `who` may use; empty where nothing is configured, never None."""
     servers = [IceServer(urls=section.stun)] if section.stun else []
     if section.turn and section.turn_secret:
-        user = f"{int(time.time()) + _LIFETIME_SECONDS}:{session}"
-        mac = hmac.new(section.turn_secret.encode(), user.encode(), hashlib.sha1).digest()
-        servers.append(IceServer(urls=section.turn, username=user, password=base64.b64encode(mac).decode()))
+        username, password = credentials(section.turn_secret, who, int(time.time()) + LIFETIME_SECONDS)
+        servers.append(IceServer(urls=section.turn, username=username, password=password))
     elif section.turn:
         logger.warning("ice.turn is not used: browsers refuse TURN without ice.turn_secret")
     return servers
+
+
+def credentials(secret: str, who: str, expires_at: int) -> tuple[str, str]:
+    """User `<expiry>:<who>`, and HMAC-SHA1 of it for a password (draft-uberti-behave-turn-rest-00)."""
+    user = f"{expires_at}:{who}"
+    mac = hmac.new(secret.encode(), user.encode(), hashlib.sha1).digest()
+    return user, base64.b64encode(mac).decode()

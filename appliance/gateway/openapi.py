@@ -98,9 +98,10 @@ def canonical(path: str) -> str:
 
 
 def _calls(routes: Iterable[web.AbstractRoute]) -> Iterator[_Call]:
+    """All but the signed ones, which AWS describes."""
     seen = set()
     for route in routes:
-        if route.resource is None or route.method in _UNDESCRIBED:
+        if route.resource is None or route.method in _UNDESCRIBED or getattr(route.handler, "signed", False):
             continue
         path, method = canonical(route.resource.canonical), route.method.lower()
         if (path, method) not in seen:

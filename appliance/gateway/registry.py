@@ -8,7 +8,7 @@ from appliance.bus.connection import Bus
 from appliance.bus.messages import AgentAnnounce, InstanceInfo
 from appliance.bus.subjects import ANNOUNCE_ALL
 
-FRESH_SECONDS = 6.0
+FRESH_SECONDS = 8.0
 """Three periods of the heartbeat: an agent that is silent for longer gets no new sessions."""
 _FORGET_SECONDS = 60.0
 

@@ -5,12 +5,12 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import Done, PeerEvent, PeerReply, SessionState, StreamerHello
+from appliance.bus.messages import Done, IceServer, PeerEvent, PeerReply, SessionState, StreamerHello
 from appliance.bus.subjects import down, hello, state, up
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.limits import RateLimit
@@ -31,7 +31,10 @@ BUS_PATIENCE_SECONDS = 10.0
 
 
 class Relay:
-    """Lives as long as the socket. The bus and the streamer may come and go meanwhile."""
+    """Lives as long as the socket. The bus and the streamer may come and go meanwhile.
+
+    `ice_servers` is asked whenever the streamer is told of the peer: credentials of TURN servers expire.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Relay:
         opening: PeerEvent,
         metrics: Metrics,
         *,
+        ice_servers: Callable[[], list[IceServer]],
         page: bool,
         message_bytes: int,
         messages_per_second: float,
@@ -51,6 +55,7 @@ class Relay:
         self.peer = opening.peer
         self._opening = opening
         self._metrics = metrics
+        self._ice_servers = ice_servers
         self._page = page
         self._message_bytes = message_bytes
         self._rate = RateLimit(messages_per_second, messages_per_second * _BURST)
@@ -189,8 +194,9 @@ class Relay:
         began, told = time.monotonic(), False
         while True:
             self._reopen = False
+            event = opening.model_copy(update={"ice_servers": self._ice_servers()})
             try:
-                await self._bus.request(up(self.session), opening, Done, timeout_s=_OPEN_SECONDS)
+                await self._bus.request(up(self.session), event, Done, timeout_s=_OPEN_SECONDS)
             except UnavailableError:
                 if self._page and not told:
                     await self._say(anbox.wait(self._why()))

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from appliance import audit
 from appliance.bus.messages import LaunchRequest, Screen
 from appliance.errors import ConflictError, FanlightError, NotFoundError
 from appliance.gateway.app import CALLER, public
@@ -108,9 +109,11 @@ class AnboxRoutes:
         """Session first: launches an instance; the socket's URL is in the answer."""
         screen = even(post.screen)
         record = await self._context.sessions.create(_launch(post, screen), post.region)
-        url, servers = self._context.invite(
-            request, record.id, request[CALLER], exclusive=True, screen=screen
+        caller = request[CALLER]
+        audit.record(
+            "launch", by=str(caller), session=record.id, application=record.app, address=request.remote
         )
+        url, servers = self._context.invite(request, record.id, caller, exclusive=True, screen=screen)
         made = SessionMade(
             id=record.id,
             joinable=record.joinable,
@@ -133,6 +136,7 @@ class AnboxRoutes:
     async def join_session(self, request: web.Request, wish: JoinPost) -> web.Response:
         """A socket URL for a client that takes over from the one before it."""
         record = open_session(await self._context.sessions.get(request.match_info["id"]))
+        self._context.admit(record, request[CALLER])
         url, servers = self._context.invite(
             request, record.id, request[CALLER], exclusive=True, screen=even(wish.screen)
         )
@@ -143,7 +147,7 @@ class AnboxRoutes:
     @fails(404)
     async def delete_session(self, request: web.Request, query: EndQuery) -> web.Response:
         """End one session; one that has ended is forgotten."""
-        await self._end(request.match_info["id"], query)
+        await self._end(request, request.match_info["id"], query)
         return success()
 
     @takes(IdsToDelete)
@@ -152,12 +156,12 @@ class AnboxRoutes:
     @answers(202, Deleted, "async")
     @answers(207, Deleted)
     @fails(404)
-    async def delete_sessions(self, _: web.Request, query: EndQuery, wish: IdsToDelete) -> web.Response:
+    async def delete_sessions(self, request: web.Request, query: EndQuery, wish: IdsToDelete) -> web.Response:
         """End several sessions; each that could not be ended is named."""
         ids = list(dict.fromkeys(wish.ids))
         room = asyncio.Semaphore(_ENDED_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            ending = [group.create_task(self._try_to_end(each, query, room)) for each in ids]
+            ending = [group.create_task(self._try_to_end(request, each, query, room)) for each in ids]
         errors = [error for task in ending if (error := task.result())]
         if len(errors) == len(ids) and all(each.status_code == 404 for each in errors):
             raise NotFoundError("none of these sessions exists")
@@ -167,18 +171,21 @@ class AnboxRoutes:
             return success(answer, status=207)
         return success(answer) if query.sync else accepted(answer)
 
-    async def _try_to_end(self, session: str, query: EndQuery, room: asyncio.Semaphore) -> NotDeleted | None:
+    async def _try_to_end(
+        self, request: web.Request, session: str, query: EndQuery, room: asyncio.Semaphore
+    ) -> NotDeleted | None:
         async with room:
             try:
-                await self._end(session, query)
+                await self._end(request, session, query)
             except FanlightError as exc:
                 code = status_of(exc, conflict=400)
                 return NotDeleted(session_id=session, error_message=str(exc), status_code=code)
         return None
 
-    async def _end(self, session: str, query: EndQuery) -> None:
+    async def _end(self, request: web.Request, session: str, query: EndQuery) -> None:
         reason = "deleted by a client of the API"
         await self._context.sessions.end(session, reason=reason, force=query.force, sync=query.sync)
+        audit.record("stop", by=str(request[CALLER]), session=session, address=request.remote)
 
 
 def _launch(post: SessionPost, screen: Screen | None) -> LaunchRequest:

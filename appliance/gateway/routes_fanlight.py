@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance import __version__
+from appliance import __version__, audit
 from appliance.bus.messages import IceServer, LaunchRequest, Role, SessionStatus
 from appliance.errors import ConflictError, LimitExceededError, NotFoundError, RefusedError, UnauthorizedError
 from appliance.gateway.app import CALLER, DEVICE_COOKIE, GUEST_COOKIE, public
@@ -139,6 +139,7 @@ class FanlightRoutes:
             self._context.metrics.refused.labels("pin").inc()
             raise
         principal, token = await self._context.devices.add(wish.name)
+        audit.record("pair", by=str(principal), role=principal.role, address=request.remote)
         response = plain(self._as_me(principal))
         _remember(request, response, DEVICE_COOKIE, token, days=_COOKIE_DAYS)
         return response
@@ -166,6 +167,7 @@ class FanlightRoutes:
         caller = request.get(CALLER)
         if caller and caller.kind == "device":
             await self._context.devices.remove(caller.id)
+            audit.record("unpair", by=str(caller), address=request.remote)
             await self._context.viewers.revoke(caller, "this browser was forgotten")
         response = plain(Nothing())
         for cookie in (DEVICE_COOKIE, GUEST_COOKIE):
@@ -197,6 +199,9 @@ class FanlightRoutes:
                 idle_time_min=_IDLE_MINUTES,
             )
         )
+        audit.record(
+            "launch", by=str(caller), session=record.id, application=record.app, address=request.remote
+        )
         return plain(Launched(session=record.id), status=201)
 
     @answers(200, Way, "none")
@@ -210,6 +215,7 @@ class FanlightRoutes:
         record = await self._context.sessions.get(session)
         if not record.open:
             raise ConflictError(record.status_message or f"the session is {record.status}")
+        self._context.admit(record, caller)
         url, servers = self._context.invite(request, session, caller, exclusive=False, page=True)
         return plain(Way(url=url, stun_servers=servers, role=caller.role))
 

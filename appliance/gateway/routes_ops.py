@@ -1,12 +1,14 @@
 """What operators and probes call."""
 
 import ipaddress
+import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from appliance.bus.messages import DRAINING, SessionStatus
 from appliance.errors import NotFoundError, UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import token_of
 from appliance.gateway.app import public
@@ -14,6 +16,8 @@ from appliance.gateway.context import Context
 from appliance.gateway.envelope import plain
 from appliance.gateway.openapi import describe
 from appliance.gateway.operations import answers, fails, tells_more
+
+logger = logging.getLogger(__name__)
 
 
 class Status(BaseModel):
@@ -25,8 +29,11 @@ class Status(BaseModel):
 class OpsRoutes:
     """Handlers of health, metrics, the appliance's CA and the list of calls."""
 
-    def __init__(self, context: Context, ca_pem: Callable[[], str | None]) -> None:
+    def __init__(
+        self, context: Context, ca_pem: Callable[[], str | None], draining: Callable[[], bool]
+    ) -> None:
         self._context = context
+        self._draining = draining
         self._ca_pem = ca_pem
         self._described: dict[str, Any] = {}
 
@@ -49,7 +56,9 @@ class OpsRoutes:
     @public
     @answers(200, Status, "none")
     async def readyz(self, _: web.Request) -> web.Response:
-        """New sessions can be made: the bus answers."""
+        """New sessions can be made: the bus answers, and this box is not being drained."""
+        if self._draining():
+            raise UnavailableError(DRAINING)
         if not self._context.bus.connected:
             raise UnavailableError("the bus does not answer")
         return plain(Status(status="ready"))
@@ -66,14 +75,19 @@ class OpsRoutes:
                 raise UnauthorizedError("metrics need an API token, or loopback")
             await self._context.accounts.authenticate(token)
         context = self._context
+        statuses: list[SessionStatus] = []
+        accounts = None
         try:
             statuses = [each.status for each in await context.sessions.list()]
-        except UnavailableError:
-            statuses = []
+            accounts = len(await context.accounts.list())
+        except UnavailableError as exc:
+            logger.debug("metrics without sessions and accounts: %s", exc)
         text = context.metrics.exposition(
             sockets=len(context.viewers.sockets),
             agents=len(context.registry.agents()),
             unresponsive=context.registry.unresponsive(),
+            accounts=accounts,
+            draining=self._draining(),
             sessions=statuses,
             stats=context.viewers.stats(),
         )

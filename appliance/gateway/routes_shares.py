@@ -4,13 +4,13 @@ import time
 
 from aiohttp import web
 
+from appliance import audit
 from appliance.bus.messages import Role
 from appliance.errors import UnauthorizedError
-from appliance.gateway.app import ticketed
+from appliance.gateway.app import CALLER, ticketed
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.dialect import Invitation, ShareMade, SharePatch, SharePost, ShareShown
 from appliance.gateway.envelope import accepted, success
-from appliance.gateway.ice import ice_servers
 from appliance.gateway.operations import answers, asks, fails, takes
 from appliance.gateway.query import ConnectQuery, SharesQuery
 from appliance.gateway.routes_anbox import open_session, spelled
@@ -55,6 +55,14 @@ class ShareRoutes:
             description=post.description,
             limit=PER_SESSION,
         )
+        audit.record(
+            "share",
+            by=str(request[CALLER]),
+            session=session.id,
+            role=record.role,
+            address=request.remote,
+            detail=f"id={record.id}",
+        )
         made = ShareMade(
             id=record.id,
             type=post.type,
@@ -73,7 +81,7 @@ class ShareRoutes:
         if not token:
             raise UnauthorizedError("token: missing")
         guest = await self._context.shares.authenticate(token, kind=query.type, session=session)
-        open_session(await self._context.sessions.get(session))
+        self._context.admit(open_session(await self._context.sessions.get(session)), guest)
         if query.type == "adb":
             return success(self._adb(request, session, guest))
         url, servers = self._context.invite(request, session, guest, exclusive=False)
@@ -89,7 +97,7 @@ class ShareRoutes:
             role=guest.role,
         )
         url = self._context.socket_url(request, session, "adb", self._context.tickets.issue(ticket))
-        return Invitation(url=url, stun_servers=ice_servers(self._context.config.ice, session))
+        return Invitation(url=url, stun_servers=self._context.ice_servers(session, guest.new_peer()))
 
     @asks(SharesQuery)
     @answers(200, list[str] | list[ShareShown], "list")
@@ -123,5 +131,12 @@ class ShareRoutes:
     async def delete_share(self, request: web.Request) -> web.Response:
         """Revoke a share and end whoever came in by it."""
         guest = await self._context.shares.remove(request.match_info["id"])
+        audit.record(
+            "unshare",
+            by=str(request[CALLER]),
+            session=guest.session,
+            address=request.remote,
+            detail=f"id={guest.id}",
+        )
         await self._context.viewers.revoke(guest, "the share was revoked")
         return accepted()

@@ -52,7 +52,6 @@ class SocketRoutes:
             label=ticket.label,
             address=request.remote or "",
             screen=ticket.screen,
-            ice_servers=list(ticket.ice_servers),
         )
         ws = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=_FRAME_BYTES, compress=False)
         if not ws.can_prepare(request):
@@ -71,6 +70,7 @@ class SocketRoutes:
             session,
             opening,
             self._context.metrics,
+            ice_servers=lambda: self._context.ice_servers(session, opening.peer),
             page=page,
             message_bytes=limits.max_message_bytes,
             messages_per_second=limits.max_http_requests_per_second,

@@ -21,6 +21,9 @@ from appliance.gateway.app import build
 from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.kinesis.keys import AccessKey
+from appliance.gateway.kinesis.policies import Policy
+from appliance.gateway.kinesis.routes import KinesisRoutes
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
@@ -54,9 +57,11 @@ class Gateway:
         state_dir: Path,
         bus: Callable[[], Bus],
         *,
+        draining: Callable[[], bool] = lambda: False,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
+        self._draining = draining
         self._bus = bus
         self._lost_s = lost_s
         self.tls = Tls(config.tls, state_dir, config.box.name)
@@ -98,7 +103,8 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
-            OpsRoutes(context, lambda: self.tls.ca_pem).routes(),
+            OpsRoutes(context, lambda: self.tls.ca_pem, self._draining).routes(),
+            KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
@@ -192,6 +198,19 @@ class Gateway:
         """Revoke an account and end its viewers. Raises NotFoundError."""
         principal = await self._context.accounts.delete(name)
         await self._context.viewers.revoke(principal, "the account was deleted")
+
+    async def create_key(self, name: str, policy: Policy) -> AccessKey:
+        """A new access key of the Kinesis dialect. Raises ConflictError."""
+        return await self._context.access_keys.create(name, policy)
+
+    async def keys(self) -> list[AccessKey]:
+        """Access keys of the Kinesis dialect."""
+        return await self._context.access_keys.list()
+
+    async def delete_key(self, name: str) -> None:
+        """Revoke an access key and end its viewers. Raises NotFoundError."""
+        key = await self._context.access_keys.delete(name)
+        await self._context.viewers.revoke(key.principal(), "the access key was deleted")
 
     async def sessions(self) -> list[SessionRecord]:
         """All sessions, with those that ended lately."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from appliance.about import about
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     Done,
@@ -109,7 +110,8 @@ class Sessions:
                 screen=request.screen or Screen(),
             )
             try:
-                return await self._launch(record, request)
+                with about(session=record.id):
+                    return await self._launch(record, request)
             except (NoCapacityError, LimitExceededError, NotFoundError, UnavailableError) as exc:
                 logger.warning("session %s: agent %s cannot host it: %s", record.id, agent.id, exc)
                 await self._bucket.delete(record.id)
@@ -133,7 +135,8 @@ class Sessions:
         """A session for a stream-enabled instance: its earlier one where it asks for that, else a new one."""
         if request.session:
             try:
-                return await self._resume(request.session, request)
+                with about(session=request.session):
+                    return await self._resume(request.session, request)
             except NotFoundError:
                 logger.info("session %s is gone: agent %s gets a new one", request.session, request.agent)
         record = await self._store(
@@ -143,7 +146,8 @@ class Sessions:
             joinable=request.joinable,
             screen=request.screen,
         )
-        logger.info("session %s: granted to %s of agent %s", record.id, record.app, record.agent)
+        with about(session=record.id):
+            logger.info("session %s: granted to %s of agent %s", record.id, record.app, record.agent)
         return SessionGrant(session=record.id)
 
     async def _resume(self, session: str, request: SessionRequest) -> SessionGrant:
@@ -211,7 +215,8 @@ class Sessions:
     async def _stop_asked(self, group: asyncio.TaskGroup) -> None:
         while True:
             record, reason = await self._stops.get()
-            group.create_task(self._stop_logged(record, reason))
+            with about(session=record.id):
+                group.create_task(self._stop_logged(record, reason))
 
     async def _stop_logged(self, record: SessionRecord, reason: str) -> None:
         try:
@@ -251,7 +256,8 @@ class Sessions:
 
         record = await self._bucket.update(session, step)
         if changed:
-            logger.info("session %s: %s%s", session, record.status, message and f" ({message})")
+            with about(session=session):
+                logger.info("session %s: %s%s", session, record.status, message and f" ({message})")
         return changed
 
 

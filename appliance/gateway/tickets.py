@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from appliance.bus.messages import IceServer, Message, Role, Screen
+from appliance.bus.messages import Message, Role, Screen
 from appliance.bus.state import Bucket
 from appliance.errors import ConflictError, NotFoundError, UnauthorizedError
 
@@ -38,7 +38,7 @@ class Ticket(Message):
 
     session: str
     socket: Literal["slave", "adb"] = "slave"
-    owner_kind: Literal["account", "device", "share", "box"]
+    owner_kind: Literal["account", "device", "share", "box", "key"]
     owner: str
     label: str
     role: Role
@@ -46,7 +46,6 @@ class Ticket(Message):
     page: bool = False
     """Our own page: it knows the `fanlight::` messages."""
     screen: Screen | None = None
-    ice_servers: tuple[IceServer, ...] = ()
     expires_at: int = 0
 
 

@@ -43,11 +43,14 @@ def split(token: str) -> tuple[str, str]:
 class Principal:
     """Who calls. `session` is set for a guest, who may see that session only."""
 
-    kind: Literal["account", "device", "share", "box"]
+    kind: Literal["account", "device", "share", "box", "key"]
     id: str
     label: str
     role: Role
     session: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.label}"
 
     @property
     def tag(self) -> str:

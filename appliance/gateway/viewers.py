@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from appliance import audit
+from appliance.about import about
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceStats, PeerEvent
 from appliance.bus.subjects import STATS_ALL, up
@@ -85,7 +87,9 @@ class Viewers:
                 await self._kick(stats.session, viewer.id, found[1])
 
     async def _kick(self, session: str, peer: str, reason: str) -> None:
-        logger.info("session %s: viewer %s kicked: %s", session, peer, reason)
+        with about(session=session):
+            logger.info("session %s: viewer %s kicked: %s", session, peer, reason)
+        audit.record("kick", session=session, viewer=peer, detail=reason)
         await self._bus.publish(up(session), PeerEvent(kind="kick", peer=peer, text=reason))
 
     def _session_of(self, peer: str) -> str | None:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from appliance.bus.beat import BEAT_SECONDS, until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceState, SessionStatus
 from appliance.errors import FanlightError
@@ -15,10 +16,10 @@ from appliance.gateway.viewers import Viewers
 
 logger = logging.getLogger(__name__)
 
-LOST_SECONDS = 15.0
+LOST_SECONDS = 12.0
 _KEEP_SECONDS = 600.0
 _KEEP_ENDED = 50
-_ROUND_SECONDS = 2.0
+_ROUND_SECONDS = BEAT_SECONDS
 _SWEEP_SECONDS = 60.0
 
 
@@ -53,7 +54,7 @@ class Watch:
     async def serve(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(_ROUND_SECONDS)
+            await asyncio.sleep(until_beat(_ROUND_SECONDS))
             try:
                 await self.round()
             except FanlightError as exc:

@@ -26,6 +26,8 @@ class Admission:
         self._gpus = gpus
         self.seats: dict[str, Seat] = {}
         """By instance."""
+        self.closed = ""
+        """Why nobody is admitted, whatever is free; empty: who fits is."""
 
     @property
     def total(self) -> int:
@@ -35,7 +37,7 @@ class Admission:
     @property
     def free(self) -> int:
         """Instances that may still be launched."""
-        return max(0, self.total - len(self.seats))
+        return 0 if self.closed else max(0, self.total - len(self.seats))
 
     @property
     def free_encoders(self) -> int:
@@ -49,6 +51,8 @@ class Admission:
 
         `video`: `gpu` (refuse without a slot), `gpu-preferred`, `software`. Raises NoCapacityError.
         """
+        if self.closed:
+            raise NoCapacityError(self.closed)
         if not self.free:
             raise NoCapacityError(f"all {self.total} instances of this box are in use")
         gpu = None if video == "software" else self._best(gpu_slots, self._gpus() if among is None else among)

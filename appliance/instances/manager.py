@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from appliance.about import about
 from appliance.bus.connection import Bus, BusAddress
 from appliance.bus.messages import (
+    DRAINING,
     ApplicationInfo,
     InstanceInfo,
     InstanceState,
@@ -157,9 +159,10 @@ class InstanceManager:
             instance.state = InstanceState.RUNNING
         self.instances[instance.id] = instance
         instance.supervisor = self._supervisor(instance, plan, ladder)
-        self._group.create_task(self._run(instance))
-        self._changed()
-        logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
+        with about(session=instance.session, instance=instance.id):
+            self._group.create_task(self._run(instance))
+            self._changed()
+            logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
         self._note(instance, f"{name} starts ({plan.why or plan.source})")
         if instance.limited:
             self._note(instance, f"its limits are {instance.limited}")
@@ -197,6 +200,16 @@ class InstanceManager:
         wish = Wish(screen=request.screen, version=request.version, extra_data=request.extra_data)
         instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is launched."""
+        return bool(self.admission.closed)
+
+    def drain(self, *, closed: bool) -> None:
+        """Launch nothing any more, or again."""
+        self.admission.closed = DRAINING if closed else ""
+        self._changed()
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""

@@ -5,9 +5,10 @@ import functools
 import ipaddress
 import logging
 import struct
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import aioice.candidate
 import aioice.ice
@@ -26,6 +27,7 @@ _CHECK_SECONDS = 0.02  # as aioice paces its checks
 _GATHER_SECONDS = 2
 _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might meet in it
 _SECOND_PREFERENCE = 65534  # next to aioice's 65535
+_SILENT_SECONDS = 600  # for so long a TURN server that did not answer is asked after the others
 _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
 _MALFORMED = (struct.error, LookupError, AssertionError)
 
@@ -61,10 +63,24 @@ class _SharedProtocol(aioice.ice.StunProtocol):
 
 
 class Connection(aioice.ice.Connection):
-    """Gathers on the port of `mux`, or, without one, on ports of its own; waits less for dead servers."""
+    """Gathers on the port of `mux`, or, without one, on ports of its own; waits less for dead servers.
 
-    def __init__(self, mux: Mux | None = None, local_username: str | None = None, **options: Any) -> None:
+    Each of `turn_servers` is what aioice calls turn_server, turn_ssl, turn_transport, turn_username and
+    turn_password, of which it knows but one.
+    """
+
+    _silent: ClassVar[dict[tuple[Any, str], float]] = {}
+    """TURN servers, and when they did not answer."""
+
+    def __init__(
+        self,
+        mux: Mux | None = None,
+        local_username: str | None = None,
+        turn_servers: Sequence[Mapping[str, Any]] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(local_username=local_username or random_string(_UFRAG_CHARACTERS), **options)
+        self.turn_servers = turn_servers
         self._mux = mux
         self._pace: asyncio.TimerHandle | None = None
 
@@ -74,28 +90,56 @@ class Connection(aioice.ice.Connection):
         addresses: list[str],
         timeout: int = _GATHER_SECONDS,  # noqa: ASYNC109 - aioice names it
     ) -> list[Candidate]:
-        if self._mux is None or not addresses:
-            candidates = await super().get_component_candidates(component, addresses, timeout)
-            for protocol in self._protocols:
-                if found := protocol.transport.get_extra_info("socket"):
-                    tune(found)
-            return candidates
-        hosts = await self._mux.attach(addresses, self.local_username, lambda: _SharedProtocol(self))
+        async with asyncio.TaskGroup() as group:
+            relayed = group.create_task(self._relayed(component, timeout))
+            if self._mux is None or not addresses:
+                direct = await super().get_component_candidates(component, addresses, timeout)
+                for protocol in self._protocols:
+                    if found := protocol.transport.get_extra_info("socket"):
+                        tune(found)
+            else:
+                direct = await self._on_shared_port(self._mux, component, addresses, timeout)
+        return [*direct, *relayed.result()]
+
+    async def _on_shared_port(
+        self, mux: Mux, component: int, addresses: list[str], seconds: float
+    ) -> list[Candidate]:
+        hosts = await mux.attach(addresses, self.local_username, lambda: _SharedProtocol(self))
         self._protocols += hosts
         for protocol in hosts:
             host, port = protocol.transport.get_extra_info("sockname")[:2]
             protocol.local_candidate = _host_candidate(component, host, port)
         candidates = [protocol.local_candidate for protocol in hosts]
-        if any(_version(each.host) == _version(self._mux.external) for each in candidates):
-            candidates.append(
-                _host_candidate(component, self._mux.external, self._mux.port, _SECOND_PREFERENCE)
-            )
-        if self.stun_server is None and self.turn_server is None:
+        if any(_version(each.host) == _version(mux.external) for each in candidates):
+            candidates.append(_host_candidate(component, mux.external, mux.port, _SECOND_PREFERENCE))
+        if self.stun_server is None:
             return candidates
         async with asyncio.TaskGroup() as group:
-            relayed = group.create_task(super().get_component_candidates(component, [], timeout))
-            mapped = [group.create_task(self._reflexive(each, timeout)) for each in hosts]
-        return [*candidates, *(found for task in mapped for found in task.result()), *relayed.result()]
+            mapped = [group.create_task(self._reflexive(each, seconds)) for each in hosts]
+        return [*candidates, *(found for task in mapped for found in task.result())]
+
+    async def _relayed(self, component: int, seconds: float) -> list[Candidate]:
+        """Of the first TURN server that answers: where UDP is blocked, TCP or TLS may pass."""
+        for server in sorted(self.turn_servers, key=self._fell_silent):
+            try:
+                async with asyncio.timeout(seconds):
+                    candidate, protocol = await aioice.ice.relayed_candidate(
+                        component=component,
+                        hide_related_address=False,
+                        protocol_factory=lambda: aioice.ice.StunProtocol(self),
+                        **server,
+                    )
+            except (stun.TransactionError, OSError, TimeoutError) as exc:
+                logger.info("no relay of TURN server %s:%d: %r", *server["turn_server"], exc)
+                self._silent[server["turn_server"], server["turn_transport"]] = time.monotonic()
+            else:
+                self._protocols.append(protocol)
+                return [candidate]
+        return []
+
+    def _fell_silent(self, server: Mapping[str, Any]) -> bool:
+        then = self._silent.get((server["turn_server"], server["turn_transport"]))
+        return then is not None and time.monotonic() - then < _SILENT_SECONDS
 
     def _check_periodic(self) -> bool:
         """Start checks at aioice's pace, on a timer: its `connect` would sleep through their success."""

@@ -1,5 +1,6 @@
 """Privates of aiortc, each with a test that fails when it moves; of its senders: aiortc_sender.py."""
 
+import dataclasses
 import functools
 import logging
 import uuid
@@ -103,7 +104,16 @@ class _Servers(list[RTCIceServer]):
 def _connection_kwargs(
     servers: list[RTCIceServer], *, original: Callable[[list[RTCIceServer]], dict[str, Any]]
 ) -> dict[str, Any]:
-    return {**original(servers), "mux": servers.mux if isinstance(servers, _Servers) else None}
+    """What aioice's connection is made with; aiortc itself takes but the first TURN server."""
+    kept = {key: value for key, value in original(servers).items() if not key.startswith("turn_")}
+    urls = [(each, url) for each in servers for url in _listed(each.urls)]
+    alone = [original([dataclasses.replace(each, urls=[url])]) for each, url in urls]
+    relays = [each for each in alone if "turn_server" in each]
+    return {**kept, "turn_servers": relays, "mux": servers.mux if isinstance(servers, _Servers) else None}
+
+
+def _listed(urls: str | list[str]) -> list[str]:
+    return [urls] if isinstance(urls, str) else urls
 
 
 def _redundant(codecs: Iterable[RTCRtpCodecParameters]) -> RTCRtpCodecParameters:

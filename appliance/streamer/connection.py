@@ -113,7 +113,8 @@ class Measured:
     target_kbps: int | None = None
     queue_delay_ms: float | None = None
     packets_sent: int = 0
-    """Of the picture, since the beginning."""
+    bytes_sent: int = 0
+    """Both of the picture, since the beginning."""
 
 
 class MediaConnection:
@@ -292,7 +293,9 @@ class MediaConnection:
                 jitter = each.jitter * 1e3 / VIDEO_CLOCK
         target = self.reception.target_bps
         queue = None if target is None else self.reception.estimator.queue_delay_s * 1e3
-        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets)
+        return Measured(
+            pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets, self._sent[0]
+        )
 
     async def close(self) -> None:
         """End it; the viewer is told."""

@@ -171,6 +171,10 @@ class Peer:
             self.signal(anbox.error("no media could reach you: the network in between lets none through"))
             self._inbox.put_nowait(self._connection)
 
+    def notice(self, text: str) -> None:
+        """Something to show to the viewer."""
+        self.tell("fanlight::notice", {"text": text})
+
     def signal(self, text: str) -> None:
         """Send `text` through the signaling socket."""
         self._reply(self.id, PeerReply(kind="message", text=text))
@@ -208,6 +212,8 @@ class Peer:
             queue_delay_ms=measured.queue_delay_ms,
             frames_sent=track.frames_sent if track else 0,
             frames_dropped=track.frames_dropped if track else 0,
+            bytes_sent=measured.bytes_sent,
+            packets_sent=measured.packets_sent,
             nacks=connection.feedback.nacks if connection else 0,
             plis=connection.feedback.plis if connection else 0,
         )

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from appliance.bus import subjects
+from appliance.bus.beat import on_beat, until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     Done,
@@ -29,8 +30,7 @@ from appliance.streamer.stage import Stage
 logger = logging.getLogger(__name__)
 
 _STATS_SECONDS = 1.0
-_STILL_TICKS = 3
-"""On a still screen the statistics stand still too: only every third is told."""
+"""On a still screen the statistics stand still too: only those of the beat are told."""
 _MEASURED_AT_ONCE = 8
 """Viewers in one turn of the loop: frames of the others go first."""
 _HELLO_PAUSES = (0.0, 1.0, 4.0)
@@ -99,6 +99,9 @@ class Session:
         elif event.kind == "keyframe":
             for rendition in self._stage.sources.renditions.values():
                 rendition.request_keyframe()
+        elif event.kind == "notice":
+            for each in self._peers.values():
+                each.notice(event.text)
         elif peer := self._peers.get(event.peer):
             match event.kind:
                 case "message":
@@ -206,16 +209,15 @@ class Session:
         await self._publish(subjects.state(self._session), state)
 
     async def _tick(self) -> None:
-        untold, known = 0, tuple[object, ...]()
+        known = tuple[object, ...]()
         while True:
             before, known = known, self._pace_of_things()
             waiting = any(not peer.connected for peer in self._peers.values())
-            untold = 0 if waiting or known != before else (untold + 1) % _STILL_TICKS
-            if not untold:
+            if waiting or known != before or on_beat():
                 await self._tell_stats()
             self._left.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_STATS_SECONDS):
+                async with asyncio.timeout(until_beat(_STATS_SECONDS)):
                     await self._left.wait()
 
     def _pace_of_things(self) -> tuple[object, ...]:

@@ -2,10 +2,9 @@
 
 import argparse
 import asyncio
-from datetime import UTC, datetime
 
 from appliance.control.schema import AccountParams, Accounts, AccountToken, Done, NameParams
-from appliance.verbs.context import Context, note, params, table
+from appliance.verbs.context import Context, day, note, params, table
 
 
 def create(context: Context, args: argparse.Namespace) -> int:
@@ -22,7 +21,7 @@ def list_all(context: Context, _: argparse.Namespace) -> int:
     """List the accounts."""
     found = asyncio.run(context.client.call("account.list", None, Accounts)).accounts
     rows = [
-        (each.name, _day(each.created_at), _day(each.expires_at) if each.expires_at else "never")
+        (each.name, day(each.created_at), day(each.expires_at) if each.expires_at else "never")
         for each in found
     ]
     context.print(found, table(("NAME", "CREATED", "EXPIRES"), rows, "no accounts"))
@@ -34,7 +33,3 @@ def delete(context: Context, args: argparse.Namespace) -> int:
     asyncio.run(context.client.call("account.delete", NameParams(name=args.name), Done))
     context.print({"deleted": args.name}, f"deleted {args.name}")
     return 0
-
-
-def _day(unix: int) -> str:
-    return datetime.fromtimestamp(unix, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

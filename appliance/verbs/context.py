@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,6 +72,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str
         for row in (heads, *rows)
     )
     return "\n".join(lines)
+
+
+def day(unix: int) -> str:
+    """Local date and time."""
+    return datetime.fromtimestamp(unix, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _plain(data: Any) -> Any:

@@ -7,6 +7,7 @@ from appliance.config import Config
 from appliance.control.client import ControlClient
 from appliance.control.schema import Snapshot
 from appliance.errors import FanlightError
+from appliance.verbs import doctor_ice as ice
 from appliance.verbs import doctor_machine as machine
 from appliance.verbs import doctor_network as network
 from appliance.verbs.proof import Check, within
@@ -29,12 +30,12 @@ async def run(config: Config, state_dir: Path, control_socket: Path) -> list[Che
             within(_SECONDS, "certificate", lambda: network.certificate(config, snapshot))
         )
         bus = group.create_task(within(_SECONDS + 5, "NATS", lambda: network.bus(config, snapshot)))
-        relays = group.create_task(network.relays(config))
+        relays = group.create_task(ice.servers(config, state_dir))
         mdns = group.create_task(within(_SECONDS, "mDNS", lambda: network.discovery(config, snapshot)))
         clock = group.create_task(asyncio.to_thread(machine.clock))
         disk = group.create_task(asyncio.to_thread(machine.disk, state_dir))
         rules = group.create_task(asyncio.to_thread(machine.udev_rules))
-        port = group.create_task(asyncio.to_thread(network.ice_port, config, snapshot))
+        port = group.create_task(asyncio.to_thread(ice.ice_port, config, snapshot))
     found = look.result()
     return [
         *machine.encoders(found.gpus, found.encoders),

@@ -1,17 +1,12 @@
-"""Legs that leave the process: daemon, gateway, certificate, bus, ICE port, TURN, mDNS."""
+"""Legs that leave the process: daemon, gateway, certificate, bus, mDNS."""
 
 import asyncio
 import datetime as dt
-import errno
-import functools
 import ipaddress
 import re
-import socket
 import ssl
-from contextlib import closing
 
 import aiohttp
-from aioice import stun, turn
 from cryptography import x509
 
 from appliance.bus.connection import BusAddress, connect
@@ -20,15 +15,11 @@ from appliance.control.schema import Snapshot
 from appliance.discovery.addresses import reachable_addresses
 from appliance.discovery.browse import browse
 from appliance.errors import UnavailableError
-from appliance.gateway.ice import ice_servers
-from appliance.verbs.proof import Check, within
+from appliance.verbs.proof import Check
 
 _NOT_RUNNING = "the daemon does not run"
 _START = "sudo systemctl start fanlight, or: fanlight run"
 _MDNS_SECONDS = 3.0
-_TURN_URL = re.compile(
-    r"^(?P<scheme>turns?):(?P<host>\[[^\]]+\]|[^:?]+)(:(?P<port>\d+))?(\?transport=(?P<via>\w+))?$"
-)
 _EXPIRES_SOON = dt.timedelta(days=3)
 
 
@@ -127,77 +118,6 @@ async def bus(config: Config, snapshot: Snapshot | None) -> Check:
     if part is None:
         return Check("NATS", None, "the daemon says nothing of it")
     return Check("NATS", part.ok, part.detail, "" if part.ok else _START)
-
-
-def ice_port(config: Config, snapshot: Snapshot | None) -> Check:
-    """Open the UDP port of the media, as a streamer does, unless one of ours has it. Blocks."""
-    name, port = "ICE port", config.ice.udp_port
-    said = [each.stats for each in snapshot.instances] if snapshot else []
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-        try:
-            probe.bind(("", port))
-        except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                if ours := sorted({each.udp_port for each in said if each and each.udp_port}):
-                    other = "" if port in ours else f"; UDP {port} is somebody else's"
-                    return Check(name, True, f"instances use UDP {', '.join(map(str, ours))}{other}")
-                if None in said:
-                    return Check(name, None, f"UDP {port} is taken, maybe by an instance that starts")
-            fix = f"sudo ss -ulpn 'sport = :{port}' shows who has it; or set [ice] udp_port"
-            return Check(name, False, f"UDP {port}: {exc.strerror}", fix)
-        return Check(name, True, f"UDP {probe.getsockname()[1]} can be opened")
-
-
-async def relays(config: Config) -> list[Check]:
-    """Make an allocation on each TURN server, with credentials as a viewer gets them."""
-    if not config.ice.turn:
-        return [Check("TURN", None, "none in the configuration: viewers must reach this machine directly")]
-    servers = [server for server in ice_servers(config.ice, "doctor") if server.username]
-    if not servers:
-        return [Check("TURN", False, "ice.turn is set without ice.turn_secret", "set [ice] turn_secret")]
-    username, password = servers[0].username, servers[0].password
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                within(20, f"TURN {url}", functools.partial(_allocate, url, username, password))
-            )
-            for url in servers[0].urls
-        ]
-    return [task.result() for task in tasks]
-
-
-async def _allocate(url: str, username: str, password: str) -> Check:
-    name = f"TURN {url}"
-    if not (found := _TURN_URL.match(url)):
-        return Check(name, False, "not a TURN URL, like turn:host:3478?transport=udp", "correct [ice] turn")
-    secure = found["scheme"] == "turns"
-    address = (found["host"].strip("[]"), int(found["port"] or (5349 if secure else 3478)))
-    try:
-        async with asyncio.timeout(8):
-            transport, allocation = await turn.create_turn_endpoint(
-                _Allocation,
-                server_addr=address,
-                username=username,
-                password=password,
-                ssl=secure or None,
-                transport=found["via"] or ("tcp" if secure else "udp"),
-            )
-    except (stun.TransactionError, OSError, TimeoutError) as exc:
-        fix = "check that coturn runs with use-auth-secret, the same secret, and an open port"
-        return Check(name, False, f"no allocation: {exc or type(exc).__name__}", fix)
-    relayed = transport.get_extra_info("sockname")
-    transport.close()
-    async with asyncio.timeout(8):
-        await allocation.deleted.wait()
-    return Check(name, True, f"relays through {relayed[0]}")
-
-
-class _Allocation(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.deleted = asyncio.Event()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
-        self.deleted.set()
 
 
 async def discovery(config: Config, snapshot: Snapshot | None) -> Check:

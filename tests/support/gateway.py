@@ -134,6 +134,7 @@ class FakeAgent:
     id: str = "box1"
     region: str = ""
     slots: int = 4
+    draining: bool = False
     refuses: FanlightError | None = None
     silent: bool = False
     launched: list[LaunchRequest] = field(default_factory=list)
@@ -151,6 +152,7 @@ class FakeAgent:
                 instances=list(self.instances.values()),
                 slots_free=self.slots,
                 slots_total=4,
+                draining=self.draining,
                 leaving=leaving,
             ),
         )

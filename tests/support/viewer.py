@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -31,9 +32,11 @@ FrameRow = Sequence[float]
 
 @contextlib.asynccontextmanager
 async def viewer(
-    link: str, frame_sent: Callable[[FrameRow], None] | None = None
+    link: str,
+    frame_sent: Callable[[FrameRow], None] | None = None,
+    noticed: Callable[[str], None] | None = None,
 ) -> AsyncIterator[RTCPeerConnection]:
-    """Connected once entered; its media goes nowhere. `frame_sent` is called with what the box tells."""
+    """Connected once entered; its media goes nowhere. The others are called with what the box tells."""
     base, fragment = urldefrag(link)
     token = fragment.removeprefix("share=")
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -50,6 +53,8 @@ async def viewer(
             joined = await _post(http, f"/fanlight/sessions/{me['session']}/watch", {})
             async with http.ws_connect(joined["url"]) as socket:
                 control = peer.createDataChannel("control")
+                if noticed:
+                    control.on("message", functools.partial(_notice, noticed))
                 if frame_sent:
                     _hear_of_frames(control, frame_sent)
                 await negotiate(socket, peer)
@@ -60,6 +65,12 @@ async def viewer(
     finally:
         await sink.stop()
         await peer.close()
+
+
+def _notice(noticed: Callable[[str], None], text: str) -> None:
+    message = json.loads(text)
+    if message["type"] == "fanlight::notice":
+        noticed(json.loads(message["data"])["text"])
 
 
 def _hear_of_frames(control: RTCDataChannel, frame_sent: Callable[[FrameRow], None]) -> None:

@@ -185,3 +185,13 @@ def test_a_credential_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "ice.turn_secret").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"ice\.turn_secret"):
         load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_a_secret_beside_the_file_counts_where_systemd_gives_none(tmp_path: Path) -> None:
+    file = tmp_path / "fanlight.toml"
+    file.write_text("")
+    (tmp_path / "ice.turn_secret").write_text("north\n")
+    assert load(file, {}).ice.turn_secret == "north"
+    systemd = tmp_path / "credentials"
+    systemd.mkdir()
+    assert load(file, {"CREDENTIALS_DIRECTORY": str(systemd)}).ice.turn_secret == ""

@@ -1,6 +1,8 @@
 """Lines for the journal, and the last of them in memory."""
 
+import asyncio
 import io
+import json
 import logging
 import os
 import sys
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.logs import JournalFormatter, RingBuffer, to_journal
+from appliance.about import about
+from appliance.logs import JournalFormatter, JsonFormatter, RingBuffer, to_journal
 
 pytestmark = pytest.mark.unit
 
@@ -43,3 +46,32 @@ def test_the_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
         assert not to_journal(stream, {"JOURNAL_STREAM": "1:2"})
         assert not to_journal(stream, {})
     assert not to_journal(io.StringIO(), {"JOURNAL_STREAM": "1:2"})
+
+
+async def test_json_lines_say_which_session_they_are_about_in_tasks_too() -> None:
+    lines: list[dict[str, str]] = []
+
+    async def work() -> None:
+        lines.append(json.loads(JsonFormatter(journal=False).format(_record(logging.INFO, "it %s", "runs"))))
+
+    async with asyncio.TaskGroup() as group:
+        with about(session="s1", instance=None):
+            group.create_task(work())
+        group.create_task(work())
+    expected = {"level": "INFO", "logger": "appliance.x", "text": "it runs", "session": "s1"}
+    assert expected.items() <= lines[0].items()
+    assert "session" not in lines[1]
+    assert "instance" not in lines[0]
+
+
+def test_a_json_line_is_one_line_whatever_is_in_it() -> None:
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "two\nlines", (), sys.exc_info())
+    line = JsonFormatter(journal=True).format(record)
+    assert line.startswith("<3>{")
+    assert "\n" not in line
+    found = json.loads(line[3:])
+    assert found["text"] == "two\nlines"
+    assert "ZeroDivisionError" in found["traceback"]

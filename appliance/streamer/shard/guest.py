@@ -131,6 +131,8 @@ class Shard:
                 peer.closed()
             case "kick" if peer:
                 peer.end(event.text)
+            case "notice" if peer:
+                peer.notice(event.text)
 
     async def _host(self, peer: Peer) -> None:
         try:

@@ -92,6 +92,10 @@ class RemotePeer:
             self._ending = True
             self._shard.order(Happened(event=PeerEvent(kind="kick", peer=self.id, text=reason)))
 
+    def notice(self, text: str) -> None:
+        """See Peer.notice."""
+        self._shard.order(Happened(event=PeerEvent(kind="notice", peer=self.id, text=text)))
+
     def signal(self, text: str) -> None:
         """See Peer.signal."""
         self._reply(self.id, PeerReply(kind="message", text=text))

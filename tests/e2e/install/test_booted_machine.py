@@ -1,6 +1,7 @@
 """The installation for good, on a machine with a real systemd and nobody logged in."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from tests.support.machine import BOOTABLE, Machine, plays
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 INSTALL = "/root/fanlight/install.sh"
+ADDRESS = "10.0.2.100"
+"""Of the machine in its own network (slirp4netns(1))."""
 
 
 async def _property(box: Machine, name: str) -> str:
@@ -63,12 +66,23 @@ async def test_the_service_survives_a_power_cut_and_a_kill(
         print(f"\npower on to ready: {booted:.1f} s; healed after kill -9: {healed:.1f} s")
 
 
+async def _relays(box: Machine) -> dict[str, bool]:
+    """What the doctor says of the TURN server that was installed with the box."""
+    modes = "stat --format=%a /etc/fanlight/turnserver.conf /etc/fanlight/ice.turn_secret"
+    assert (await box.run("sh", "-c", modes))[1].split() == ["600", "600"]
+    found = json.loads((await box.run("sh", "-c", "fanlight doctor --json 2>/dev/null"))[1])
+    relays = [each for each in found if each["name"].startswith("TURN ")]
+    assert [each["detail"] for each in relays if not each["ok"]] == []
+    kinds = ("tls" if "turns:" in each["name"] else each["name"][-3:] for each in relays)
+    return dict(zip(kinds, (each["ok"] for each in relays), strict=True))
+
+
 async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_nothing(
     machine: Callable[..., Machine],
 ) -> None:
     box = machine(BOOTABLE)
     await box.boot()
-    await _install(box)
+    await _install(box, "--with-turn", ADDRESS)
     settings = box.root / "etc/fanlight/fanlight.toml"
     assert (await box.run("stat", "--format=%a %U:%G", "/etc/fanlight/fanlight.toml"))[
         1
@@ -99,6 +113,7 @@ async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_not
     assert (await box.run("readlink", "/opt/fanlight/current"))[1] == first
     assert await _property(box, "ActiveState") == "active"
 
+    assert await _relays(box) == {"udp": True, "tcp": True, "tls": True}
     await _install(box, "--uninstall", "--purge")
     left = "find /etc /opt /usr/local /var/lib /run -iname '*fanlight*'; getent passwd fanlight"
     assert (await box.run("sh", "-c", left))[1] == ""

@@ -31,6 +31,7 @@ class OneSlot:
     """Instances of a box with a single slot."""
 
     def __init__(self) -> None:
+        self.draining = False
         self.running: list[str] = []
         self.stopped: list[tuple[str, str]] = []
 
@@ -92,7 +93,11 @@ async def test_it_announces_launches_refuses_stops_and_says_goodbye(bus: Bus) ->
             with pytest.raises(InvalidInputError, match="neither"):
                 await bus.request(stop("a1"), StopRequest(), Done)
             agent.changed()
-            assert (await anext(announced))[1].slots_free == 0
+            told = (await anext(announced))[1]
+            assert (told.slots_free, told.draining) == (0, False)
+            instances.draining = True
+            agent.changed()
+            assert (await anext(announced))[1].draining
         while not (await anext(announced))[1].leaving:
             pass
 

@@ -57,6 +57,8 @@ async def test_a_daemon_serves_it_with_its_certificate_and_for_its_accounts(tmp_
         await running.until("s['sessions'] and s['sessions'][0]['status'] == 'active'")
         said = await running.cli("instances", "logs", name)
         assert any("instance: pattern starts" in line for line in said["lines"])
+        (launch,) = [each for each in await running.cli("audit") if each["event"] == "launch"]
+        assert (launch["by"], launch["instance"]) == ("account ci", name)
 
 
 async def test_without_a_gateway_the_token_of_the_configuration_holds(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ async def test_every_route_is_described(built: tuple[Street, web.Application]) -
     routes = [
         (route.method, route.resource.canonical)
         for route in app.router.routes()
-        if route.resource and route.method != "HEAD"
+        if route.resource and route.method != "HEAD" and not getattr(route.handler, "signed", False)
     ]
     assert len(routes) > 60
     for method, path in routes:

@@ -232,9 +232,17 @@ async def test_operators_find_health_metrics_and_the_list_of_calls(here: Street)
         async def told() -> bool:
             async with here.http.get(here.base + "/metrics") as answer:
                 text = await answer.text()
-            return 'fanlight_gateway_sessions{status="created"} 1.0' in text and "fanlight_viewers{" in text
+            sessions = 'anbox_stream_gateway_sessions_total{status="created"} 1.0' in text
+            return (
+                sessions and f'webrtc_nack_count{{instance="i1",session="{session}",viewer="d1-x"}}' in text
+            )
 
         await until(told)
+        async with here.http.get(here.base + "/metrics") as answer:
+            text = await answer.text()
+        assert "anbox_stream_gateway_agents_total 1.0" in text
+        assert 'http_requests_total{handler="healthz",method="GET",status="200"} 1.0' in text
+        assert "fanlight_viewers{" in text
     _, described = await here.api("GET", "/openapi.json")
     assert "post" in described["paths"]["/1.0/sessions/{id}/join"]
     assert all(call["summary"] for calls in described["paths"].values() for call in calls.values())

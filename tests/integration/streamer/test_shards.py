@@ -11,11 +11,11 @@ import pytest
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, Role
+from appliance.bus.messages import InstanceStats, PeerEvent, Role
 from appliance.bus.server import EmbeddedServer
 from appliance.streamer.capture.counter import read_counter
 from tests.support.ports import free_ports
-from tests.support.room import Viewer, Visit, ports, specification, streamer
+from tests.support.room import SESSION, Viewer, Visit, ports, specification, streamer
 
 pytestmark = pytest.mark.integration
 
@@ -132,7 +132,7 @@ async def test_a_shard_tells_its_viewers_what_the_others_hear_too(
         streamer(bus, spec),
         bus.subscribe(subjects.stats("i1"), InstanceStats) as stats,
     ):
-        await watcher(visit)
+        first = await watcher(visit)
         viewer = await watcher(visit, label="tablet")
         assert (await viewer.told("fanlight::stats"))["codec"] == "H264"
         viewer.say("fanlight::timing", {"on": True})
@@ -141,6 +141,8 @@ async def test_a_shard_tells_its_viewers_what_the_others_hear_too(
             assert min(capture, encode, send) >= 0
         said = await told(stats, connected=2)
         assert [each.label for each in said.viewers] == ["", "tablet"]
+        await bus.publish(subjects.up(SESSION), PeerEvent(kind="notice", text="soon"))
+        assert [await each.told("fanlight::notice") for each in (first, viewer)] == [{"text": "soon"}] * 2
         await viewer.publish("kick", "enough")
         assert (await viewer.expect("fanlight::end"))["reason"] == "enough"
         await viewer.expect_close()

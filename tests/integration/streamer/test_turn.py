@@ -1,7 +1,9 @@
 """Our side of a connection behind a real coturn with long-term credentials, over UDP and over TCP."""
 
 import asyncio
+import contextlib
 import functools
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def only_relayed(monkeypatch: pytest.MonkeyPatch) -> None:
     gather = aioice_adapter.Connection.get_component_candidates
 
     async def relayed(self: aioice_adapter.Connection, component: int, addresses: list[str]) -> Any:
-        return await gather(self, component, [] if self.turn_server else addresses)
+        return await gather(self, component, [] if self.turn_servers else addresses)
 
     monkeypatch.setattr(aioice_adapter.Connection, "get_component_candidates", relayed)
 
@@ -54,3 +56,31 @@ async def test_packets_reach_a_viewer_through_our_relay(
             assert loopback.ours.track
             assert loopback.ours.track.frames_sent > 5
         running.cancel()
+
+
+async def test_where_udp_is_blocked_another_transport_relays_and_goes_first_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aioice_adapter.Connection, "_silent", {})
+    port = free_ports(1).start
+    known = {"turn_server": ("127.0.0.1", port), "turn_username": "box", "turn_password": "north"}
+    ways = [{**known, "turn_ssl": False, "turn_transport": each} for each in ("udp", "tcp")]
+    with socket.socket(type=socket.SOCK_DGRAM) as wall:
+        wall.bind(("127.0.0.1", port))
+        wall.setblocking(False)
+        async with coturn(tmp_path, "127.0.0.1", port, "lt-cred-mech", "user=box:north", "no-udp"):
+            for knocks in (True, False):
+                connection = aioice_adapter.Connection(ice_controlling=True, turn_servers=ways)
+                (relay,) = await connection.get_component_candidates(1, [], timeout=1)
+                assert relay.type == "relay"
+                await connection.close()
+                assert heard(wall) is knocks
+
+
+def heard(wall: socket.socket) -> bool:
+    """Whether anything came since the last time."""
+    came = False
+    with contextlib.suppress(BlockingIOError):
+        while wall.recv(1500):
+            came = True
+    return came

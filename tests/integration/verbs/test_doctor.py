@@ -19,6 +19,7 @@ from appliance.bus.server import EmbeddedServer
 from appliance.config import BusSection, Config, IceSection
 from appliance.control.schema import Box, Instance, InstanceStats, Part, Snapshot
 from appliance.streamer.ports import claim
+from appliance.verbs import doctor_ice
 from appliance.verbs import doctor_network as network
 from tests.support.ports import free_ports
 
@@ -71,10 +72,10 @@ def test_a_media_port_that_somebody_else_has() -> None:
         other.bind(("", 0))
         port = other.getsockname()[1]
         config = Config(ice=IceSection(udp_port=port))
-        taken = network.ice_port(config, None)
+        taken = doctor_ice.ice_port(config, None)
         assert taken.ok is False
         assert str(port) in taken.fix
-    assert network.ice_port(config, None).ok
+    assert doctor_ice.ice_port(config, None).ok
 
 
 @pytest.mark.parametrize(
@@ -90,25 +91,11 @@ def test_a_media_port_that_our_own_streamer_has(offset: int | None, ok: bool | N
     port, opened = claim(range(config.ice.udp_port, config.ice.udp_port + 1), [])
     stats = None if offset is None else InstanceStats(instance="i1", udp_port=port + offset)
     ours = Instance(id="i1", application="desktop", state="running", stats=stats)
-    check = network.ice_port(config, RUNNING.model_copy(update={"instances": [ours]}))
+    check = doctor_ice.ice_port(config, RUNNING.model_copy(update={"instances": [ours]}))
     for each in opened.values():
         each.close()
     assert check.ok is ok
     assert words.format(port=port) in check.detail
-
-
-async def test_a_turn_server_that_is_not_there() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"turn:127.0.0.1:{closed.getsockname()[1]}?transport=tcp"
-        section = IceSection(turn=[url, "turn:a:b"], turn_secret="s3cret")
-        refused, malformed = await network.relays(Config(ice=section))
-    assert refused.ok is False
-    assert refused.detail.startswith("no allocation")
-    assert "s3cret" not in str(refused)
-    assert "not a TURN URL" in malformed.detail
-    (without_secret,) = await network.relays(Config(ice=IceSection(turn=[url])))
-    assert without_secret.fix == "set [ice] turn_secret"
 
 
 async def test_an_external_bus_is_connected_to(tmp_path: Path) -> None:

@@ -19,12 +19,20 @@ from appliance.control.schema import (
     Accounts,
     AccountToken,
     Application,
+    Audit,
+    AuditParams,
+    AuditRecord,
     Box,
     Devices,
+    DrainParams,
     Instance,
     InstanceLogs,
     InstanceState,
     InstanceStats,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     Logs,
@@ -47,6 +55,7 @@ class House:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self.asked: list[Any] = []
+        self.viewers = [ViewerStats(id="v1", label="Pixel phone")]
 
     def snapshot(self) -> Snapshot:
         stats = InstanceStats(
@@ -54,7 +63,7 @@ class House:
             encoder="x264",
             encoder_reason="no GPU",
             software_fallback=True,
-            viewers=[ViewerStats(id="v1", label="Pixel phone")],
+            viewers=self.viewers,
         )
         return Snapshot(
             box=Box(
@@ -114,6 +123,29 @@ class House:
 
     async def account_delete(self, name: str) -> None:
         self.asked.append(name)
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        self.asked.append(params)
+        return KeySecret(name=params.name, access_key_id="FANL1", secret_access_key="s3cret")
+
+    async def key_list(self) -> Keys:
+        policy = {"Statement": [{"Effect": "Allow", "Action": ["kinesisvideo:*"], "Resource": ["lobby-*"]}]}
+        return Keys(keys=[Key(name="cam", access_key_id="FANL1", created_at=0, policy=policy)])
+
+    async def key_delete(self, name: str) -> None:
+        self.asked.append(name)
+
+    async def drain(self, params: DrainParams) -> None:
+        self.asked.append(params)
+        if params.timeout_s:
+            self.viewers = []
+            self.changed.set()
+
+    async def audit(self, params: AuditParams) -> Audit:
+        record = AuditRecord(
+            time="2026-01-02T03:04:05.678+00:00", event="join", by="Pixel", address="192.0.2.7"
+        )
+        return Audit(records=[record] * min(params.last, 2))
 
 
 @pytest.fixture
@@ -211,6 +243,32 @@ def test_account_create_prints_the_token_alone(fanlight: Fanlight, house: House)
     assert fanlight("account", "create", "ci")[:2] == (0, "tok-1\n")
 
 
+def test_key_create_prints_what_sdks_read_from_the_environment(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("key", "create", "cam")[:2] == (
+        0,
+        "AWS_ACCESS_KEY_ID=FANL1\nAWS_SECRET_ACCESS_KEY=s3cret\n",
+    )
+    made = json.loads(fanlight("key", "create", "cam", "--json")[1])
+    assert (made["access_key_id"], made["secret_access_key"]) == ("FANL1", "s3cret")
+
+
+def test_key_create_takes_a_policy(fanlight: Fanlight, house: House, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    for bad in ("", "[]", "{"):
+        file.write_text(bad)
+        assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 2
+    file.write_text('{"Statement": []}')
+    assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 0
+    assert house.asked == [KeyParams(name="cam", policy={"Statement": []})]
+
+
+def test_key_list_and_delete(fanlight: Fanlight, house: House) -> None:
+    assert "kinesisvideo:* on lobby-*" in fanlight("key", "list")[1]
+    assert json.loads(fanlight("key", "list", "--json")[1])[0]["access_key_id"] == "FANL1"
+    assert fanlight("key", "delete", "cam")[0] == 0
+    assert house.asked == ["cam"]
+
+
 def test_account_list_and_delete(fanlight: Fanlight, house: House) -> None:
     assert json.loads(fanlight("account", "list", "--json")[1])[0]["name"] == "ci"
     assert fanlight("account", "delete", "ci")[0] == 0
@@ -284,7 +342,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 24
+    assert len(places) == 29
     for where in places:
         assert callable(cli.verb(where))
 
@@ -299,3 +357,20 @@ def test_help_starts_fast_and_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_drain_waits_until_nobody_is_left(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("drain", "--timeout", "5m")
+    assert (code, out) == (0, "nobody is left; `fanlight drain --off` opens the box again\n")
+    assert house.asked == [DrainParams(on=True, timeout_s=300)]
+    assert fanlight("drain", "--off", "--json")[:2] == (0, '{\n  "draining": false\n}\n')
+    assert house.asked[1:] == [DrainParams(on=False)]
+
+
+def test_audit_prints_a_line_a_record(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("audit")
+    assert code == 0
+    assert out.splitlines()[0].split() == ["TIME", "EVENT", "BY", "APPLICATION", "SESSION", "MORE"]
+    assert out.splitlines()[2].split()[2:] == ["join", "Pixel", "192.0.2.7"]
+    (only,) = json.loads(fanlight("audit", "--last", "1", "--json")[1])
+    assert only["event"] == "join"

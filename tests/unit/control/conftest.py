@@ -13,8 +13,16 @@ from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Audit,
+    AuditParams,
+    AuditRecord,
     Box,
     Devices,
+    DrainParams,
+    Key,
+    KeyParams,
+    Keys,
+    KeySecret,
     Launched,
     LaunchParams,
     LogRecord,
@@ -83,6 +91,22 @@ class ScriptedController:
 
     async def account_delete(self, name: str) -> None:
         self.asked.append(("account.delete", name))
+
+    async def key_create(self, params: KeyParams) -> KeySecret:
+        self.asked.append(("key.create", params))
+        return KeySecret(name=params.name, access_key_id="FANL1", secret_access_key="secret")
+
+    async def key_list(self) -> Keys:
+        return Keys(keys=[Key(name="a", access_key_id="FANL1", created_at=0, policy={})])
+
+    async def key_delete(self, name: str) -> None:
+        self.asked.append(("key.delete", name))
+
+    async def drain(self, params: DrainParams) -> None:
+        self.asked.append(("drain", params))
+
+    async def audit(self, params: AuditParams) -> Audit:
+        return Audit(records=[AuditRecord(time="2026-01-01T00:00:00Z", event="join")] * params.last)
 
 
 @pytest.fixture

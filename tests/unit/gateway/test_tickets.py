@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.bus.messages import IceServer, Role, Screen
+from appliance.bus.messages import Role, Screen
 from appliance.errors import UnauthorizedError
 from appliance.gateway import tickets
 from appliance.gateway.tickets import Ticket, Tickets
@@ -19,7 +19,6 @@ TICKET = Ticket(
     role=Role.CONTROL,
     exclusive=True,
     screen=Screen(width=800, height=600),
-    ice_servers=(IceServer(urls=["turn:1.2.3.4:5349"], username="u", password="p"),),
 )
 
 

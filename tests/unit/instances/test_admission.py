@@ -61,3 +61,14 @@ def test_a_kind_of_gpu_may_be_asked_for() -> None:
     assert box.admit("1", video="gpu", among=["b"]).gpu == "b"
     with pytest.raises(NoCapacityError):
         box.admit("2", video="gpu", among=[])
+
+
+def test_a_closed_house_admits_nobody_and_has_no_slot() -> None:
+    box = admission(instances=2)
+    box.admit("1", video="software")
+    box.closed = "closed for today"
+    assert box.free == 0
+    with pytest.raises(NoCapacityError, match="closed for today"):
+        box.admit("2", video="software")
+    box.closed = ""
+    assert box.free == 1

@@ -95,13 +95,19 @@ def test_the_constants_that_are_changed_are_those_in_use(
 
 
 async def test_only_configured_ice_servers_are_asked() -> None:
-    configured = IceServer(urls=["stun:192.0.2.1:3478", "turn:192.0.2.1:3478"], username="u", password="p")
-    for servers, stun, turn in (([], None, None), ([configured], ("192.0.2.1", 3478), ("192.0.2.1", 3478))):
+    turn = ["turn:192.0.2.1:3478", "turn:192.0.2.1:3478?transport=tcp", "turns:192.0.2.1"]
+    configured = IceServer(urls=["stun:192.0.2.1:3478", "stun:192.0.2.2", *turn], username="u", password="p")
+    address = ("192.0.2.1", 3478)
+    ways = [(address, "udp", False), (address, "tcp", False), (("192.0.2.1", 5349), "tcp", True)]
+    for servers, stun, relays in (([], None, []), ([configured], address, ways)):
         connection = adapter.new_connection(servers)
         connection.createDataChannel("x")
         ice = connection.sctp.transport.transport._connection
         assert isinstance(ice, Connection)
-        assert (ice.stun_server, ice.turn_server) == (stun, turn)
+        assert (ice.stun_server, ice.turn_server) == (stun, None)
+        found = [(each["turn_server"], each["turn_transport"], each["turn_ssl"]) for each in ice.turn_servers]
+        assert found == relays
+        assert all((each["turn_username"], each["turn_password"]) == ("u", "p") for each in ice.turn_servers)
         await connection.close()
 
 

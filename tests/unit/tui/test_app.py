@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from appliance.control.client import ControlUnreachableError
-from appliance.control.schema import IdParams, LaunchParams, Role, ShareParams, Snapshot
+from appliance.control.schema import DrainParams, IdParams, LaunchParams, Role, ShareParams, Snapshot
 from appliance.errors import NotFoundError
 from tui.app import FanlightApp
 from tui.dialogs import Confirm, Launch
@@ -171,7 +171,20 @@ async def test_the_palette_knows_what_can_be_done(app: FanlightApp, script: Any)
     async with app.run_test():
         await script.played.wait()
         names = [name for name, *_ in app.commands()]
-    assert {"Show Logs", "Launch glxgears", "Stop desktop", "Disconnect Pixel phone"} <= set(names)
+    known = {"Show Logs", "Launch glxgears", "Stop desktop", "Disconnect Pixel phone", "Drain this box"}
+    assert known <= set(names)
+
+
+async def test_draining_is_asked_for_again_and_opening_is_not(app: FanlightApp, script: Any) -> None:
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        app.drain(on=True)
+        await _until(pilot, lambda: app.screen.is_modal)
+        await _press(pilot, "y")
+        await _until(pilot, lambda: script.calls)
+        app.drain(on=False)
+        await _until(pilot, lambda: len(script.calls) == 2)
+    assert script.calls == [("drain", DrainParams()), ("drain", DrainParams(on=False))]
 
 
 async def test_search_and_level_filter_the_log(app: FanlightApp, script: Any) -> None:
