@@ -44,10 +44,10 @@ class Instance:
 
     id: str
     application: ApplicationSection
-    wish: Wish
     screen: Screen
     session: str | None
     idle: IdlePolicy
+    wish: Wish = AS_CONFIGURED
     state: InstanceState = InstanceState.PREPARED
     detail: str = ""
     since: float = field(default_factory=time.monotonic)

@@ -128,10 +128,10 @@ class InstanceManager:
         instance = Instance(
             instance_id or self.new_id(),
             application,
-            wish,
             screen_for(application, self._config(), wish.screen),
             session,
             idle or IdlePolicy(application.idle_minutes),
+            wish,
         )
         if not (session or wish.streaming):  # nobody can watch it, so nobody is missed
             instance.idle = IdlePolicy()
