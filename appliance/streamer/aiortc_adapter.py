@@ -31,7 +31,14 @@ from aiortc.rtcrtpparameters import (
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
 )
-from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, unpack_remb_fci
+from aiortc.rtp import (
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
@@ -220,11 +227,12 @@ def hook_feedback(
     retransmit: Callable[[Sequence[int]], bool],
     transport_feedback: Callable[[bytes], None],
     remb: Callable[[int], None],
+    report: Callable[[float], None],
 ) -> RtcpCounters:
     """Count the RTCP feedback to `sender`, and route PLI and FIR to `request_keyframe`.
 
     NACK goes to `retransmit`; where that returns False, to aiortc. `transport_feedback` gets the body of
-    transport-wide feedback, `remb` bits a second.
+    transport-wide feedback, `remb` bits a second, `report` the share of lost packets.
     """
     counters = RtcpCounters()
     original = sender._handle_rtcp_packet
@@ -247,6 +255,10 @@ def hook_feedback(
                     logger.debug("a viewer sent malformed REMB")
                     return
                 remb(bps)
+            case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
+                for each in reports:
+                    if each.ssrc == sender._ssrc:
+                        report(each.fraction_lost / 256)
         await original(packet)
 
     vars(sender)["_handle_rtcp_packet"] = handle

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from aiortc import RTCRtpTransceiver
-from aiortc.rtp import HeaderExtensions
+from aiortc import RTCRtpSender, RTCRtpTransceiver
+from aiortc.rtp import HeaderExtensions, RtpPacket
 from pylibsrtp._binding import ffi, lib
 
 from appliance.errors import UnavailableError
@@ -141,6 +141,15 @@ def link(transceiver: RTCRtpTransceiver, memory: SrtpMemory) -> SenderLink | Non
     if pair is None or pair.local_candidate.type == "relay" or _socket_of(pair) is None:
         return None
     return SenderLink(transceiver, memory)
+
+
+async def repeat_last(sender: RTCRtpSender) -> None:
+    """Send the newest packet of aiortc's own once more."""
+    private: Any = sender
+    history: dict[int, RtpPacket] = private._RTCRtpSender__rtp_history
+    sent = {packet.sequence_number for packet in history.values()}
+    for newest in (number for number in sent if (number + 1) & 0xFFFF not in sent):
+        await private._retransmit(newest)
 
 
 def _path_of(pair: Any) -> Path:

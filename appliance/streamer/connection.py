@@ -307,8 +307,12 @@ class MediaConnection:
                 sender.track.stop()
 
     def _new_track(self) -> VideoTrack:
-        self.track = VideoTrack(self._rendition, self._place, self._on_sent)
+        self.track = VideoTrack(self._rendition, self._place, self._on_sent, self._repeat_last)
         return self.track
+
+    async def _repeat_last(self) -> None:
+        if self._video:
+            await aiortc_sender.repeat_last(self._video.sender)
 
     def _new_sound(self) -> SoundTrack:
         return SoundTrack(
@@ -324,6 +328,7 @@ class MediaConnection:
             track.retransmit,
             self.reception.transport_feedback,
             self.reception.remb,
+            self.reception.report,
         )
 
     def _place(self) -> contextlib.AbstractContextManager[Seat] | None:

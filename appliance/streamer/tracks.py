@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol, TypeAlias
 
@@ -15,7 +15,7 @@ from av.stream import Stream
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.feed import RenditionQueue
 from appliance.streamer.rtp.red import SoundPacket
-from appliance.streamer.rtp.seat import Seat
+from appliance.streamer.rtp.seat import TAIL_S, Seat
 from appliance.streamer.rtp.sound import SoundFanOut, SoundLink, SoundStream
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
@@ -123,7 +123,8 @@ class VideoTrack(_PacketTrack):
     """The picture of one viewer, from the rendition that its negotiation led to.
 
     `fan_out` takes a place there once the viewer is connected; where it returns None, aiortc pulls frames.
-    `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp.
+    `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp; `repeat` has aiortc
+    send its last packet once more.
     """
 
     kind = "video"
@@ -133,9 +134,11 @@ class VideoTrack(_PacketTrack):
         rendition: Callable[[], Rendition],
         fan_out: Callable[[], contextlib.AbstractContextManager[Seat] | None] = lambda: None,
         on_sent: Callable[[EncodedFrame, int], None] | None = None,
+        repeat: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__()
         self._on_sent = on_sent
+        self._repeat = repeat
         self._rendition = rendition
         self._fan_out = fan_out
         self._seat: Seat | None = None
@@ -181,10 +184,19 @@ class VideoTrack(_PacketTrack):
                 self._seat.on_sent = self._on_sent
                 await asyncio.get_running_loop().create_future()
             self._subscription = self._subscribed.enter_context(self._rendition().subscribe())
-        frame = await self._subscription.next()
+        frame = await self._next(self._subscription)
         self._pulled += 1
         self._pulled_at = time.monotonic()
         return _packet(frame.data, frame.timestamp, _VIDEO_TIME_BASE)
+
+    async def _next(self, subscription: Subscription) -> EncodedFrame:
+        """The next frame; before a pause the last packet of the one before goes out again, see Seat."""
+        if self._pulled and self._repeat:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TAIL_S):
+                    return await subscription.next()
+            await self._repeat()
+        return await subscription.next()
 
 
 class SoundTrack(_PacketTrack):

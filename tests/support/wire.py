@@ -65,5 +65,6 @@ def header(packet: bytes) -> tuple[int, int, int, int, int]:
 
 
 def transport_sequence(packet: bytes) -> int:
-    """The transport-wide sequence number."""
-    return int.from_bytes(packet[21:23])
+    """The transport-wide sequence number, the last extension; repair packets have no other."""
+    at = 21 if packet[14:16] == EXTENSIONS.block[2:4] else 17
+    return int.from_bytes(packet[at : at + 2])

@@ -7,7 +7,9 @@ from appliance.streamer.rtp.loss import Loss
 from appliance.streamer.rtp.probing import Probe, Prober
 from appliance.streamer.rtp.queue_delay import StandingQueue
 from appliance.streamer.rtp.rate_control import Evidence, RateControl
+from appliance.streamer.rtp.receiver_estimate import ReceiverEstimate
 from appliance.streamer.rtp.sent_packets import Report, SentPackets
+from appliance.streamer.rtp.squeeze import Squeeze
 from appliance.streamer.rtp.throughput import Throughput
 from appliance.streamer.rtp.trains import Trains
 from appliance.streamer.rtp.transport_feedback import Feedback
@@ -18,11 +20,15 @@ _RTT_UNKNOWN_S = 0.1
 _RATE_S, _RATE_NOW_S = 0.5, 0.2
 _DRAIN_S = 0.2
 _DRAIN_LEAST = 0.2
+_PAUSED = 0.25
+_UNTOLD_S = 1.0
+_RECEIVED = 0.85  # of what it receives, a receiver allows so much where packets queue
 _CLOCK_JUMP_S = 3.0
 _SILENCE_S = 0.5
 _SILENCE_STEP = 0.7
 _ROOM, _MUCH_ROOM = 1.25, 1.5
 _BLURRED_S = 0.03
+_NEARLY = 0.95
 
 
 class BandwidthEstimator:
@@ -41,25 +47,36 @@ class BandwidthEstimator:
         self._trend = Trendline()
         self._trains = Trains()
         self._queue = StandingQueue()
+        self._squeeze = Squeeze()
         self._sending = Throughput()
         self._arriving = Throughput()
         self._loss = Loss()
         self._prober = Prober()
         self._rate = RateControl(start_bps)
+        self._receiver = ReceiverEstimate()
         self._answered = False
+        self._reported = 0.0
         self._delay: float | None = None
         self._octets = 0
+        self._squeezed: float | None = None
+        self._stood: tuple[float, float] | None = None
+        """When the last packet that was told of had left, and how long a queue it met; seconds."""
         self._unanswered: float | None = None
+
+    @property
+    def carried_bps(self) -> float:
+        """What the way is thought to carry; the target is less while a queue is drained."""
+        return self._rate.rate
 
     @property
     def loss(self) -> float:
         """Share of the packets of about the last second, 0 to 1."""
-        return self._loss.share
+        return self._loss.share if self._answered else self._reported
 
     @property
     def random_loss(self) -> float | None:
         """The same where it does not come from a queue that is full; None where it may."""
-        return self._loss.share if self._queue.calm and not self._loss.on_trial else None
+        return self._loss.unexplained if self._queue.calm and not self._loss.on_trial else None
 
     @property
     def queue_delay_s(self) -> float:
@@ -71,6 +88,14 @@ class BandwidthEstimator:
         """Whether the viewer told that it has all of the last packets."""
         return self._packets.complete
 
+    def standing_octets(self, most_s: float, now: float) -> float:
+        """What stands before the bottleneck now, which keeps no more than it carries in `most_s`."""
+        if self._stood is None:
+            since, queue_s, rate = now - _UNTOLD_S, 0.0, self._rate.rate / 8 / _RECEIVED
+        else:
+            (since, queue_s), rate = self._stood, self._rate.rate / 8
+        return self._packets.standing(queue_s * rate, since, rate, most_s * rate, now)
+
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
         """A packet with this transport sequence number (of 16 bits or not wrapped; consecutive) has left."""
         if self._unanswered is None:
@@ -81,16 +106,25 @@ class BandwidthEstimator:
         """A message of the viewer; what it says about packets that were not sent is passed over."""
         report = self._packets.resolve(feedback)
         self._answered, self._unanswered = True, None
-        self._loss.add(len(report.received), report.missing, report.found, now)
         if report.received:
             self._measure(report, now)
+        self._loss.add(len(report.received), report.missing, report.found, now, queued=self._queue.long)
+        if report.received:
             self._control(report, now)
 
-    def on_remb(self, bps: int) -> None:
-        """The receiver's own estimate, believed until the first transport feedback."""
+    def on_remb(self, bps: int, now: float) -> None:
+        """The receiver's own estimate, of interest until the first transport feedback."""
         if not self._answered:
-            self._rate.rate = bps
-            self._set_target()
+            self._rate.rate = self._receiver.judge(bps, self._rate.rate, self._sent_lately(now), now)
+            self._set_target(now)
+
+    def on_report(self, lost: float, now: float) -> None:
+        """The share of lost packets by a receiver report, of interest until the first transport feedback."""
+        self._reported = lost
+        sending = None if self._answered else self._sent_lately(now)
+        if sending is not None:
+            self._rate.rate = self._receiver.judge_loss(lost, self._rate.rate, sending, now)
+            self._set_target(now)
 
     def on_silence(self, now: float) -> None:
         """Call some times a second: backs off when feedback that is due has not come."""
@@ -100,7 +134,17 @@ class BandwidthEstimator:
             self._unanswered = now
             self._rate.rate *= _SILENCE_STEP
             self._prober.at_once(now)
-            self._set_target()
+            self._set_target(now)
+
+    def _sent_lately(self, now: float) -> float | None:
+        """Without feedback, bits per second; None where nothing was sent for long enough."""
+        if self._unanswered is None:
+            return None
+        if not self._octets:
+            self._sending.begin(self._unanswered)
+        self._sending.add(now, self._packets.octets - self._octets)
+        self._octets = self._packets.octets
+        return self._sending.rate_bps(_RATE_S)
 
     def probe_due(self, now: float) -> Probe | None:
         """A cluster to send now; each is given out once."""
@@ -124,6 +168,9 @@ class BandwidthEstimator:
         if self._queue.add(delay, sum(delays) / len(delays), len(received), now):
             self._rate.unlearn()
             self._prober.at_once(now)
+        queue = self._queue
+        self._stood = sent[-1], queue.stood(delays[-1])
+        self._squeezed = self._squeeze.add(received, queue.base_s)
         for burst in self._bursts.add(received):
             self._trend.add(burst)
             self._trains.add(burst)
@@ -134,19 +181,22 @@ class BandwidthEstimator:
         self._trains.reset()
         self._bursts.reset()
         self._queue.reset()
+        self._squeeze.reset()
         self._arriving.begin(arrival)
         self._sending.begin(now)
         self._octets = self._packets.octets
 
     def _control(self, report: Report, now: float) -> None:
         rate, queue, loss = self._rate, self._queue, self._loss
-        for number, packet in report.probed:
-            if carried := self._prober.arrived(number, packet, now):
-                rate.raise_to(carried)
-        before = rate.rate
-        arriving, trains = self._arriving.rate_bps(_RATE_S), self._trains.speed_bps(now)
+        arriving = self._arriving.rate_bps(_RATE_S)
+        trains = self._trains.speed_bps(now, blurred=queue.blur_s > _BLURRED_S)
         queue.room = trains is not None and arriving is not None and trains > _ROOM * arriving
         blurred = queue.blur_s > _BLURRED_S
+        for number, packet in report.probed:
+            if carried := self._prober.arrived(number, packet, now):
+                # What jitter held back catches up, and makes any link look wide for a moment.
+                rate.raise_to(min(carried, _NEARLY * trains) if blurred and trains else carried)
+        before = rate.rate
         # What jitter holds back for a moment is not lost.
         moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
@@ -158,6 +208,7 @@ class BandwidthEstimator:
             trains=trains,
             blurred=blurred,
             rtt_s=self.rtt_s or _RTT_UNKNOWN_S,
+            squeezed=self._squeezed,
         )
         if rate.update(evidence, now):
             loss.rate_changed(now)
@@ -167,10 +218,15 @@ class BandwidthEstimator:
             self._prober.hint(now)
         if rate.rate < before:
             self._prober.congested(rate.rate, now)
-        self._set_target()
+        self._set_target(now)
 
-    def _set_target(self) -> None:
+    def _set_target(self, now: float) -> None:
         rate = min(max(self._rate.rate, self._floor_bps), self.ceiling_bps)
         self._rate.rate = rate
-        drain = max(_DRAIN_LEAST, 1 - self._queue.excess_s / _DRAIN_S)
+        excess = self._queue.excess_s
+        sending = self._sending.rate_bps(_RATE_NOW_S)
+        if excess and sending is not None and sending < _PAUSED * rate:
+            standing = self.standing_octets(_DRAIN_S, now)
+            excess = min(excess, standing * 8 / rate)  # the viewer tells of what was sent before the pause
+        drain = max(_DRAIN_LEAST, 1 - excess / _DRAIN_S)
         self.target_bps = max(int(rate * drain), self._floor_bps)

@@ -42,7 +42,7 @@ class Link(Protocol):
 
 
 class Ledger(Protocol):
-    """Learns of every packet that carries a transport-wide sequence number."""
+    """Learns of every packet."""
 
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
-        """It leaves now; the number is not wrapped."""
+        """It leaves now; the number, not wrapped, is on it where that was agreed on."""

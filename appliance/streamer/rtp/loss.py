@@ -10,7 +10,42 @@ _MUCH = 0.1  # draft-ietf-rmcat-gcc-02 section 6
 _LIMITED = 0.6
 _TRIAL, _UNMOVED = 0.9, 0.4
 _SETTLING_S = 1.5
+_EXPLAINED_S = 0.25
 _FORGET = 0.01
+
+
+class _Window:
+    """What was counted in about the last second."""
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self.packets = 0
+        self._counts: deque[tuple[float, int, int]] = deque()
+        self._lost = 0
+
+    @property
+    def tells(self) -> bool:
+        """Whether it has enough packets to say something."""
+        return self.packets >= _LEAST_PACKETS
+
+    @property
+    def deviation(self) -> float:
+        """Of a share that is counted in so many packets."""
+        return math.sqrt(self.share * (1 - self.share) / self.packets)
+
+    def add(self, packets: int, lost: int, now: float) -> None:
+        counts = self._counts
+        counts.append((now, packets, lost))
+        self.packets += packets
+        self._lost += lost
+        while (age := now - counts[0][0]) > _WINDOW_S:
+            _, packets, lost = counts[0]
+            if self.packets - packets < _LEAST_PACKETS and age < _LONGEST_S:
+                break
+            self.packets -= packets
+            self._lost -= lost
+            counts.popleft()
+        self.share = min(max(self._lost / self.packets, 0.0), 1.0) if self.packets > 0 else 0.0
 
 
 class Loss:
@@ -21,49 +56,50 @@ class Loss:
     """
 
     def __init__(self) -> None:
-        self.share = 0.0
-        """Of about the last second."""
-        self._counts: deque[tuple[float, int, int]] = deque()
-        self._packets = self._lost = self._missing = 0
+        self._all = _Window()
+        self._unexplained = _Window()
+        self._missing = 0
+        self._queued = -math.inf
         self._ordinary = 0.0
         self._since = -math.inf
         self._trial: tuple[float, float] | None = None
 
-    def add(self, received: int, missing: int, found: int, now: float) -> None:
+    @property
+    def share(self) -> float:
+        """Of about the last second."""
+        return self._all.share
+
+    @property
+    def unexplained(self) -> float:
+        """The same, without what was lost while a queue stood."""
+        return self._unexplained.share
+
+    def add(self, received: int, missing: int, found: int, now: float, *, queued: bool) -> None:
         """What one message of feedback counts; what is missing has until the next one to come after all."""
         lost = self._missing - found
         self._missing = missing
-        counts = self._counts
-        counts.append((now, received + lost, lost))
-        self._packets += received + lost
-        self._lost += lost
-        while (age := now - counts[0][0]) > _WINDOW_S:
-            _, packets, lost = counts[0]
-            if self._packets - packets < _LEAST_PACKETS and age < _LONGEST_S:
-                break
-            self._packets -= packets
-            self._lost -= lost
-            counts.popleft()
-        self.share = min(max(self._lost / self._packets, 0.0), 1.0) if self._packets > 0 else 0.0
-        self._ordinary += _FORGET * min(0.0, self.share - self._ordinary)
+        if queued:
+            self._queued = now
+        self._all.add(received + lost, lost, now)
+        if now - self._queued > _EXPLAINED_S:
+            self._unexplained.add(received + lost, lost, now)
+            self._ordinary += _FORGET * min(0.0, self.unexplained - self._ordinary)
 
     @property
     def suspicious(self) -> bool:
         """Whether it may be our own: no time to send more."""
-        if self._packets < _LEAST_PACKETS:
+        window = self._unexplained
+        if not window.tells:
             return False
-        excess = self.share - self._ordinary
-        return self._trial is not None or excess > _NOTICED + _DEVIATIONS * self._deviation
+        return (
+            self._trial is not None
+            or window.share - self._ordinary > _NOTICED + _DEVIATIONS * window.deviation
+        )
 
     @property
     def on_trial(self) -> bool:
         """Whether the rate is lower for a moment to see what that changes."""
         return self._trial is not None
-
-    @property
-    def _deviation(self) -> float:
-        """Of a share that is counted in so many packets."""
-        return math.sqrt(self.share * (1 - self.share) / self._packets)
 
     def rate_changed(self, now: float) -> None:
         """The rate was lowered for another reason: loss of before says nothing about it."""
@@ -72,16 +108,17 @@ class Loss:
 
     def judge(self, rate: float, arriving: float, now: float) -> float:
         """The rate that the loss allows where no queue explains it, to be asked after each message."""
-        if now - self._since < _SETTLING_S or self._packets < _LEAST_PACKETS:
+        if now - self._since < _SETTLING_S or not self._unexplained.tells:
             return rate
+        share = self.unexplained
         if self._trial:
             before, given_up = self._trial
             self._trial = None
-            if self.share > _UNMOVED * before:
-                self._ordinary = self.share
+            if share > _UNMOVED * before:
+                self._ordinary = share
                 return given_up
-        if not self.suspicious or (arriving < _LIMITED * rate and self.share - self._ordinary < _MUCH):
+        if not self.suspicious or (arriving < _LIMITED * rate and share - self._ordinary < _MUCH):
             return rate
-        self._trial = self.share, rate
+        self._trial = share, rate
         self._since = now
         return min(_TRIAL * arriving, rate)

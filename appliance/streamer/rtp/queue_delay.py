@@ -43,6 +43,11 @@ class StandingQueue:
         )
 
     @property
+    def base_s(self) -> float:
+        """The delay without a queue; valid after the first message."""
+        return min(self._bases)
+
+    @property
     def calm(self) -> bool:
         """No queue to speak of, as far as jitter lets us see."""
         return not self.excess_s
@@ -61,6 +66,10 @@ class StandingQueue:
     def excess_s(self) -> float:
         """What is to be drained."""
         return max(0.0, self.delay_s - max(_CALM_S, self.blur_s))
+
+    def stood(self, delay: float) -> float:
+        """Of a packet with this delay: how long the queue was for it, as far as jitter lets us see."""
+        return max(0.0, delay - self.base_s - self.blur_s)
 
     def add(self, least: float, mean: float, packets: int, now: float) -> bool:
         """The least and the mean delay of one message; whether what stood turned out not to be ours."""
@@ -81,7 +90,7 @@ class StandingQueue:
             self._bases.append(least)
             self._base_since = now
         self._bases[-1] = min(self._bases[-1], least)
-        self.delay_s = min(delay for _, delay, _ in recent) - min(self._bases)
+        self.delay_s = min(delay for _, delay, _ in recent) - self.base_s
         return self._explain(now)
 
     def _explain(self, now: float) -> bool:

@@ -14,6 +14,8 @@ _NEAR = 0.1
 _LIMITED = 0.75
 _FALLING_BEHIND, _FALLING_LEAST_BPS, _FALLING_MOST = 0.9, 200_000, 0.6
 _LINK_WEIGHT, _LINK_MOVED = 0.2, 0.25
+_SQUEEZED = 0.6
+_CATCHING_UP = 1.2
 
 
 class Evidence(NamedTuple):
@@ -30,13 +32,20 @@ class Evidence(NamedTuple):
     blurred: bool
     """Whether jitter is such that what arrives tells little of what the link can carry."""
     rtt_s: float
+    squeezed: float | None = None
+    """What the link carries where a queue grows fast."""
 
     @property
     def capacity(self) -> float | None:
         """What trains tell of the link; where more than that arrives, jitter made nonsense of it."""
-        if self.trains is None or self.arriving is None or self.trains < self.arriving:
+        if self.trains is None or self.arriving is None or self.trains * self.doubt < self.arriving:
             return None
         return self.trains
+
+    @property
+    def doubt(self) -> float:
+        """So many times the capacity may arrive for a while: what jitter held back catches up."""
+        return _CATCHING_UP if self.blurred else 1.0
 
 
 class RateControl:
@@ -52,6 +61,8 @@ class RateControl:
         """Whether the rate had to go down."""
         passed = min(max(now - self._updated, 0.0), _LONGEST_STEP_S)
         self._updated = now
+        if evidence.squeezed is not None and evidence.squeezed < _SQUEEZED * self.rate:
+            return self._give_way(evidence.squeezed, evidence, now)
         if evidence.congested:
             if now - self._backed_off < evidence.rtt_s + 2 * _REACTION_S:
                 return False
@@ -74,6 +85,9 @@ class RateControl:
         carried = self._carried(evidence)
         if carried is None or _BACKOFF * carried >= self.rate:
             return False
+        return self._give_way(carried, evidence, now)
+
+    def _give_way(self, carried: float, evidence: Evidence, now: float) -> bool:
         self._backed_off = now
         self.rate = _BACKOFF * carried
         self._learn(carried, evidence)
@@ -103,7 +117,7 @@ class RateControl:
     def _grow(self, evidence: Evidence, passed: float, now: float) -> None:
         if evidence.arriving is None:
             return
-        if self._link and evidence.arriving > (1 + _NEAR) * self._link:
+        if self._link and evidence.arriving > (1 + _NEAR) * evidence.doubt * self._link:
             self._link = None
         reactions = passed / (evidence.rtt_s + _REACTION_S)
         fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _ADDED_BITS * reactions

@@ -9,6 +9,7 @@ from appliance.errors import InvalidInputError
 from appliance.streamer.rtp import transport_feedback
 from appliance.streamer.rtp.bandwidth import BandwidthEstimator
 from appliance.streamer.rtp.protection import Protection
+from appliance.streamer.rtp.transport_feedback import Feedback
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +43,20 @@ class Reception:
         self.protection = Protection()
         self._most_bps = most_bps
         self._clock = clock
-        self._heard: float | None = None
+        self.heard_at: float | None = None
+        """When it last said anything."""
 
     @property
     def target_bps(self) -> int | None:
         """What this viewer can be sent of the picture; None where it never said, or said nothing for long."""
-        if self._heard is None or self._clock() - self._heard > _SILENT_S:
+        if self.heard_at is None or self._clock() - self.heard_at > _SILENT_S:
             return None
         return int(self.estimator.target_bps * (1 - self.protection.share))
 
     @property
     def pacing_bps(self) -> float:
         """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
-        if self._heard is None or self.estimator.target_bps >= _AMPLE * self._most_bps:
+        if self.heard_at is None or self.estimator.target_bps >= _AMPLE * self._most_bps:
             return math.inf
         return self.estimator.target_bps
 
@@ -65,12 +67,20 @@ class Reception:
         except InvalidInputError as exc:
             logger.debug("a viewer sent malformed transport feedback: %s", exc)
             return
-        self._heard = self._clock()
-        self.estimator.on_feedback(feedback, self._heard)
+        self.take(feedback)
+
+    def take(self, feedback: Feedback) -> None:
+        """What such a message says."""
+        self.heard_at = self._clock()
+        self.estimator.on_feedback(feedback, self.heard_at)
         self.changed(self)
+
+    def report(self, lost: float) -> None:
+        """The share of packets that were lost since the last receiver report (RFC 3550 section 6.4.1)."""
+        self.estimator.on_report(lost, self._clock())
 
     def remb(self, bps: int) -> None:
         """A message of draft-alvestrand-rmcat-remb."""
-        self._heard = self._clock()
-        self.estimator.on_remb(bps)
+        self.heard_at = self._clock()
+        self.estimator.on_remb(bps, self.heard_at)
         self.changed(self)

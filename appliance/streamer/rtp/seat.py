@@ -11,7 +11,7 @@ from appliance.streamer.budget import Budget
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.feed import Queue
 from appliance.streamer.rtp.layout import PackedFrame
-from appliance.streamer.rtp.pacer import BURST_S, Pacer
+from appliance.streamer.rtp.pacer import BURST_S, MOST_AHEAD_S, Pacer
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
 from appliance.streamer.rtp.probing import Probe
 from appliance.streamer.rtp.reception import Reception
@@ -29,7 +29,7 @@ _KEYFRAME_TAKES_S = 0.5
 _ASKED_MOST = 512
 _WORTH_REPAIRING = 3
 """Packets of a frame; with fewer, repair packets take more than a third on top."""
-_TAIL_S = 0.06
+TAIL_S = 0.06
 """After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
 see that something is missing."""
 
@@ -52,7 +52,7 @@ class Seat:
         self._wake = wake
         self._reception = reception
         self._pacer = Pacer()
-        self._pacing_bps = math.inf
+        self._told: tuple[float | None, float] = (None, math.inf)
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._current: tuple[EncodedFrame, PackedFrame] | None = None
         self._next = 0
@@ -76,6 +76,7 @@ class Seat:
         """Whether `frame`, queued just now, has a chance; if not, it is dropped already."""
         if self.lost:
             return False
+        self._follow(now)
         unsent = self._unsent(self._current[1]) if self._current else 0
         if frame.keyframe and len(frame.data) < unsent:
             self._current, unsent = None, 0  # the new one is sooner there than the rest of the old one
@@ -120,9 +121,18 @@ class Seat:
         return self._probe is not None
 
     def _follow(self, now: float) -> None:
-        if self._reception.pacing_bps != self._pacing_bps:
-            self._pacing_bps = self._reception.pacing_bps
-            self._pacer.set_rate(self._pacing_bps, now)
+        """What the viewer told last."""
+        told = self._reception.heard_at, self._reception.pacing_bps
+        if told == self._told:
+            return
+        self._told = told
+        _, pacing_bps = told
+        if pacing_bps == math.inf:
+            self._pacer.set_rate(pacing_bps, now)
+        else:
+            estimator = self._reception.estimator
+            standing = estimator.standing_octets(MOST_AHEAD_S, now)
+            self._pacer.set_rate(pacing_bps, now, carried_bps=estimator.carried_bps, standing=standing)
 
     def _repeat(self, now: float) -> bool:
         """Whether all that was asked for has been answered."""
@@ -165,7 +175,7 @@ class Seat:
                 self._protect(packed, now)
             self._current = None
             self.sent_at = now
-            self._tail_at = now + _TAIL_S
+            self._tail_at = now + TAIL_S
             self.frames_sent += 1
             if self.on_sent:
                 self.on_sent(frame, self.stream.wire_timestamp(packed))

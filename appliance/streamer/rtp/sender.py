@@ -199,12 +199,14 @@ class ViewerStream:
         """What a viewer costs: this loop runs for every packet to every one of them."""
         ssrc, sequence = self._link.ssrc, self._sequence
         before, after = extension
-        if not self._numbered:
-            for offset, _ in layout.packets:
-                patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, after)
-                sequence += 1
-            return
         number, sent, tag = self._transport_sequence, self._ledger.sent, layout.tag_bytes
+        if not self._numbered:
+            for offset, length in layout.packets:
+                patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, after)
+                sent(number, length + tag, now)
+                sequence += 1
+                number += 1
+            return
         for offset, length in layout.packets:
             patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, number & 0xFFFF, after)
             sent(number, length + tag, now)
@@ -252,9 +254,8 @@ class ViewerStream:
         number = self._transport_sequence
         self._write_head(head, form.patch, stream.sequence, stamp, stream.ssrc, extension, number)
         stream.sequence += 1
-        if self._numbered:
-            self._ledger.sent(number, len(head) + octets + shape.tag_bytes, now, probe)
-            self._transport_sequence += 1
+        self._ledger.sent(number, len(head) + octets + shape.tag_bytes, now, probe)
+        self._transport_sequence += 1
         return bytes(head)
 
     def _write_head(

@@ -88,6 +88,21 @@ class SentPackets:
                 probed.append((probe, packet))
         return Report(received, missing, found, untold, probed)
 
+    def standing(self, octets: float, since: float, rate: float, most: float, now: float) -> float:
+        """Octets in a queue that had `octets` in it at `since`, carries `rate` a second, and keeps `most`.
+
+        What comes to it is what has left and was not told of.
+        """
+        times, sizes = self._times, self._sizes
+        untold = HISTORY if self._told is None else min((self._newest + 1 - self._told) % _SEQUENCES, HISTORY)
+        for sequence in range(self._newest + 1 - untold, self._newest + 1):
+            at = times[sequence & HISTORY - 1]
+            if at < since:
+                continue
+            octets = min(max(0.0, octets - (at - since) * rate) + sizes[sequence & HISTORY - 1], most)
+            since = at
+        return max(0.0, octets - (now - since) * rate)
+
     def _known(self, feedback: Feedback) -> tuple[int, Sequence[int | None]]:
         """The part of the feedback that is about packets in the ring."""
         age = (self._newest - feedback.first) % _SEQUENCES

@@ -9,6 +9,7 @@ _PAUSE_S, _LONGEST_S = 0.010, 0.050
 _LEAST_PACKETS, _LEAST_OCTETS = 4, 4000
 _SHORTEST_S = 0.001
 _KEPT_S = 1.0
+_SLOWER = 0.25
 
 
 class Trains:
@@ -33,11 +34,17 @@ class Trains:
         """The viewer's clock jumped."""
         self._train.clear()
 
-    def speed_bps(self, now: float) -> float | None:
-        """At which trains of the last second came out, the median; None without trains."""
+    def speed_bps(self, now: float, *, blurred: bool = False) -> float | None:
+        """At which trains of the last second came out, the median; None without trains.
+
+        With much jitter the slower ones: what it held back catches up faster than the link carries it.
+        """
         while self._speeds and now - self._speeds[0][0] > _KEPT_S:
             self._speeds.popleft()
-        return statistics.median(speed for _, speed in self._speeds) if self._speeds else None
+        if not self._speeds:
+            return None
+        speeds = sorted(speed for _, speed in self._speeds)
+        return speeds[int(len(speeds) * _SLOWER)] if blurred else statistics.median(speeds)
 
     def _measure(self) -> None:
         packets = sum(burst.packets for burst in self._train)

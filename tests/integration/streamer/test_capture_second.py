@@ -93,6 +93,19 @@ async def test_on_a_still_screen_a_keyframe_comes_at_once_and_the_first_is_not_r
             assert first.keyframes == keyframes
 
 
+async def test_one_more_frame_of_a_still_screen_is_one_of_both() -> None:
+    async with (
+        x_server(640, 480) as display,
+        both(X11Source(display, codec=Codec.H264, fps=30, kbps=2000)) as (first, small),
+    ):
+        with first.hold(), small.subscribe() as frames:
+            assert (await frames.next()).keyframe
+            for rendition in (first, small):
+                rendition.refresh()
+                async with asyncio.timeout(5):  # of itself one comes in 15 s
+                    assert not (await frames.next()).keyframe
+
+
 async def test_it_costs_nothing_once_nobody_watches_it() -> None:
     source = PatternSource(320, 240, codec=Codec.H264, fps=30, kbps=1000)
     async with both(source) as (first, small):

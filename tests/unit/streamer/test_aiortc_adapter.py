@@ -168,6 +168,14 @@ async def test_feedback_is_counted_and_asks_for_a_keyframe(loopback: Loopback) -
     assert loopback.rendition.kbps == 1900
 
 
+async def test_reports_tell_what_was_lost_of_the_picture(loopback: Loopback) -> None:
+    sender = loopback.ours._video.sender  # type: ignore[union-attr]
+    for ssrc, lost in ((sender._ssrc, 64), (sender._ssrc ^ 1, 128)):
+        info = aiortc.rtp.RtcpReceiverInfo(ssrc, lost, 9, 1000, 0, 0, 0)
+        await sender._handle_rtcp_packet(aiortc.rtp.RtcpRrPacket(ssrc=1, reports=[info]))
+    assert loopback.ours.reception.estimator.loss == 0.25
+
+
 async def test_the_pair_in_use_is_known(loopback: Loopback) -> None:
     assert adapter.pair_type(loopback.ours._pc) in ("host", "prflx")
 

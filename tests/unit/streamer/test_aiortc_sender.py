@@ -168,6 +168,31 @@ async def test_a_nack_is_answered_on_the_negotiated_stream(loopback: Loopback) -
     assert loopback.ours.feedback.nacks == 1
 
 
+class Waiting(Rendition):
+    """Has one frame, and no other until it is told to."""
+
+    @contextlib.contextmanager
+    def subscribe(self, ready: Callable[[EncodedFrame], None] | None = None) -> Iterator[Subscription]:
+        with super().subscribe(ready) as subscription:
+            subscription.offer(EncodedFrame(PICTURE, True, 9000, 0, 0, 0))
+            yield subscription
+
+
+async def test_where_aiortc_sends_the_last_packet_before_a_pause_comes_again_once() -> None:
+    rendition = Waiting()
+    async with asyncio.timeout(20), Loopback(rendition, own_packets=False) as loopback:
+        packets = await frame(loopback)
+        again = await loopback.packets.get()
+        assert again.ssrc == loopback.sender._rtx_ssrc
+        found = aiortc.rtp.unwrap_rtx(again, packets[-1].payload_type, packets[-1].ssrc)
+        assert (found.sequence_number, found.payload) == (packets[-1].sequence_number, packets[-1].payload)
+        rendition.deliver(timestamp=12_000)
+        following = await frame(loopback)
+        assert {packet.ssrc for packet in following} == {loopback.sender._ssrc}
+        again = await loopback.packets.get()
+        assert int.from_bytes(again.payload[:2]) == following[-1].sequence_number
+
+
 async def test_a_nack_for_nothing_is_harmless(loopback: Loopback) -> None:
     packet = RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK, ssrc=1, media_ssrc=2, lost=list(range(2000)))
     await loopback.sender._handle_rtcp_packet(packet)

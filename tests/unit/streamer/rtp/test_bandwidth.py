@@ -281,15 +281,15 @@ def test_feedback_about_anything_stays_within_floor_and_ceiling(seed: int) -> No
 
 def test_remb_is_believed_until_the_first_transport_feedback() -> None:
     subject = estimator()
-    subject.on_remb(3 * MEGABIT)
+    subject.on_remb(3 * MEGABIT, 0.0)
     assert subject.target_bps == 3 * MEGABIT
-    subject.on_remb(50 * MEGABIT)
+    subject.on_remb(50 * MEGABIT, 0.1)
     assert subject.target_bps == CEILING
-    subject.on_remb(1)
+    subject.on_remb(1, 0.2)
     assert subject.target_bps == FLOOR
     subject.sent(0, 1200, 1.0)
     subject.on_feedback(Feedback(0, 0, [5_000_000]), 1.05)
-    subject.on_remb(5 * MEGABIT)
+    subject.on_remb(5 * MEGABIT, 1.0)
     assert subject.target_bps == FLOOR
     assert subject.rtt_s == pytest.approx(0.05)
 

@@ -94,3 +94,13 @@ def test_what_is_ahead_of_a_slower_rate_is_no_more_than_a_queue_keeps() -> None:
     made.spent(200_000, 0.0)
     made.set_rate(0.3 * MEGABIT, 0.0)
     assert made.ahead(0, 0.0) == pytest.approx(0.3)
+
+
+def test_what_stands_drains_as_the_way_carries_it_whatever_the_target() -> None:
+    made = pacer(8 * MEGABIT)
+    made.set_rate(0.5 * MEGABIT, 0.0, carried_bps=MEGABIT, standing=25_000)
+    assert made.ahead(0, 0.0) == pytest.approx(0.2)
+    assert made.ahead(0, 0.1) == pytest.approx(0.1)
+    assert made.wait(10_000, 0.1) == pytest.approx(pacer(0.5 * MEGABIT).wait(10_000, 0.0))
+    made.set_rate(0.5 * MEGABIT, 0.1, carried_bps=MEGABIT, standing=1_000_000)
+    assert made.ahead(0, 0.1) == pytest.approx(0.3)

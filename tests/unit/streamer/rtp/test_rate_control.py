@@ -92,3 +92,23 @@ def test_limited_traffic_that_falls_behind_gives_way_step_by_step() -> None:
 def test_trains_slower_than_what_arrives_are_not_believed() -> None:
     assert calm(2 * MEGABIT, trains=MEGABIT).capacity is None
     assert calm(2 * MEGABIT, trains=3 * MEGABIT).capacity == 3 * MEGABIT
+
+
+def test_jitter_makes_more_arrive_for_a_while_than_the_link_carries() -> None:
+    blurred = calm(8.5 * MEGABIT, trains=8 * MEGABIT)._replace(blurred=True)
+    assert blurred.capacity == 8 * MEGABIT
+    assert blurred._replace(blurred=False).capacity is None
+    assert blurred._replace(arriving=10 * MEGABIT).capacity is None
+
+
+def test_a_squeeze_is_obeyed_at_once() -> None:
+    control = RateControl(8 * MEGABIT)
+    assert control.update(congested(7 * MEGABIT, 8 * MEGABIT), 1.0)
+    squeezed = calm(4 * MEGABIT)._replace(squeezed=1.5 * MEGABIT)
+    assert control.update(squeezed, 1.06)
+    assert control.rate == pytest.approx(0.85 * 1.5 * MEGABIT)
+
+
+def test_a_squeeze_to_nearly_the_rate_is_left_to_what_stands() -> None:
+    control = RateControl(2 * MEGABIT)
+    assert not control.update(calm(2 * MEGABIT)._replace(squeezed=1.5 * MEGABIT), 1.0)

@@ -82,3 +82,14 @@ def test_packets_of_probes_are_known() -> None:
     packets.add(1, 200, 1.0, 7)
     report = packets.resolve(Feedback(0, 0, [500_000, 1_500_000]))
     assert report.probed == [(7, (1.0, 1.5, 200))]
+
+
+def test_what_stands_is_what_was_sent_faster_than_it_is_carried() -> None:
+    packets = sent(100, 200, 300, 400, first=65_534)
+    packets.resolve(Feedback(0, 65_534, [5_000_000]))
+    assert packets.standing(50, 0.0, 100, 1000, 3.0) == 50 - 50 + 200 - 100 + 300 - 100 + 400
+    assert packets.standing(50, 0.0, 100, 450, 3.0) == 450, "the queue keeps no more"
+    assert packets.standing(50, 0.0, 100, 1000, 5.5) == 450
+    packets.resolve(Feedback(1, 65_535, [6_000_000, None, None]))
+    assert packets.standing(80, 3.0, 100, 1000, 3.5) == 30, "all was told of"
+    assert SentPackets().standing(0, 0.0, 100, 1000, 1.0) == 0

@@ -46,3 +46,11 @@ def test_packets_that_arrive_at_once_divide_by_nothing() -> None:
     trains.add(burst(1.0, 5.0, 0.0))
     trains.add(burst(1.1, 5.0, 0.0))
     assert trains.speed_bps(1.2) == pytest.approx(3600 * 8 / 0.001)
+
+
+def test_with_much_jitter_the_slower_ones_count() -> None:
+    trains = Trains()
+    for number, spread in enumerate((0.02, 0.02, 0.004, 0.004, 0.004)):
+        trains.add(burst(1 + number / 30, 5 + number / 30, spread))
+    assert trains.speed_bps(1.2, blurred=True) == pytest.approx(3600 * 8 / 0.02)
+    assert trains.speed_bps(1.2) == pytest.approx(3600 * 8 * (1 / 0.02 + 1 / 0.004) / 2)

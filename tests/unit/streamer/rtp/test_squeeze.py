@@ -1,0 +1,62 @@
+import pytest
+
+from appliance.streamer.rtp.sent_packets import Received
+from appliance.streamer.rtp.squeeze import Squeeze
+
+pytestmark = pytest.mark.unit
+
+PACKET = 1200
+OFFSET_S = 500.0
+
+
+def message(sent: float, arrival: float, count: int, sent_bps: float, carried_bps: float) -> list[Received]:
+    """Packets from these times on, sent at one rate and carried at another."""
+    bits = PACKET * 8
+    return [
+        (sent + number * bits / sent_bps, OFFSET_S + arrival + number * bits / carried_bps, PACKET)
+        for number in range(1, count + 1)
+    ]
+
+
+def steady(squeeze: Squeeze, messages: int) -> None:
+    """A message each 60 ms at 8 Mb/s, without a queue."""
+    for number in range(messages):
+        at = 0.06 * number
+        assert squeeze.add(message(at, at, 50, 8e6, 8e6), OFFSET_S) is None
+
+
+def test_what_gets_through_is_known_from_the_second_message_on() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    assert squeeze.add(message(0.6, 0.6, 10, 8e6, 1.5e6), OFFSET_S) is not None
+    found = squeeze.add(message(0.612, 0.664, 10, 8e6, 1.5e6), OFFSET_S)
+    assert found == pytest.approx(1.5e6, rel=0.02)
+
+
+def test_a_longer_way_is_none() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    for number in range(10, 20):
+        at = 0.06 * number
+        assert squeeze.add(message(at, at + 0.1, 50, 8e6, 8e6), OFFSET_S) is None
+
+
+def test_a_delay_that_grows_that_much_all_the_time_is_none() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    sent = arrival = 0.6
+    found = []
+    for _ in range(10):
+        for carried_bps, count in ((4e6, 50), (16e6, 100)):
+            found.append(squeeze.add(message(sent, arrival, count, 8e6, carried_bps), OFFSET_S))
+            sent += count * PACKET * 8 / 8e6
+            arrival += count * PACKET * 8 / carried_bps
+    assert found[0] is not None
+    assert found[2:] == [None] * 18
+
+
+def test_after_a_jump_of_the_clock_nothing_is_compared() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    squeeze.reset()
+    assert squeeze.add(message(0.6, 0.7, 10, 8e6, 8e6), OFFSET_S) is None
