@@ -22,15 +22,13 @@ from appliance.bus.messages import (
 from appliance.bus.spec import EncoderChoice
 from appliance.bus.subjects import STATS_ALL
 from appliance.config import Config
-from appliance.errors import FanlightError, NotFoundError, UnavailableError
+from appliance.errors import FanlightError, NotFoundError
 from appliance.instances.admission import Admission
 from appliance.instances.autostart import keep_running
-from appliance.instances.belongings import Belongings
-from appliance.instances.enforcers import find_enforcer
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
-from appliance.instances.limits import Limiter, Limits
 from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
+from appliance.instances.outfit import Outfitter
 from appliance.instances.plan import Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
@@ -64,14 +62,13 @@ class InstanceManager:
         self.instances: dict[str, Instance] = {}
         self.listeners: list[Callable[[], None]] = []
         self._standby = Standby()
-        self._belongings = Belongings(runtime_dir / "instances")
+        self._outfitter = Outfitter(runtime_dir / "instances")
         self.logbook = Logbook(self._state_dir / "logs")
-        self._limiter = Limiter(find_enforcer)
         self.admission = Admission(config, machine.encoding_gpus)
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
-        async with self._belongings.claimed(), asyncio.TaskGroup() as group:
+        async with self._outfitter.belongings.claimed(), asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow_stats())
             group.create_task(self._standby.run())
@@ -149,11 +146,10 @@ class InstanceManager:
                 largest=self._config().video.largest,
             )
             ladder = self._machine.encoders(video, render_node=seat.gpu)
-            instance.env = await self._hand_over(instance)
-            await self._confine(instance, plan)
+            await self._outfitter.equip(instance, plan)
         except BaseException:
             self.admission.release(instance.id)
-            await self._clear_up(instance)
+            await self._outfitter.take_back(instance)
             raise
         if instance.session is None:  # its streamer has nobody to tell
             instance.state = InstanceState.RUNNING
@@ -172,26 +168,6 @@ class InstanceManager:
         """Those that can encode, of `vendor`, or of any where it is empty."""
         fitting = [each.render_node for each in self._machine.gpus() if each.vendor.lower() == vendor]
         return [each for each in self._machine.encoding_gpus() if not vendor or each in fitting]
-
-    async def _hand_over(self, instance: Instance) -> dict[str, str]:
-        try:
-            return await asyncio.to_thread(self._belongings.hand_over, instance)
-        except OSError as exc:
-            raise UnavailableError(f"instance {instance.id}: its directory: {exc}") from exc
-
-    async def _confine(self, instance: Instance, plan: Plan) -> None:
-        limits = instance.wish.limits or Limits(
-            instance.application.cpus, instance.application.memory_mb << 20
-        )
-        if limits and not plan.programs:
-            instance.limited = f"nothing to limit: {plan.source} runs no program of its own"
-        elif limits:
-            instance.within, instance.limited = await self._limiter.confine(instance.id, limits)
-
-    async def _clear_up(self, instance: Instance) -> str:
-        """What it leaves is removed; returns why it ended, where its limits were the cause."""
-        await asyncio.to_thread(self._belongings.remove, instance.id)
-        return await self._limiter.release(instance.id)
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists already (session first); returns the instance's id."""
@@ -235,7 +211,7 @@ class InstanceManager:
         def make(screen: ScreenHandle, resumed: bool) -> str:
             return specification(
                 self._config(), self._bus_address(), instance, plan, screen, ladder,
-                channels=self._belongings.sockets(instance.id), resumed=resumed,
+                channels=self._outfitter.belongings.sockets(instance.id), resumed=resumed,
             ).model_dump_json()  # fmt: skip
 
         def report(state: InstanceState, detail: str) -> None:
@@ -280,7 +256,7 @@ class InstanceManager:
         finally:
             self.admission.release(instance.id)
             self.instances.pop(instance.id, None)
-            if limit := await self._clear_up(instance):
+            if limit := await self._outfitter.take_back(instance):
                 status, message = SessionStatus.ERROR, limit
             failed = status is SessionStatus.ERROR
             instance.state = InstanceState.ERROR if failed else InstanceState.STOPPED

@@ -71,7 +71,7 @@ async def test_programs_run_within_their_limits_and_a_limit_that_ends_them_is_to
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within = Within()
-    monkeypatch.setattr("appliance.instances.manager.find_enforcer", lambda: within)
+    monkeypatch.setattr("appliance.instances.outfit.find_enforcer", lambda: within)
     out = tmp_path / "out"
     application = {
         "name": "one",
@@ -97,7 +97,7 @@ async def test_programs_run_within_their_limits_and_a_limit_that_ends_them_is_to
 async def test_where_nobody_enforces_limits_the_instance_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("appliance.instances.manager.find_enforcer", lambda: Nobody("no cgroups"))
+    monkeypatch.setattr("appliance.instances.outfit.find_enforcer", lambda: Nobody("no cgroups"))
     out = tmp_path / "out"
     applications = (
         {"name": "one", "kind": "command", "command": WRITE, "env": {"OUT": str(out)}},
