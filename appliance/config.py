@@ -18,7 +18,8 @@ _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
 _SMALLEST, _LARGEST = (16, 16), (3840, 2160)
 _ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
-_SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SECRETS = {"gateway": ("token",), "instances": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
 
 
 class Section(BaseModel):
@@ -31,6 +32,11 @@ def _listen(value: str) -> str:
     if not (found := _LISTEN.match(value)) or int(found[2]) > 65535:
         raise ValueError("must be HOST:PORT, like 0.0.0.0:8443")
     return value
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _size(value: str) -> str:
@@ -74,8 +80,7 @@ class GatewaySection(Section):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.listen)
 
 
 class TlsSection(Section):
@@ -186,11 +191,20 @@ class InstancesSection(Section):
     """[instances]: the instance manager."""
 
     listen: str = "127.0.0.1:8444"
+    token: str = Field("", repr=False)
     scheduling: Literal["spread", "binpack"] = "spread"
     gpu_slots: int = Field(32, ge=0)
     encoder_slots: int = Field(32, ge=0)
 
-    _check_listen = field_validator("listen")(_listen)
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        return _listen(value) if value else ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on, where `listen` is not empty."""
+        return _address(self.listen)
 
 
 class KinesisUplinkSection(Section):
@@ -226,6 +240,8 @@ class ApplicationSection(Section):
     gpu: Literal["gpu", "gpu-preferred", "software"] = "gpu-preferred"
     autostart: bool = False
     idle_minutes: int = Field(0, ge=0)
+    cpus: float = Field(0, ge=0, le=1024)
+    memory_mb: int = Field(0, ge=0)
     whip_url: str = Field("", pattern=r"^(https?://\S+)?$")
     whip_token: str = Field("", repr=False)
 
@@ -277,8 +293,10 @@ class Config(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"application {name!r} is there twice")
-        if self.tls.mode == "off" and self.gateway.address[0] not in ("127.0.0.1", "::1", "localhost"):
+        if self.tls.mode == "off" and self.gateway.address[0] not in _LOOPBACK:
             raise ValueError('tls.mode = "off" is for loopback only: set gateway.listen = "127.0.0.1:8443"')
+        if self.tls.mode == "off" and self.instances.listen and self.instances.address[0] not in _LOOPBACK:
+            raise ValueError('tls.mode = "off" is for loopback only: set instances.listen = "127.0.0.1:8444"')
         return self
 
 

@@ -28,6 +28,7 @@ from appliance.control.schema import (
     DrainParams,
     Health,
     Instance,
+    InstanceLogs,
     Key,
     KeyParams,
     Keys,
@@ -47,7 +48,8 @@ from appliance.drain import Drain
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError
 from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway
-from appliance.instances.manager import Instance as RunningInstance
+from appliance.instances.instance import Instance as RunningInstance
+from appliance.instances.instance import Wish
 from appliance.instances.manager import InstanceManager
 from appliance.logs import RingBuffer
 from appliance.machine import Machine
@@ -167,12 +169,19 @@ class BoxController:
             screen = Screen(**{key: value for key, value in sizes.items() if value})
             if bool(params.width) != bool(params.height):
                 raise InvalidInputError("a size needs both width and height")
-        instance = await self._instances.launch(params.application, screen=screen, streaming=params.streaming)
+        wish = Wish(screen=screen, streaming=params.streaming)
+        instance = await self._instances.launch(params.application, wish)
         return Launched(instance=instance.id, session=instance.session)
 
     async def stop(self, instance: str) -> None:
         """Stop an instance, named by id, session or application."""
         await self._instances.stop(instance, "stopped on the box")
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """What an instance said lately, named by id, session or application; by id also when it has ended."""
+        with contextlib.suppress(NotFoundError):
+            instance = self._instances.find(instance).id
+        return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance))
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer. Raises NotFoundError."""

@@ -14,6 +14,7 @@ from appliance import audit, lifecycle, logs, paths
 from appliance import config as configuration
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
+from appliance.ams.service import AmsServer
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer
@@ -60,6 +61,7 @@ class Daemon:
         )
         self._drain = Drain(self._instances, self._bus)
         self._witness = Witness(self._instances, self._bus)
+        self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -89,6 +91,7 @@ class Daemon:
             self._witness,
             self._instances,
             self._drain,
+            *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._advertiser] if self._config.discovery.enabled else []),
             self._controller,
@@ -158,6 +161,11 @@ class Daemon:
         return [
             Part(name="bus", ok=self._bus.connected, detail=bus_detail),
             Part(name="gateway", ok=self._gateway.serving, detail=self._gateway.url),
+            *(
+                [Part(name="instances", ok=bool(self._ams.url), detail=self._ams.url)]
+                if self._config.instances.listen
+                else []
+            ),
             Part(name="agent", ok=self._bus.connected, detail=self.box_id),
             Part(
                 name="discovery",

@@ -32,6 +32,7 @@ from appliance.gateway.routes_sockets import SocketRoutes
 from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.static import StaticFiles
 from appliance.gateway.tls import Tls
+from appliance.gateway.tokens import Principal
 from appliance.gateway.watch import LOST_SECONDS, Watch
 
 logger = logging.getLogger(__name__)
@@ -63,14 +64,15 @@ class Gateway:
         self._draining = draining
         self._bus = bus
         self._lost_s = lost_s
-        self._tls = Tls(config.tls, state_dir, config.box.name)
+        self.tls = Tls(config.tls, state_dir, config.box.name)
+        """The box's certificate, for other listeners as well."""
         self._state: Context | None = None
         self._port = config.gateway.address[1]
 
     async def serve(self, started: asyncio.Event) -> None:
         """Open the door and keep it open. Raises UnavailableError where the port is taken."""
         bus = self._bus()
-        await self._tls.open()
+        await self.tls.open()
         self._state = context = await Context.open(self._config, bus)
         watch = Watch(
             context.sessions, context.shares, context.viewers, context.registry, bus, lost_s=self._lost_s
@@ -83,7 +85,7 @@ class Gateway:
                 group.create_task(context.settings.follow())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(watch.serve())
-                group.create_task(self._tls.keep())
+                group.create_task(self.tls.keep())
                 await answering.wait()
                 async with self._listening(context):
                     logger.info("gateway serves %s", self.url)
@@ -101,20 +103,20 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
-            OpsRoutes(context, lambda: self._tls.ca_pem, self._draining).routes(),
+            OpsRoutes(context, lambda: self.tls.ca_pem, self._draining).routes(),
             KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
         runner = web.AppRunner(
-            app, access_log=None, logger=_ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
         )
         await runner.setup()
         host, port = self._config.gateway.address
         try:
             doorway = Doorway(more_files() // 2, context.metrics.refused.labels("connections").inc)
             for each in await doorway.listen(host, port):
-                await web.SockSite(runner, each, ssl_context=self._tls.context).start()
+                await web.SockSite(runner, each, ssl_context=self.tls.context).start()
             self._port = runner.addresses[0][1]
             yield
         except OSError as exc:
@@ -149,14 +151,14 @@ class Gateway:
         host = self._config.gateway.address[0]
         hosts = [host]
         if is_wildcard(host):
-            found = [each for each in self._tls.addresses if ":" in host or ":" not in each]
+            found = [each for each in self.tls.addresses if ":" in host or ":" not in each]
             hosts = [*found[:1], f"{hostname()}.local", *found[1:]]
         return [f"{scheme}://{authority(each)}:{self._port}/" for each in hosts]
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, colon separated hex; empty without TLS."""
-        return self._tls.fingerprint
+        return self.tls.fingerprint
 
     async def new_pin(self) -> tuple[str, int]:
         """A PIN that pairs one browser, and the unix time when it ends."""
@@ -170,6 +172,10 @@ class Gateway:
         expires_at = int(time.time()) + expires_s
         share, token = await self._context.shares.create(session, role=role, expires_at=expires_at)
         return ShareLink(share.id, f"{self.url}#share={token}", share.expires_at)
+
+    async def authenticate(self, token: str) -> Principal:
+        """The account that an API token is of. Raises UnauthorizedError."""
+        return await self._context.accounts.authenticate(token)
 
     async def devices(self) -> list[DeviceRecord]:
         """Paired browsers."""
@@ -219,7 +225,7 @@ class Gateway:
         await self._context.sessions.end(session, reason="stopped on the box", sync=True)
 
 
-class _ProtocolLog(logging.LoggerAdapter[logging.Logger]):
+class ProtocolLog(logging.LoggerAdapter[logging.Logger]):
     """aiohttp's words on clients that do not speak HTTP, without what they sent: it may hold a token."""
 
     def log(self, level: int, msg: object, *args: object, **_: object) -> None:

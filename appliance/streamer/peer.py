@@ -35,6 +35,8 @@ CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CHANNEL_BYTES_MAX = 1 << 20
+_NAMED_CHANNELS_MAX = 5
+"""As many as the SDK of the Anbox dialect makes."""
 _CLOSE_SECONDS = 1
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
@@ -77,6 +79,7 @@ class Peer:
         self._settings = anbox.Settings()
         self._connection: MediaConnection | None = None
         self._channel: RTCDataChannel | None = None
+        self._named: list[Callable[[], None]] = []
         self._told: dict[str, Any] = {}
         self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
         self._latency_ms: float | None = None
@@ -322,6 +325,9 @@ class Peer:
         self._stage.input.release(self._holder)
         self._times.stop()
         self._latency_ms = None
+        for close in self._named:
+            close()
+        self._named.clear()
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -332,11 +338,21 @@ class Peer:
 
     def _use_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != CONTROL_CHANNEL:
-            logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
+            self._use_named_channel(channel)
             return
         self._channel, self._told = channel, {}
         channel.on("message", self._control)
         self._tell_role()
+
+    def _use_named_channel(self, channel: RTCDataChannel) -> None:
+        """What controls the application may also speak with it."""
+        logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
+        if not (self._stage.channels and self.role.controls and len(self._named) < _NAMED_CHANNELS_MAX):
+            return
+        try:
+            self._named.append(self._stage.channels.open(channel, lambda: self.role.controls))
+        except FanlightError as exc:
+            logger.info("viewer %s: %s", self.id, exc)
 
     def _control(self, text: str | bytes) -> None:
         if self.ended or self._channel is None:

@@ -5,6 +5,7 @@ import functools
 import gc
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import InstanceStats, Screen, ViewerStats
@@ -17,6 +18,7 @@ from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.select import LadderSource, open_source
+from appliance.streamer.channels import Channels
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
@@ -72,6 +74,7 @@ class Streamer:
             asyncio.TaskGroup() as group,
         ):
             self._mux = mux
+            channels = Channels(Path(spec.channels)) if spec.channels else None
             stage = Stage(
                 spec=spec,
                 sources=Sources(self._renditions, self._sound, seconds=self._seconds, kbps=spec.bitrate_kbps),
@@ -80,6 +83,7 @@ class Streamer:
                 problem=self._problem,
                 resize=self._resize,
                 mux=mux,
+                channels=channels,
             )
             self._shards = Shards(spec, stage.sources)
             session = Session(
@@ -98,6 +102,8 @@ class Streamer:
                 group.create_task(rendition.run())
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
+            if channels:
+                group.create_task(channels.run())
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())

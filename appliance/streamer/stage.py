@@ -7,6 +7,7 @@ from typing import Protocol
 from appliance.bus.messages import Role, Screen
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
+from appliance.streamer.channels import Channels
 from appliance.streamer.connection import Sources
 from appliance.streamer.mux import Mux
 
@@ -34,3 +35,5 @@ class Stage:
     """Called with what a client that takes the controls would like to see."""
     mux: Mux | None = None
     """The port that all share; None: every viewer has ports of its own."""
+    channels: Channels | None = None
+    """Where the data channels of who controls end; None: nowhere."""
