@@ -24,6 +24,9 @@ class Dialect(Protocol):
     def end(self, reason: str, /) -> str:
         """It is over."""
 
+    def away(self) -> str:
+        """The gateway goes away, and the client should come back."""
+
 
 DIALECTS: Mapping[str, Dialect] = {"anbox": anbox, "kinesis": kinesis_master}
 """By their names in PeerEvent."""

@@ -35,3 +35,8 @@ def restart(_: str = "") -> str:
 def end(_: str) -> str:
     """It is over; the closed socket says it."""
     return ""
+
+
+def away() -> str:
+    """The gateway goes away: connect again."""
+    return kinesis.go_away()
