@@ -132,8 +132,10 @@ class Peer:
         self._tell_role()
 
     def closed(self) -> None:
-        """The signaling socket is gone; the picture goes on."""
+        """The signaling socket is gone; the picture goes on, if there is one."""
         self._orphaned = time.monotonic()
+        if self.visited and self._connection is None:
+            self._ended.set()
 
     def may_continue_as(self, other: "Peer") -> bool:
         """Whether `other` is the same client of the same owner, whose name starts all of its peers' ids."""

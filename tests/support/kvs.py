@@ -13,6 +13,8 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.support.cloud import Cloud
+
 
 def presigned(key: dict[str, str], endpoint: str, arn: str, client: str = "", expires: int = 299) -> str:
     """The URL of a socket."""
@@ -100,3 +102,23 @@ class Lobby:
         async with self.http.get(url.replace("ws", "http", 1), headers=headers) as answer:
             body = await answer.json()
             return answer.status, answer.headers["x-amzn-ErrorType"], body["message"]
+
+
+@contextlib.asynccontextmanager
+async def open_lobby(cloud: Cloud, name: str, key: dict[str, str] | None = None) -> AsyncIterator[Lobby]:
+    """The channel `name`, made where it is not there yet."""
+    key = key or await cloud.key("front")
+    video = cloud.client(key)
+    try:
+        arn = (await video("describe_signaling_channel", ChannelName=name))["ChannelInfo"]["ChannelARN"]
+    except video.client.exceptions.ResourceNotFoundException:
+        arn = (await video("create_signaling_channel", ChannelName=name))["ChannelARN"]
+    endpoints = {}
+    for role in ("MASTER", "VIEWER"):
+        asked = {"Protocols": ["WSS"], "Role": role}
+        found = await video(
+            "get_signaling_channel_endpoint", ChannelARN=arn, SingleMasterChannelEndpointConfiguration=asked
+        )
+        endpoints[role] = found["ResourceEndpointList"][0]["ResourceEndpoint"]
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
+        yield Lobby(key, arn, endpoints, http)

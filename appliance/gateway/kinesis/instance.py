@@ -100,12 +100,13 @@ class InstanceViewer(Relay):
     async def _current(
         self, replies: AsyncIterator[tuple[str, PeerReply]]
     ) -> AsyncIterator[tuple[str, PeerReply]]:
-        """All that a streamer says are answers."""
         async for subject, reply in replies:
-            if not self._mailbox.superseded:
-                if reply.kind == "message":
+            if self._mailbox.superseded:
+                continue
+            match kinesis.read_event(reply.text):
+                case Delivery(action=Action.ANSWER):
                     self._unanswered = []
-                yield subject, reply
+            yield subject, reply
 
 
 async def _nobody_sends(_: Delivery) -> None:

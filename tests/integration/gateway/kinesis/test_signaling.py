@@ -16,30 +16,14 @@ from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.gateway.service import Gateway
 from tests.support.cloud import Cloud
 from tests.support.gateway import serving, settings, street, until
-from tests.support.kvs import Lobby, Peer
+from tests.support.kvs import Lobby, Peer, open_lobby
 
 pytestmark = pytest.mark.integration
 
 
-@contextlib.asynccontextmanager
-async def open_lobby(cloud: Cloud, key: dict[str, str] | None = None) -> AsyncIterator[Lobby]:
-    key = key or await cloud.key("front")
-    video = cloud.client(key)
-    arn = (await video("create_signaling_channel", ChannelName="lobby.1"))["ChannelARN"]
-    endpoints = {}
-    for role in ("MASTER", "VIEWER"):
-        asked = {"Protocols": ["WSS"], "Role": role}
-        found = await video(
-            "get_signaling_channel_endpoint", ChannelARN=arn, SingleMasterChannelEndpointConfiguration=asked
-        )
-        endpoints[role] = found["ResourceEndpointList"][0]["ResourceEndpoint"]
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
-        yield Lobby(key, arn, endpoints, http)
-
-
 @pytest.fixture
 async def lobby(cloud: Cloud) -> AsyncIterator[Lobby]:
-    async with open_lobby(cloud) as opened:
+    async with open_lobby(cloud, "lobby.1") as opened:
         yield opened
 
 
@@ -217,7 +201,7 @@ async def test_a_deleted_channel_ends_its_sockets_when_they_call(cloud: Cloud, l
 async def test_strict_quotas_are_held(tmp_path: Path) -> None:
     async with (
         street(tmp_path, settings(kinesis={"strict_quotas": True})) as here,
-        open_lobby(Cloud(here)) as lobby,
+        open_lobby(Cloud(here), "lobby.1") as lobby,
         lobby.viewer("v1") as viewer,
     ):
         for number in range(6):
@@ -263,7 +247,7 @@ async def test_who_holds_a_socket_is_told_to_go_when_the_gateway_stops(tmp_path:
         asyncio.TaskGroup() as group,
         street(tmp_path) as here,
     ):
-        lobby = await stack.enter_async_context(open_lobby(Cloud(here)))
+        lobby = await stack.enter_async_context(open_lobby(Cloud(here), "lobby.1"))
         group.create_task(listen(await stack.enter_async_context(lobby.viewer("v1"))))
     assert told == ["GO_AWAY", 1001]
 
