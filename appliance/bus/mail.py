@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import nats.errors
 import nats.js.errors
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
@@ -25,6 +26,8 @@ _READER_SECONDS = 30.0
 """The server forgets a reader that has been away for so long."""
 _OF_ONE_SENDER = 128
 _BYTES = 24 << 20
+_UNREAD_BYTES = 4 << 20
+"""What a reader that does not keep up may have in our memory; it misses what is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Mail(Generic[M]):
                     inactive_threshold=_READER_SECONDS,
                     mem_storage=True,
                 ),
+                pending_bytes_limit=_UNREAD_BYTES,
             )
         try:
             yield self._letters(subscription)
@@ -103,7 +107,7 @@ class Mail(Generic[M]):
                 await subscription.unsubscribe()
 
     async def _letters(self, subscription: Subscription) -> AsyncIterator[Letter[M]]:
-        async for each in subscription.messages:
+        async for each in _heard(subscription):
             try:
                 content = self._model.model_validate_json(each.data)
             except ValidationError as exc:
@@ -126,6 +130,14 @@ class Mail(Generic[M]):
     @property
     def _context(self) -> JetStreamContext:
         return self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+
+
+async def _heard(subscription: Subscription) -> AsyncIterator[Msg]:
+    try:
+        async for each in subscription.messages:
+            yield each
+    except nats.errors.Error as exc:
+        raise UnavailableError(f"mail: {exc or type(exc).__name__}") from exc
 
 
 @contextlib.contextmanager

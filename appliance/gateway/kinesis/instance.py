@@ -1,6 +1,7 @@
 """The socket of a viewer of an instance's channel: the box itself is the master."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -9,6 +10,7 @@ from aiohttp import WSCloseCode
 from appliance.bus.connection import Bus
 from appliance.bus.messages import IceServer, PeerEvent, PeerReply
 from appliance.bus.subjects import up
+from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.lifetime import Lifetime
 from appliance.gateway.kinesis.line import superseded
 from appliance.gateway.kinesis.mailbox import Mailbox
@@ -69,7 +71,9 @@ class InstanceViewer(Relay):
     async def _watch_arrivals(self) -> None:
         await self._mailbox.receive(_nobody_sends)
         self._leave()
-        await self._bus.publish(up(self.session), PeerEvent(kind="kick", peer=self.peer, text=_TAKEN_OVER))
+        kick = PeerEvent(kind="kick", peer=self.peer, text=_TAKEN_OVER)
+        with contextlib.suppress(UnavailableError):  # its connection ends by itself, only later
+            await self._bus.publish(up(self.session), kick)
 
     async def _read(self) -> None:
         async for text in self._life.texts():

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
@@ -13,7 +14,7 @@ from appliance.bus.messages import InstanceStats, Role, SessionState, SessionSta
 from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.signaling import kinesis_master
 from tests.support.cloud import Cloud
-from tests.support.gateway import FakeAgent, FakeStreamer, serving
+from tests.support.gateway import FakeAgent, FakeStreamer, serving, until
 from tests.support.kvs import Lobby, Peer, open_lobby
 from tests.support.room import process, specification
 
@@ -21,10 +22,15 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def session(cloud: Cloud) -> AsyncIterator[str]:
-    agent = FakeAgent(cloud.here.bus)
-    async with serving(agent):
-        yield await agent.ask_for_session()
+async def agent(cloud: Cloud) -> AsyncIterator[FakeAgent]:
+    there = FakeAgent(cloud.here.bus)
+    async with serving(there):
+        yield there
+
+
+@pytest.fixture
+async def session(agent: FakeAgent) -> str:
+    return await agent.ask_for_session()
 
 
 @pytest.fixture
@@ -42,6 +48,20 @@ async def streamer(cloud: Cloud, session: str) -> AsyncIterator[FakeStreamer]:
 
 async def test_only_the_box_is_master(desktop: Lobby) -> None:
     assert (await desktop.refusal(desktop.url("MASTER")))[:2] == (403, "AccessDeniedException")
+
+
+async def test_a_box_that_drains_takes_no_viewer(agent: FakeAgent, desktop: Lobby) -> None:
+    agent.draining = True
+    await agent.announce()
+
+    async def refused() -> bool:
+        try:
+            async with desktop.viewer("v1"):
+                return False
+        except aiohttp.WSServerHandshakeError as exc:
+            return exc.status == 503
+
+    await until(refused)
 
 
 async def test_a_viewer_is_known_by_its_key_and_its_policy(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from appliance.bus.link import BusLink
+from appliance.gateway.kinesis import lifetime, quotas
 from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.gateway.service import Gateway
 from tests.support.cloud import Cloud
@@ -133,6 +135,29 @@ async def test_pings_are_answered(lobby: Lobby) -> None:
         await ws.ping(b"there?")
         answer = await ws.receive(timeout=5)
         assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"there?")
+
+
+async def test_who_does_not_answer_pings_is_gone(lobby: Lobby, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "HEARTBEAT_SECONDS", 0.2)
+    async with lobby.http.ws_connect(lobby.url("VIEWER", "v1"), autoping=False) as ws:
+        for _ in range(4):
+            ping = await ws.receive(timeout=5)
+            assert ping.type is aiohttp.WSMsgType.PING
+            await ws.pong(ping.data)
+        while not ws.closed:
+            await ws.receive(timeout=5)
+
+
+async def test_aws_ends_idle_sockets_after_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "AWS", dataclasses.replace(quotas.AWS, idle_s=0.5))
+    monkeypatch.setattr(lifetime, "GRACE_SECONDS", 0.1)
+    async with (
+        street(tmp_path, settings(kinesis={"strict_quotas": True})) as here,
+        open_lobby(Cloud(here), "lobby.1") as lobby,
+        lobby.viewer("v1") as viewer,
+    ):
+        assert (await viewer.next())["messageType"] == "GO_AWAY"
+        assert await viewer.closed() == 1001
 
 
 async def test_clients_that_drop_the_path_are_told_apart_by_their_name(lobby: Lobby) -> None:
