@@ -14,9 +14,9 @@ function signaling(settings, role, clientId) {
   });
 }
 
-function connection(name, send) {
+function connection(settings, name, send) {
   connections.get(name)?.close();
-  const pc = new RTCPeerConnection();
+  const pc = new RTCPeerConnection(settings.rtc);
   connections.set(name, pc);
   pc.addEventListener('icecandidate', ({ candidate }) => candidate && send(candidate));
   pc.addEventListener('track', ({ streams, track }) => {
@@ -34,7 +34,7 @@ const opened = (client) => new Promise((resolve, reject) => {
 /** Offers to watch, as viewer `clientId`; `told` is what comes over the data channel. */
 export async function view(settings, clientId) {
   const client = signaling(settings, KVSWebRTC.Role.VIEWER, clientId);
-  const pc = connection(clientId, (candidate) => client.sendIceCandidate(candidate));
+  const pc = connection(settings, clientId, (candidate) => client.sendIceCandidate(candidate));
   const channel = pc.createDataChannel('kvsDataChannel');
   window.told = [];
   channel.addEventListener('message', ({ data }) => window.told.push(data));
@@ -59,7 +59,7 @@ export async function serve(settings) {
   }, 50);
   const stream = shown.captureStream(20);
   client.on('sdpOffer', async (offer, viewer) => {
-    const pc = connection(viewer, (candidate) => client.sendIceCandidate(candidate, viewer));
+    const pc = connection(settings, viewer, (candidate) => client.sendIceCandidate(candidate, viewer));
     for (const track of stream.getTracks()) pc.addTrack(track, stream);
     await pc.setRemoteDescription(offer);
     await pc.setLocalDescription(await pc.createAnswer());

@@ -13,14 +13,18 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page
 
+from appliance.streamer.aioice_adapter import host_addresses
 from tests.support.box import Box, box, chromium, settings
 from tests.support.npm import package_file
+from tests.support.ports import free_ports
+from tests.support.turn import coturn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 HERE = Path(__file__).parent
 SDK = "amazon-kinesis-video-streams-webrtc@2.9.0"
 INTEGRITY = "sha512-GIAni+KW7TVWPd4LWHSr/0HtYnIDAgFqSaVxk17UKfX15hmXWpf2XyHSCBz1nI6pY076jIn1U4uYuxPNbaWhTw=="
+SECRET = "north"
 APPLICATION = """
 [[application]]
 name = "pattern"
@@ -46,19 +50,12 @@ class Stage:
         await page.wait_for_function("window.client")
         return page
 
-    async def channel(self, name: str, role: str) -> dict[str, str]:
-        """What the SDK has to know."""
-        return await asyncio.to_thread(self._channel, name, role)
+    async def channel(self, name: str, role: str, policy: str) -> dict[str, Any]:
+        """What the SDK has to know, and which candidates it may use."""
+        return await asyncio.to_thread(self._channel, name, role, policy)
 
-    def _channel(self, name: str, role: str) -> dict[str, str]:
-        video: Any = boto3.session.Session().client(
-            "kinesisvideo",
-            region_name="eu-north-1",
-            endpoint_url=self.box.url.rstrip("/"),
-            verify=str(self.box.directory / "ca.pem"),
-            aws_access_key_id=self.key["access_key_id"],
-            aws_secret_access_key=self.key["secret_access_key"],
-        )
+    def _channel(self, name: str, role: str, policy: str) -> dict[str, Any]:
+        video = self._service("kinesisvideo")
         try:
             arn = video.describe_signaling_channel(ChannelName=name)["ChannelInfo"]["ChannelARN"]
         except video.exceptions.ResourceNotFoundException:
@@ -66,12 +63,28 @@ class Stage:
         endpoints = video.get_signaling_channel_endpoint(
             ChannelARN=arn, SingleMasterChannelEndpointConfiguration={"Protocols": ["WSS"], "Role": role}
         )["ResourceEndpointList"]
+        found = self._service("kinesis-video-signaling").get_ice_server_config(ChannelARN=arn)
+        servers = [
+            {"urls": each["Uris"], "username": each["Username"], "credential": each["Password"]}
+            for each in found["IceServerList"]
+        ]
         return {
             "arn": arn,
             "endpoint": endpoints[0]["ResourceEndpoint"],
             "id": self.key["access_key_id"],
             "secret": self.key["secret_access_key"],
+            "rtc": {"iceServers": servers, "iceTransportPolicy": policy},
         }
+
+    def _service(self, name: str) -> Any:
+        return boto3.session.Session().client(
+            name,
+            region_name="eu-north-1",
+            endpoint_url=self.box.url.rstrip("/"),
+            verify=str(self.box.directory / "ca.pem"),
+            aws_access_key_id=self.key["access_key_id"],
+            aws_secret_access_key=self.key["secret_access_key"],
+        )
 
     async def viewers(self) -> list[Any]:
         """Who watches the instance."""
@@ -94,8 +107,12 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
+        address, (port,) = host_addresses()[0], free_ports(1)
+        ice = f'turn = ["turn:{address}:{port}?transport=udp"]\nturn_secret = "{SECRET}"'
+        secret = ("use-auth-secret", f"static-auth-secret={SECRET}")
         async with (
-            box(directory, settings() + APPLICATION) as running,
+            coturn(directory, address, port, *secret),
+            box(directory, settings(ice=ice) + APPLICATION) as running,
             chromium() as browser,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http,
         ):
@@ -119,23 +136,33 @@ async def plays(page: Page, name: str) -> Any:
     return shown
 
 
-async def test_the_sdk_watches_an_instance_and_steers_it(stage: Stage) -> None:
+POLICIES = pytest.mark.parametrize("policy", ["all", "relay"])
+
+
+@POLICIES
+async def test_the_sdk_watches_an_instance_and_steers_it(stage: Stage, policy: str) -> None:
     page = await stage.page()
-    channel = await stage.channel("pattern", "VIEWER")
+    channel = await stage.channel("pattern", "VIEWER", policy)
     await page.evaluate("channel => client.view(channel, 'v1')", channel)
     assert (await plays(page, "v1"))["width"] == 320
     role = await page.evaluate("told.find(text => JSON.parse(text).type === 'fanlight::role')")
     assert '\\"control\\"' in role
     (viewer,) = await stage.viewers()
     assert (viewer["dialect"], viewer["label"]) == ("kinesis", "browser v1")
+    assert policy == "all" or viewer["pair"] != "host"
     await page.evaluate("leave()")
     async with asyncio.timeout(10):
         while await stage.viewers():
             await asyncio.sleep(0.1)
 
 
-async def test_the_sdk_is_master_to_a_viewer_that_came_before_it(stage: Stage) -> None:
+@POLICIES
+async def test_the_sdk_is_master_to_a_viewer_that_came_before_it(stage: Stage, policy: str) -> None:
     watching, serving = await stage.page(), await stage.page()
-    await watching.evaluate("channel => client.view(channel, 'v1')", await stage.channel("lobby", "VIEWER"))
-    await serving.evaluate("channel => client.serve(channel)", await stage.channel("lobby", "MASTER"))
+    viewer = await stage.channel(f"lobby-{policy}", "VIEWER", policy)
+    await watching.evaluate("channel => client.view(channel, 'v1')", viewer)
+    master = await stage.channel(f"lobby-{policy}", "MASTER", policy)
+    await serving.evaluate("channel => client.serve(channel)", master)
     assert (await plays(watching, "v1"))["width"] == 320
+    await watching.close()
+    await serving.close()
