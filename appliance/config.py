@@ -222,6 +222,9 @@ class KinesisSection(Section):
     account_id: str = Field("000000000000", pattern=r"^[0-9]{12}$")
     """Region and account are those of the ARNs; clients sign for whatever region they like."""
     max_channels: int = Field(1000, ge=1, le=100_000)
+    viewers_per_channel: int = Field(10, ge=1, le=10_000)
+    strict_quotas: bool = False
+    """AWS's limits instead of ours, to try clients against."""
     retention_hours: int = Field(0, ge=0, le=87_600)
     uplink: KinesisUplinkSection = KinesisUplinkSection()
 

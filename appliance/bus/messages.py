@@ -274,3 +274,34 @@ class InstanceStats(Message):
     """Clients of the Anbox dialect that said so when they left."""
     tasks: int = 0
     """Of the streamer's event loop: more and more of them are a leak."""
+
+
+class ChannelMail(Message):
+    """What one client of a channel sent to another, kept until that is there; times are unix times."""
+
+    id: str
+    action: Literal["SDP_OFFER", "SDP_ANSWER", "ICE_CANDIDATE", "ARRIVAL"]
+    """The last one is sent by the recipient itself: from here on `id` is the connection that it reads on."""
+    payload: str = ""
+    expires_at: float = 0.0
+    again: bool = False
+    """An arrival after an outage of the bus, which takes over from nobody."""
+
+
+class ChannelClient(Message):
+    """A signaling connection to a channel; `client` is empty for the master."""
+
+    connection: str
+    client: str = ""
+    label: str = ""
+    """Who it is, for people: the name of its access key."""
+    address: str = ""
+    since: float
+
+
+class ChannelPresence(Message):
+    """Who is connected to a channel at one gateway node; it is gone when nothing came for 3 periods."""
+
+    node: str
+    channel: str
+    clients: list[ChannelClient] = []

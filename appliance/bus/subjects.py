@@ -50,3 +50,30 @@ def state(session: str) -> str:
 def stats(instance: str) -> str:
     """InstanceStats, 1 Hz and when a viewer leaves."""
     return f"instance.{instance}.stats"
+
+
+PRESENCE_ALL = "channel.*.presence"
+MAIL_ALL = "mail.>"
+"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `@` is the master and `!` sends arrivals."""
+MASTER = "@"
+ARRIVALS = "!"
+
+
+def presence(channel: str) -> str:
+    """ChannelPresence, every 5 s and on every change; `channel` is its key."""
+    return f"channel.{channel}.presence"
+
+
+def mail(channel: str, recipient: str, sender: str) -> str:
+    """ChannelMail from one client of a channel to another, by their words."""
+    return f"mail.{channel}.{recipient}.{sender}"
+
+
+def word(name: str) -> str:
+    """A name of letters, digits, `_`, `-` and `.` as one word of a subject."""
+    return name.replace(".", "=")
+
+
+def unword(word: str) -> str:
+    """The name that `word` was made of."""
+    return word.replace("=", ".")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import DRAINING, IceServer, Screen
+from appliance.bus.mail import Mail
+from appliance.bus.messages import DRAINING, ChannelMail, IceServer, Screen
 from appliance.bus.state import Bucket
+from appliance.bus.subjects import MAIL_ALL
 from appliance.config import Config
 from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
@@ -15,6 +17,8 @@ from appliance.gateway.ice import ice_servers
 from appliance.gateway.kinesis.authority import Authority
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
+from appliance.gateway.kinesis.mailbox import MOST_SECONDS
+from appliance.gateway.kinesis.presence import Presence
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -47,6 +51,8 @@ class Context:
     access_keys: AccessKeys
     authority: Authority
     channels: Channels
+    mail: Mail[ChannelMail]
+    presence: Presence
 
     @classmethod
     async def open(cls, config: Config, bus: Bus) -> "Context":
@@ -79,6 +85,8 @@ class Context:
             access_keys=access_keys,
             authority=Authority(access_keys, channels),
             channels=channels,
+            mail=Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies),
+            presence=Presence(bus),
         )
 
     def invite(

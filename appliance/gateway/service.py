@@ -24,6 +24,7 @@ from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.kinesis.keys import AccessKey
 from appliance.gateway.kinesis.policies import Policy
 from appliance.gateway.kinesis.routes import KinesisRoutes
+from appliance.gateway.kinesis.sockets import KinesisSockets
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
@@ -83,6 +84,7 @@ class Gateway:
                 group.create_task(context.registry.follow(bus))
                 group.create_task(context.viewers.follow())
                 group.create_task(context.settings.follow())
+                group.create_task(context.presence.serve())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(watch.serve())
                 group.create_task(self.tls.keep())
@@ -96,7 +98,9 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _listening(self, context: Context) -> AsyncIterator[None]:
-        files = await asyncio.to_thread(StaticFiles)
+        kinesis = self._config.kinesis.enabled
+        sockets = KinesisSockets(context)
+        files = await asyncio.to_thread(StaticFiles, sockets.either if kinesis else None)
         app = build(
             context,
             AnboxRoutes(context).routes(),
@@ -104,7 +108,7 @@ class Gateway:
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
             OpsRoutes(context, lambda: self.tls.ca_pem, self._draining).routes(),
-            KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
+            [*KinesisRoutes(context).routes(), *sockets.routes()] if kinesis else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))

@@ -22,7 +22,7 @@ _REVOKED_SECONDS = 30.0
 
 
 class Socket(Protocol):
-    """A signaling socket that this node holds."""
+    """A signaling socket that this node holds; without a session it is that of a channel of clients."""
 
     session: str
     peer: str
@@ -73,7 +73,8 @@ class Viewers:
         """Disconnect every viewer of `principal`, now and as they show up."""
         self._revoked[principal.tag] = (self._clock() + _REVOKED_SECONDS, reason)
         for socket in [each for each in self.sockets if _tag(each.peer) == principal.tag]:
-            await self._kick(socket.session, socket.peer, reason)
+            if socket.session:
+                await self._kick(socket.session, socket.peer, reason)
             await socket.end(reason)
         for stats in self.stats():
             await self._kick_revoked(stats)

@@ -23,6 +23,7 @@ from appliance.signaling.control import (
     build_control,
     parse_control,
 )
+from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection
 from appliance.streamer.stage import Stage
@@ -30,7 +31,8 @@ from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
 
-CONTROL_CHANNEL = "control"
+CONTROL_CHANNELS = ("control", "kvsDataChannel")
+"""Ours, and what viewers of the Kinesis dialect open."""
 CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
@@ -66,6 +68,7 @@ class Peer:
         self.visited = False
         """Whether it ever connected."""
         self._event = event
+        self._dialect = DIALECTS[event.dialect]
         self._holder = event.peer
         self._stage = stage
         self._reply = reply
@@ -132,8 +135,10 @@ class Peer:
         self._tell_role()
 
     def closed(self) -> None:
-        """The signaling socket is gone; the picture goes on."""
+        """The signaling socket is gone; the picture goes on, if there is one."""
         self._orphaned = time.monotonic()
+        if self.visited and self._connection is None:
+            self._ended.set()
 
     def may_continue_as(self, other: "Peer") -> bool:
         """Whether `other` is the same client of the same owner, whose name starts all of its peers' ids."""
@@ -155,7 +160,7 @@ class Peer:
             return
         logger.info("viewer %s ends: %s", self.id, reason)
         if self._orphaned is None:
-            self.signal(anbox.error(reason) if self.exclusive else anbox.end(reason))
+            self.signal(self._dialect.error(reason) if self.exclusive else self._dialect.end(reason))
             self._reply(self.id, PeerReply(kind="close", text=reason))
         self._ended.set()
 
@@ -168,7 +173,9 @@ class Peer:
         elif self._orphaned is not None and now - self._orphaned > ORPHAN_SECONDS:
             self.end("its socket closed before it connected")
         elif self._connection and now - self._negotiated > CONNECT_SECONDS:
-            self.signal(anbox.error("no media could reach you: the network in between lets none through"))
+            self.signal(
+                self._dialect.error("no media could reach you: the network in between lets none through")
+            )
             self._inbox.put_nowait(self._connection)
 
     def notice(self, text: str) -> None:
@@ -176,8 +183,9 @@ class Peer:
         self.tell("fanlight::notice", {"text": text})
 
     def signal(self, text: str) -> None:
-        """Send `text` through the signaling socket."""
-        self._reply(self.id, PeerReply(kind="message", text=text))
+        """Send `text`, if it is not empty, through the signaling socket."""
+        if text:
+            self._reply(self.id, PeerReply(kind="message", text=text))
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Send a message through the control channel; skipped while it is not open or congested."""
@@ -224,7 +232,7 @@ class Peer:
                 item = await self._inbox.get()
                 try:
                     if isinstance(item, str):
-                        await self._handle(anbox.parse(item), resolving)
+                        await self._handle(self._dialect.parse(item), resolving)
                     elif item is self._connection:
                         await self._lost()
                 except FanlightError as exc:
@@ -249,7 +257,7 @@ class Peer:
             case anbox.Offer(sdp):
                 connection = await self._connect()
                 text, unresolved = await self._negotiate(connection.answer(sdp, self._settings))
-                self.signal(anbox.answer(text))
+                self.signal(self._dialect.answer(text))
                 self._resolve(connection, unresolved, resolving)
             case anbox.Answer(sdp):
                 connection = self._negotiating()
@@ -337,7 +345,7 @@ class Peer:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
     def _use_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != CONTROL_CHANNEL:
+        if channel.label not in CONTROL_CHANNELS:
             self._use_named_channel(channel)
             return
         self._channel, self._told = channel, {}
@@ -394,4 +402,4 @@ class Peer:
         # Once is enough to know of it: a viewer must not fill the log.
         level = logging.INFO if self.refused_messages == 1 else logging.DEBUG
         logger.log(level, "viewer %s: %s", self.id, error)
-        self.signal(anbox.error(str(error)))
+        self.signal(self._dialect.error(str(error)))
