@@ -20,6 +20,7 @@ from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
@@ -48,6 +49,7 @@ class Streamer:
         }
         self._sound = SoundFan()
         self._audio = _audio(spec)
+        self._microphone = Microphone(spec.instance, spec.pulse_server) if spec.audio else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
@@ -80,6 +82,7 @@ class Streamer:
                 problem=self._problem,
                 resize=self._resize,
                 mux=mux,
+                microphone=self._microphone,
             )
             self._shards = Shards(spec, stage.sources)
             session = Session(
@@ -98,6 +101,8 @@ class Streamer:
                 group.create_task(rendition.run())
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
+            if self._microphone:
+                group.create_task(self._microphone.run())
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())
@@ -117,6 +122,7 @@ class Streamer:
             list(self._renditions.values()),
             viewers,
             audio=self._audio.description if self._audio else _NO_SOUND,
+            microphone=self._microphone.description if self._microphone else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),

@@ -8,6 +8,7 @@ from appliance.bus.messages import Role, Screen
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer.connection import Sources
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
 
 
@@ -34,3 +35,5 @@ class Stage:
     """Called with what a client that takes the controls would like to see."""
     mux: Mux | None = None
     """The port that all share; None: every viewer has ports of its own."""
+    microphone: Microphone | None = None
+    """Where the voice of who controls goes; None: nowhere."""
