@@ -81,8 +81,8 @@ class Streamer:
                 size=self._size,
                 problem=self._problem,
                 resize=self._resize,
-                mux=mux,
                 microphone=self._microphone,
+                mux=mux,
             )
             self._shards = Shards(spec, stage.sources)
             session = Session(
@@ -99,10 +99,10 @@ class Streamer:
                 group.create_task(self._publisher.run())
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
-            if self._audio:
-                group.create_task(self._audio.run(self._sound.deliver))
             if self._microphone:
                 group.create_task(self._microphone.run())
+            if self._audio:
+                group.create_task(self._audio.run(self._sound.deliver))
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())

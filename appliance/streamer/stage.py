@@ -33,7 +33,7 @@ class Stage:
     problem: Callable[[], str]
     resize: Callable[[Screen], Awaitable[None]]
     """Called with what a client that takes the controls would like to see."""
-    mux: Mux | None = None
-    """The port that all share; None: every viewer has ports of its own."""
     microphone: Microphone | None = None
     """Where the voice of who controls goes; None: nowhere."""
+    mux: Mux | None = None
+    """The port that all share; None: every viewer has ports of its own."""
