@@ -36,8 +36,10 @@ class Bucket(Generic[M]):
         self._name = name
         self._store = store
         self._model = model
-        self._seen: tuple[object, dict[str, bytes]] = (None, {})
-        """The last snapshot, with what the stream was like before it."""
+        self._seen: object = None
+        """What the stream was like before the last snapshot."""
+        self._raw: dict[str, bytes] = {}
+        self._parsed: dict[str, M] = {}
 
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M], *, replicas: int = 1) -> "Bucket[M]":
@@ -116,22 +118,32 @@ class Bucket(Generic[M]):
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
         """All entries as they stand now; unreadable ones are logged and left out."""
-        for key, raw in (await self._snapshot()).items():
-            try:
-                yield key, self._model.model_validate_json(raw)
-            except ValidationError as exc:
-                logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
+        await self._look()
+        for each in self._parsed.items():
+            yield each
 
-    async def _snapshot(self) -> dict[str, bytes]:
+    async def _look(self) -> None:
         """Several parts look every few seconds, and a listing costs the server a consumer."""
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with _unavailable(self._name):
             stream = await context.stream_info(f"KV_{self._name}")
         version = (stream.created, stream.state.last_seq, stream.state.messages)
-        if version != self._seen[0]:
-            self._seen = (version, await self._read_all())
-        return self._seen[1]
+        if version != self._seen:
+            raw = await self._read_all()
+            self._parsed = dict(self._parse(raw))
+            self._seen, self._raw = version, raw
+
+    def _parse(self, found: dict[str, bytes]) -> Iterator[tuple[str, M]]:
+        """What has changed; the rest stands as it was."""
+        for key, raw in found.items():
+            if key in self._parsed and self._raw[key] == raw:
+                yield key, self._parsed[key]
+                continue
+            try:
+                yield key, self._model.model_validate_json(raw)
+            except ValidationError as exc:
+                logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
 
     async def _read_all(self) -> dict[str, bytes]:
         for last_try in (False, False, True):

@@ -218,6 +218,18 @@ async def test_a_listing_of_what_has_not_changed_is_one_question(tmp_path: Path)
         assert bus.client.stats["out_msgs"] == before + 1
 
 
+async def test_a_listing_parses_only_what_has_changed(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        for key in "ab":
+            await bucket.put(key, Note(text="one"))
+        before = {key: note async for key, note in bucket.items()}
+        await bucket.put("b", Note(text="two"))
+        after = {key: note async for key, note in bucket.items()}
+        assert after == {"a": Note(text="one"), "b": Note(text="two")}
+        assert after["a"] is before["a"]
+
+
 async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
