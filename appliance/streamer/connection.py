@@ -379,7 +379,7 @@ class MediaConnection:
         speaker = None
         if opus and self._microphone:
             self.speaks = True
-            speaker = self._heeded.enter_context(self._microphone.speaking())
+            speaker = self._heeded.enter_context(self._microphone.speaking(self._controls))
         if opus or video:
             self.uplink = Uplink(speaker, opus=opus, video=video, may=self._controls)
 

@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 CHANNELS = 2
 _SAMPLE_BYTES = 2 * CHANNELS
-_PIPE_BYTES = 8192
-"""43 ms: what nobody records must not become the delay of who does later."""
+_PIPE_BYTES = 16384
+"""85 ms: what nobody records must not become the delay of who does later."""
 _HELD_PACKETS = 10
-_GAP_MAX = AUDIO_CLOCK // 5
+_GAP_MAX = AUDIO_CLOCK // 25
 _LINGER_SECONDS = 10.0
 """After the last one left: who takes over finds the applications still recording."""
 _RETRY_SECONDS = 5.0
@@ -48,9 +48,9 @@ class Microphone:
         self._spoken = asyncio.Event()
 
     @contextlib.contextmanager
-    def speaking(self) -> Iterator["Speaker"]:
-        """Take the microphone from whoever has it; it goes back to them afterwards."""
-        speaker = Speaker(self._spoken.set)
+    def speaking(self, may: Callable[[], bool]) -> Iterator["Speaker"]:
+        """Take the microphone from whoever has it, while one `may`; it goes back to them afterwards."""
+        speaker = Speaker(self._spoken.set, may)
         self._speakers.append(speaker)
         self._spoken.set()
         try:
@@ -62,7 +62,7 @@ class Microphone:
     async def run(self) -> None:
         """Have the source there while somebody speaks."""
         while True:
-            while not self._speakers:
+            while not self._heard:
                 self._spoken.clear()
                 await self._spoken.wait()
             try:
@@ -70,6 +70,10 @@ class Microphone:
             except UnavailableError as exc:
                 self._say(str(exc))
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    @property
+    def _heard(self) -> "Speaker | None":
+        return next((each for each in reversed(self._speakers) if each.may()), None)
 
     async def _serve(self) -> None:
         address = server_address(self._pulse_server, self._environ)
@@ -88,8 +92,8 @@ class Microphone:
         with contextlib.suppress(TimeoutError):
             while True:
                 self._spoken.clear()
-                if self._speakers:
-                    for sound in self._speakers[-1].heard():
+                if speaker := self._heard:
+                    for sound in speaker.heard():
                         _write(pipe, sound)
                     await self._spoken.wait()
                 else:
@@ -105,7 +109,8 @@ class Microphone:
 class Speaker:
     """One viewer's voice: Opus in, samples out; what is lost in between is silence."""
 
-    def __init__(self, spoken: Callable[[], None]) -> None:
+    def __init__(self, spoken: Callable[[], None], may: Callable[[], bool]) -> None:
+        self.may = may
         self._spoken = spoken
         self._packets: list[tuple[bytes, int]] = []
         self._decoder = AudioCodecContext.create("libopus", "r")

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.integration
 FRAME = 960
 
 
+def may() -> bool:
+    return True
+
+
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SoundServer]:
     monkeypatch.setenv("PULSE_SERVER", "")
@@ -61,7 +65,7 @@ async def running(server: SoundServer) -> AsyncIterator[Microphone]:
 async def test_what_a_viewer_says_is_what_applications_record(server: SoundServer) -> None:
     async with running(server) as microphone, asyncio.TaskGroup() as group:
         assert microphone.name not in await server.sources()
-        with microphone.speaking() as speaker:
+        with microphone.speaking(may) as speaker:
             talking = group.create_task(speak(speaker, 440))
             await server.until_source(microphone.name)
             recorded = await server.record(microphone.name, 1.0)
@@ -73,10 +77,10 @@ async def test_what_a_viewer_says_is_what_applications_record(server: SoundServe
 
 async def test_who_comes_last_is_heard_and_then_the_one_before(server: SoundServer) -> None:
     async with running(server) as microphone, asyncio.TaskGroup() as group:
-        with microphone.speaking() as first:
+        with microphone.speaking(may) as first:
             tasks = [group.create_task(speak(first, 440))]
             await server.until_source(microphone.name)
-            with microphone.speaking() as second:
+            with microphone.speaking(may) as second:
                 tasks.append(group.create_task(speak(second, 700)))
                 assert abs(pitch((await server.record(microphone.name, 1.0))[24000:]) - 700) < 4
             assert abs(pitch((await server.record(microphone.name, 1.0))[24000:]) - 440) < 4
@@ -84,12 +88,21 @@ async def test_who_comes_last_is_heard_and_then_the_one_before(server: SoundServ
                 each.cancel()
 
 
+async def test_who_only_watches_takes_the_microphone_from_nobody(server: SoundServer) -> None:
+    async with running(server) as microphone, asyncio.TaskGroup() as group:
+        with microphone.speaking(may) as first, microphone.speaking(lambda: False):
+            talking = group.create_task(speak(first, 440))
+            await server.until_source(microphone.name)
+            assert abs(pitch((await server.record(microphone.name, 1.0))[24000:]) - 440) < 4
+            talking.cancel()
+
+
 async def test_the_source_goes_when_nobody_speaks_any_more(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LINGER_SECONDS", 0.1)
     async with running(server) as microphone:
-        with microphone.speaking():
+        with microphone.speaking(may):
             await server.until_source(microphone.name)
         await server.until_source(microphone.name, there=False)
         assert microphone.description == "nobody speaks"
@@ -100,7 +113,7 @@ async def test_the_source_of_a_streamer_that_was_killed_is_replaced(server: Soun
     pipe = server.directory / "fanlight_i1"
     await server.run("pactl", "load-module", "module-pipe-source", "source_name=fanlight_i1", f"file={pipe}")
     async with running(server) as microphone, asyncio.TaskGroup() as group:
-        with microphone.speaking() as speaker:
+        with microphone.speaking(may) as speaker:
             talking = group.create_task(speak(speaker, 440))
             async with asyncio.timeout(10):
                 while microphone.description != "source fanlight_i1":
@@ -114,7 +127,7 @@ async def test_without_a_sound_server_it_says_so(tmp_path: Path) -> None:
     microphone = Microphone("i1", f"unix:{tmp_path / 'native'}")
     async with asyncio.TaskGroup() as group:
         task = group.create_task(microphone.run())
-        with microphone.speaking():
+        with microphone.speaking(may):
             async with asyncio.timeout(10):
                 while not microphone.description.startswith("no sound server"):
                     await asyncio.sleep(0.05)
@@ -122,7 +135,7 @@ async def test_without_a_sound_server_it_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_lost_is_silence_and_what_is_late_is_left_out() -> None:
-    speaker = Speaker(lambda: None)
+    speaker = Speaker(lambda: None, may)
     packets = [packet for packet, _ in zip(tone(440), range(6), strict=False)]
     for number in (0, 1, 3, 2, 4):
         speaker.say(*packets[number])

@@ -30,7 +30,7 @@ def test_voice_and_picture_are_told_apart() -> None:
 
 def test_the_voice_goes_to_the_microphone() -> None:
     spoken: list[bool] = []
-    taken = uplink(speaker=Speaker(lambda: spoken.append(True)))
+    taken = uplink(speaker=Speaker(lambda: spoken.append(True), lambda: True))
     taken.take(packet(OPUS))
     taken.take(packet(OPUS, payload=b""))
     assert (taken.microphone_packets, spoken) == (1, [True])
