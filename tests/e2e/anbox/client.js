@@ -253,8 +253,11 @@ export class AnboxStream {
   }
 
   async #offer() {
-    if (this.options.audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
-    if (this.options.video) this.pc.addTransceiver('video', { direction: 'recvonly' });
+    const { audio, video, microphone, camera } = this.options;
+    if (microphone) this.senders.audio = this.#addPlaceholder(silence());
+    else if (audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
+    if (camera) this.senders.video = this.#addPlaceholder(blackness());
+    else if (video) this.pc.addTransceiver('video', { direction: 'recvonly' });
     const offer = await this.pc.createOffer();
     await this.pc.setLocalDescription(offer);
     this.#say({ type: 'offer', sdp: btoa(offer.sdp), dataChannels: this.options.dataChannels });

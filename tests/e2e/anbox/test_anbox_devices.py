@@ -15,10 +15,11 @@ async def _source_of(client: Client, gateway: Gateway) -> str:
     return f"fanlight_{found[0]}"
 
 
+@pytest.mark.parametrize("version", [1, 2])
 async def test_the_microphone_of_a_client_can_be_recorded_on_the_box(
-    crowd: Crowd, gateway: Gateway, pattern: str
+    crowd: Crowd, gateway: Gateway, pattern: str, version: int
 ) -> None:
-    client = await crowd.play(pattern, microphone=True)
+    client = await crowd.play(pattern, microphone=True, apiVersion=version)
     source = await _source_of(client, gateway)
     await client.until("s.log.some(([name]) => name === 'audio open')")
     await gateway.sound.until_source(source)
