@@ -23,11 +23,11 @@ from bench.gateway_boxes import APPLICATION, BUS
 from bench.processes import cpu_seconds, resident_bytes
 from bench.report import Column, Report, Row, arguments, quantile
 from tests.support.box import running
-from tests.support.gateway import nats_server
+from tests.support.gateway import nats_server, until
 
 BOXES = 50
 AT_ONCE = 16
-SETTLE_S = 4.0
+SETTLE_S = 3.0
 IDLE_S = 8.0
 SOCKETS = 200
 COLUMNS = (
@@ -76,6 +76,10 @@ class Client:
         """A session that stays."""
         wish = {"app": APPLICATION, "joinable": True, "idle_time_min": 0, "ephemeral": False}
         return str((await self.call("POST", "1.0/sessions", wish))["id"])
+
+    async def all_active(self, sessions: int) -> bool:
+        """Whether all that the boxes told has been noted."""
+        return len(await self.call("GET", "1.0/sessions?status=active&limit=0")) >= sessions
 
     async def socket(self, session: str) -> aiohttp.ClientWebSocketResponse:
         """Join and open the socket."""
@@ -157,6 +161,7 @@ async def measure(gateways: int, sessions: int, joins: int, scratch: Path) -> Ro
             memory, cpu = held(), spent()
             known, row["made_s"] = await at_once([client.make() for _ in range(sessions - 1)])
             row["made_cpu_ms"] = (spent() - cpu) / len(known)
+            await until(lambda: client.all_active(sessions), 60)
             await asyncio.sleep(SETTLE_S)
             row["session_kb"] = (held() - memory) / len(known)
         before, began = (spent(), 1000 * cpu_seconds(bus)), time.perf_counter()
