@@ -225,6 +225,10 @@ class ViewerStats(Message):
     """Of the picture, since the beginning."""
     nacks: int = 0
     plis: int = 0
+    microphone_packets: int = 0
+    """Heard from this viewer."""
+    camera_frames: int = 0
+    """Counted, and not shown anywhere."""
 
 
 class InstanceStats(Message):
@@ -258,6 +262,8 @@ class InstanceStats(Message):
     keyframe_requests: int = 0
     audio: str = ""
     """`opus 48 kHz from <source>`, or why there is none."""
+    microphone: str = ""
+    """Where applications hear who speaks, or why they hear nobody."""
     input: str = ""
     """What input goes to, or why it goes nowhere."""
     udp_port: int = 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -41,6 +42,8 @@ class Viewers:
         self._bus = bus
         self._clock = clock
         self._stats: dict[str, tuple[float, InstanceStats]] = {}
+        self._instances: dict[str, str] = {}
+        """By session."""
         self._revoked: dict[str, tuple[float, str]] = {}
         self.sockets: set[Socket] = set()
 
@@ -48,19 +51,32 @@ class Viewers:
         """Listen until cancelled."""
         async with self._bus.subscribe(STATS_ALL, InstanceStats) as all_stats:
             async for _, stats in all_stats:
-                self._stats[stats.instance] = (self._clock(), stats)
+                self.hear(stats)
                 with contextlib.suppress(UnavailableError):  # the next statistics come in a second
                     await self._kick_revoked(stats)
 
+    def hear(self, stats: InstanceStats) -> None:
+        """Note what a streamer says; a new one is when those that fell silent are forgotten."""
+        if stats.instance not in self._stats:
+            self._stats = {key: each for key, each in self._stats.items() if self._is_fresh(each[0])}
+            self._instances = {
+                session: each for session, each in self._instances.items() if each in self._stats
+            }
+        self._stats[stats.instance] = (self._clock(), stats)
+        if stats.session:
+            self._instances[stats.session] = stats.instance
+
     def stats(self) -> list[InstanceStats]:
         """What running streamers said last."""
-        now = self._clock()
-        self._stats = {key: each for key, each in self._stats.items() if now - each[0] < _FRESH_SECONDS}
-        return [stats for _, stats in self._stats.values()]
+        return [stats for heard, stats in self._stats.values() if self._is_fresh(heard)]
 
     def of(self, session: str) -> InstanceStats | None:
         """What the streamer of `session` said last."""
-        return next((stats for stats in self.stats() if stats.session == session), None)
+        heard, stats = self._stats.get(self._instances.get(session, ""), (-math.inf, None))
+        return stats if self._is_fresh(heard) else None
+
+    def _is_fresh(self, heard: float) -> bool:
+        return self._clock() - heard < _FRESH_SECONDS
 
     async def kick(self, peer: str, reason: str = "disconnected by the owner of the box") -> None:
         """Disconnect one viewer. Raises NotFoundError."""

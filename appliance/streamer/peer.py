@@ -26,6 +26,8 @@ from appliance.signaling.control import (
 from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection
+from appliance.streamer.frames import AUDIO_CLOCK
+from appliance.streamer.microphone import CHANNELS
 from appliance.streamer.stage import Stage
 from appliance.streamer.timing import FrameTimes, box_ms
 
@@ -42,6 +44,8 @@ _NAMED_CHANNELS_MAX = 5
 _CLOSE_SECONDS = 1
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
+
+_MICROPHONE = {"freq": AUDIO_CLOCK, "channels": CHANNELS, "samples": AUDIO_CLOCK // 100}
 
 T = TypeVar("T")
 
@@ -201,6 +205,7 @@ class Peer:
         connection = self._connection
         measured = await connection.measure() if connection else Measured()
         track = connection.track if connection else None
+        uplink = connection.uplink if connection else None
         return ViewerStats(
             id=self.id,
             label=self._event.label,
@@ -224,6 +229,8 @@ class Peer:
             packets_sent=measured.packets_sent,
             nacks=connection.feedback.nacks if connection else 0,
             plis=connection.feedback.plis if connection else 0,
+            microphone_packets=uplink.microphone_packets if uplink else 0,
+            camera_frames=uplink.camera_frames if uplink else 0,
         )
 
     async def _read(self) -> None:
@@ -318,6 +325,7 @@ class Peer:
             controls=lambda: self.role.controls,
             on_sent=self._times.sent,
             mux=self._stage.mux,
+            microphone=self._stage.microphone,
         )
         self._connection, self._negotiated = connection, time.monotonic()
         return connection
@@ -351,6 +359,8 @@ class Peer:
         self._channel, self._told = channel, {}
         channel.on("message", self._control)
         self._tell_role()
+        if self._connection and self._connection.speaks and self.role.controls:
+            self.tell("enable-microphone", _MICROPHONE)
 
     def _use_named_channel(self, channel: RTCDataChannel) -> None:
         """What controls the application may also speak with it."""

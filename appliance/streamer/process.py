@@ -22,6 +22,7 @@ from appliance.streamer.channels import Channels
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
@@ -50,6 +51,7 @@ class Streamer:
         }
         self._sound = SoundFan()
         self._audio = _audio(spec)
+        self._microphone = Microphone(spec.instance, spec.pulse_server) if spec.audio else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
@@ -82,6 +84,7 @@ class Streamer:
                 size=self._size,
                 problem=self._problem,
                 resize=self._resize,
+                microphone=self._microphone,
                 mux=mux,
                 channels=channels,
             )
@@ -100,6 +103,8 @@ class Streamer:
                 group.create_task(self._publisher.run())
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
+            if self._microphone:
+                group.create_task(self._microphone.run())
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
             if channels:
@@ -123,6 +128,7 @@ class Streamer:
             list(self._renditions.values()),
             viewers,
             audio=self._audio.description if self._audio else _NO_SOUND,
+            microphone=self._microphone.description if self._microphone else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
