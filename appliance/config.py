@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from appliance.errors import ConfigError
+from appliance.toml_lines import line_of
 
 SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
@@ -380,33 +381,6 @@ def _fault(
     reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
     if origin := origins.get(key):
         return f"{origin}: {key}: {reason}"
-    line = _line_of(text, location)
+    line = line_of(text, location)
     where = f"{file}:{line}" if line else f"{file or 'defaults'}"
     return f"{where}: {key or 'configuration'}: {reason}"
-
-
-def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
-    """The line where `location` is set, or that of its table; None where neither is there."""
-    table: tuple[int | str, ...] = ()
-    counts: dict[str, int] = {}
-    best: tuple[int, int] | None = None
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if found := re.match(r"^\[\[\s*([^\]]+?)\s*\]\]", line):
-            name = found[1]
-            counts[name] = counts.get(name, -1) + 1
-            here = table = (*_keys(name), counts[name])
-        elif found := re.match(r"^\[\s*([^\]]+?)\s*\]", line):
-            here = table = _keys(found[1])
-        elif found := re.match(r"^([A-Za-z0-9_.\"'-]+)\s*=", line):
-            here = (*table, *_keys(found[1]))
-        else:
-            continue
-        depth = len(here)
-        if here == location[:depth] and (best is None or depth > best[0]):
-            best = (depth, number)
-    return best[1] if best else None
-
-
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
