@@ -10,7 +10,7 @@ _TURN = 0.03
 _BEYOND = 1.05
 _GROWTH = 1.08  # a second, draft-ietf-rmcat-gcc-02 section 5.5
 _MUCH = 0.1  # section 6
-_KEPT = 0.95
+_KEPT, _LEAST = 0.95, 0.8
 _SETTLING_S = 1.5
 """A report is about the second before it."""
 
@@ -45,7 +45,8 @@ class ReceiverEstimate:
         if share < _MUCH or now - self._lossy < _SETTLING_S:
             return rate
         self._lossy = now
-        through = _KEPT * sending * (1 - share)
+        # What was lost before a pause is told of after it.
+        through = max(_KEPT * sending, _LEAST * rate) * (1 - share)
         if now - self._queued < _SETTLING_S:
             through = max(through, self._turn)  # less is sent already than when the packets were lost
         return min(rate, through)

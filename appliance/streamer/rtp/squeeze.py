@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from appliance.streamer.rtp.sent_packets import Received
 
-_SPAN_S = 0.05
+_SPAN_S, _RECENT_S = 0.05, 0.3
 _GROWN_S, _GROWTH = 0.03, 0.4
 _EVEN = 1.5
 _FORGET_S = 3.0
@@ -42,11 +42,14 @@ class Squeeze:
 
         `base_s` is the delay without a queue, of these clocks.
         """
-        marks = self._marks
-        marks.extend(_marks(received, base_s))
-        newest = marks[-1]
-        while len(marks) > 3 and newest.arrival - marks[1].arrival >= _SPAN_S:
-            self._leave(marks.popleft(), marks[0])
+        self._marks.extend(_marks(received, base_s))
+        newest = self._marks[-1]
+        while newest.arrival - self._marks[0].arrival > _RECENT_S:
+            self._leave(self._marks.popleft(), self._marks[0])
+        begin = max(
+            (at for at, mark in enumerate(self._marks) if newest.arrival - mark.arrival >= _SPAN_S), default=0
+        )
+        marks = list(itertools.islice(self._marks, begin, None))
         oldest = marks[0]
         span = newest.arrival - oldest.arrival
         grown = newest.delay - oldest.delay
