@@ -9,6 +9,7 @@ import math
 _TURN = 0.03
 _BEYOND = 1.05
 _GROWTH = 1.08  # a second, draft-ietf-rmcat-gcc-02 section 5.5
+_LONGEST_S = 10.0
 _MUCH = 0.1  # section 6
 _KEPT, _LEAST = 0.95, 0.8
 _SETTLING_S = 1.5
@@ -29,7 +30,7 @@ class ReceiverEstimate:
 
     def judge(self, bps: int, rate: float, sending: float | None, now: float) -> float:
         """The rate after an estimate, where it was `rate`."""
-        passed, self._then = now - self._then, now
+        passed, self._then = min(now - self._then, _LONGEST_S), now
         if sending is None:
             return bps
         self._follow(bps, first=sending > _BEYOND * bps)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from appliance.streamer.rtp.sent_packets import Received
 
 _SPAN_S, _RECENT_S = 0.05, 0.3
+_MARKS = 64
 _GROWN_S, _GROWTH = 0.03, 0.4
 _EVEN = 1.5
 _FORGET_S = 3.0
@@ -29,7 +30,7 @@ class Squeeze:
     """Looks at the middle and at the end of every message of feedback."""
 
     def __init__(self) -> None:
-        self._marks: deque[_Mark] = deque()
+        self._marks: deque[_Mark] = deque(maxlen=_MARKS)
         self._usual = 0.0
         """To what jitter and others on the link make the delay grow, too."""
 
@@ -64,8 +65,8 @@ class Squeeze:
         return octets * 8 / span if even else None
 
     def _leave(self, mark: _Mark, following: _Mark) -> None:
-        kept = math.exp((mark.arrival - following.arrival) / _FORGET_S)
-        self._usual = max(self._usual, mark.delay) * min(kept, 1.0)
+        passed = max(0.0, following.arrival - mark.arrival)
+        self._usual = max(self._usual, mark.delay) * math.exp(-passed / _FORGET_S)
 
 
 def _marks(received: Sequence[Received], base_s: float) -> Iterator[_Mark]:
