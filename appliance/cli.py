@@ -131,6 +131,10 @@ class _Verbs:
         added = self._actions.add_parser(name, help=text, description=text, parents=[self._anywhere])
         return _Verbs(added.add_subparsers(metavar="WHAT", required=True), self._anywhere)
 
+    def below(self, verb: argparse.ArgumentParser) -> "_Verbs":
+        """Verbs of a verb that does something by itself, too."""
+        return _Verbs(verb.add_subparsers(metavar="WHAT"), self._anywhere)
+
 
 def _add_box_verbs(verbs: _Verbs) -> None:
     verbs.add("run", "run:run", "the daemon, in the foreground")
@@ -173,7 +177,9 @@ def _add_instance_verbs(verbs: _Verbs) -> None:
     launch.add_argument("--size", type=_size, metavar="WxH")
     launch.add_argument("--fps", type=_fps, metavar="N")
     launch.add_argument("--no-streaming", action="store_true", help="without a session, for good")
-    verbs.add("instances", "instances:instances", "what runs")
+    instances = verbs.add("instances", "instances:instances", "what runs")
+    logs = verbs.below(instances).add("logs", "instances:logs", "what one of them said lately")
+    logs.add_argument("id", metavar="ID", help="also of one that has ended")
     stop = verbs.add("stop", "instances:stop", "stop an instance")
     stop.add_argument("id", metavar="ID")
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from appliance.errors import ConfigError
+from appliance.toml_lines import line_of
 
 SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
@@ -19,7 +20,8 @@ _SMALLEST, _LARGEST = (16, 16), (3840, 2160)
 _ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
 _BUS_SCHEMES = ("nats://", "tls://")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
-_SECRETS = {"gateway": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SECRETS = {"gateway": ("token",), "instances": ("token",), "ice": ("turn_secret",), "bus": ("credentials",)}
 
 
 class Section(BaseModel):
@@ -32,6 +34,11 @@ def _listen(value: str) -> str:
     if not (found := _LISTEN.match(value)) or int(found[2]) > 65535:
         raise ValueError("must be HOST:PORT, like 0.0.0.0:8443")
     return value
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _size(value: str) -> str:
@@ -75,8 +82,7 @@ class GatewaySection(Section):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.listen)
 
 
 class TlsSection(Section):
@@ -201,11 +207,20 @@ class InstancesSection(Section):
     """[instances]: the instance manager."""
 
     listen: str = "127.0.0.1:8444"
+    token: str = Field("", repr=False)
     scheduling: Literal["spread", "binpack"] = "spread"
     gpu_slots: int = Field(32, ge=0)
     encoder_slots: int = Field(32, ge=0)
 
-    _check_listen = field_validator("listen")(_listen)
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        return _listen(value) if value else ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on, where `listen` is not empty."""
+        return _address(self.listen)
 
 
 class KinesisUplinkSection(Section):
@@ -223,6 +238,9 @@ class KinesisSection(Section):
     account_id: str = Field("000000000000", pattern=r"^[0-9]{12}$")
     """Region and account are those of the ARNs; clients sign for whatever region they like."""
     max_channels: int = Field(1000, ge=1, le=100_000)
+    viewers_per_channel: int = Field(10, ge=1, le=10_000)
+    strict_quotas: bool = False
+    """AWS's limits instead of ours, to try clients against."""
     retention_hours: int = Field(0, ge=0, le=87_600)
     uplink: KinesisUplinkSection = KinesisUplinkSection()
 
@@ -241,6 +259,8 @@ class ApplicationSection(Section):
     gpu: Literal["gpu", "gpu-preferred", "software"] = "gpu-preferred"
     autostart: bool = False
     idle_minutes: int = Field(0, ge=0)
+    cpus: float = Field(0, ge=0, le=1024)
+    memory_mb: int = Field(0, ge=0)
     whip_url: str = Field("", pattern=r"^(https?://\S+)?$")
     whip_token: str = Field("", repr=False)
 
@@ -292,10 +312,12 @@ class Config(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"application {name!r} is there twice")
-        if self.tls.mode == "off" and self.gateway.address[0] not in ("127.0.0.1", "::1", "localhost"):
+        if self.tls.mode == "off" and self.gateway.address[0] not in _LOOPBACK:
             raise ValueError('tls.mode = "off" is for loopback only: set gateway.listen = "127.0.0.1:8443"')
         if self.tls.mode == "off" and self.bus.listen and self.bus.address[0] != "127.0.0.1":
             raise ValueError('tls.mode = "off" is for loopback only: set bus.listen = "127.0.0.1:4222"')
+        if self.tls.mode == "off" and self.instances.listen and self.instances.address[0] not in _LOOPBACK:
+            raise ValueError('tls.mode = "off" is for loopback only: set instances.listen = "127.0.0.1:8444"')
         return self
 
 
@@ -376,33 +398,6 @@ def _fault(
     reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
     if origin := origins.get(key):
         return f"{origin}: {key}: {reason}"
-    line = _line_of(text, location)
+    line = line_of(text, location)
     where = f"{file}:{line}" if line else f"{file or 'defaults'}"
     return f"{where}: {key or 'configuration'}: {reason}"
-
-
-def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
-    """The line where `location` is set, or that of its table; None where neither is there."""
-    table: tuple[int | str, ...] = ()
-    counts: dict[str, int] = {}
-    best: tuple[int, int] | None = None
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if found := re.match(r"^\[\[\s*([^\]]+?)\s*\]\]", line):
-            name = found[1]
-            counts[name] = counts.get(name, -1) + 1
-            here = table = (*_keys(name), counts[name])
-        elif found := re.match(r"^\[\s*([^\]]+?)\s*\]", line):
-            here = table = _keys(found[1])
-        elif found := re.match(r"^([A-Za-z0-9_.\"'-]+)\s*=", line):
-            here = (*table, *_keys(found[1]))
-        else:
-            continue
-        depth = len(here)
-        if here == location[:depth] and (best is None or depth > best[0]):
-            best = (depth, number)
-    return best[1] if best else None
-
-
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -1,5 +1,6 @@
 """What control clients see and may ask: the whole box in one snapshot, and a method for every verb."""
 
+import contextlib
 import logging
 import socket
 import time
@@ -17,6 +18,7 @@ from appliance.control.schema import (
     DrainParams,
     Health,
     Instance,
+    InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
@@ -31,7 +33,8 @@ from appliance.doorkeeper import Doorkeeper
 from appliance.drain import Drain
 from appliance.errors import InvalidInputError, NotFoundError
 from appliance.gateway.service import Gateway
-from appliance.instances.manager import Instance as RunningInstance
+from appliance.instances.instance import Instance as RunningInstance
+from appliance.instances.instance import Wish
 from appliance.instances.manager import InstanceManager
 from appliance.logs import RingBuffer
 from appliance.machine import Machine
@@ -112,12 +115,19 @@ class BoxController(Doorkeeper):
             screen = Screen(**{key: value for key, value in sizes.items() if value})
             if bool(params.width) != bool(params.height):
                 raise InvalidInputError("a size needs both width and height")
-        instance = await self._instances.launch(params.application, screen=screen, streaming=params.streaming)
+        wish = Wish(screen=screen, streaming=params.streaming)
+        instance = await self._instances.launch(params.application, wish)
         return Launched(instance=instance.id, session=instance.session)
 
     async def stop(self, instance: str) -> None:
         """Stop an instance, named by id, session or application."""
         await self._instances.stop(instance, "stopped on the box")
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """What an instance said lately, named by id, session or application; by id also when it has ended."""
+        with contextlib.suppress(NotFoundError):
+            instance = self._instances.find(instance).id
+        return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance))
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer. Raises NotFoundError."""

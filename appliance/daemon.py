@@ -12,6 +12,7 @@ from appliance import foreground, lifecycle, logs, paths
 from appliance.agent import enrolment
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
+from appliance.ams.service import AmsServer
 from appliance.bus.connection import BusAddress
 from appliance.bus.external import external
 from appliance.bus.link import BusLink
@@ -74,6 +75,7 @@ class Daemon:
         )
         self._drain = Drain(self._instances, self._bus)
         self._witness = Witness(self.box_id, self._instances, self._bus)
+        self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
@@ -104,6 +106,7 @@ class Daemon:
             self._witness,
             self._instances,
             self._drain,
+            *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._advertiser] if self._discoverable else []),
             self._controller,
@@ -185,6 +188,11 @@ class Daemon:
                 name="gateway",
                 ok=self._gateway.serving if self._gateway else self._bus.connected,
                 detail=self._controller.urls()[0],
+            ),
+            *(
+                [Part(name="instances", ok=bool(self._ams.url), detail=self._ams.url)]
+                if self._config.instances.listen
+                else []
             ),
             Part(name="agent", ok=self._bus.connected, detail=self.box_id),
             Part(

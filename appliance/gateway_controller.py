@@ -13,6 +13,7 @@ from appliance.control.schema import (
     Application,
     Box,
     DrainParams,
+    InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
@@ -104,6 +105,10 @@ class GatewayController(Doorkeeper):
     async def keyframe(self, instance: str) -> None:
         """Ask an instance's encoder for a keyframe."""
         await self._bus().publish(up(await self._session_of(instance)), PeerEvent(kind="keyframe"))
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """They stay on the box of the instance."""
+        raise InvalidInputError(f"what {instance} said is on its box: `fanlight instances logs` there")
 
     async def drain(self, params: DrainParams) -> None:  # noqa: ARG002
         """Boxes are drained, each where it is."""

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 
 from appliance.bus.spec import EncoderChoice
 from appliance.config import Config
-from appliance.control.schema import Display, Encoder, Gpu, Hardware
+from appliance.control import schema
 from appliance.errors import NoCapacityError
-from hw.displays import Display as FoundDisplay
+from hw.displays import Display
+from hw.encoders import EncoderProbe
+from hw.gpus import Gpu
 from hw.inventory import Inventory
 from hw.ladder import NoEncoderError, Preference, choose
 
@@ -18,18 +20,34 @@ class Machine:
         self._config = config
         self._inventory = inventory
 
-    def displays(self) -> Sequence[FoundDisplay]:
+    def displays(self) -> Sequence[Display]:
         """Displays of this machine."""
         return self._inventory().displays
 
-    def encoders(self, video: Preference, *, hardware: bool) -> list[EncoderChoice]:
-        """The ladder of encoders, best first. Raises NoCapacityError where `gpu` is asked and none is."""
-        section = self._config().video
-        wanted: Preference = video if hardware or video == "gpu" else "software"
+    def gpus(self) -> Sequence[Gpu]:
+        """GPUs of this machine."""
+        return self._inventory().gpus
+
+    def encoding_gpus(self) -> list[str]:
+        """Render nodes of the GPUs that can encode what is configured, best first."""
         try:
-            ladder = choose(self._inventory(), section.codec, wanted, section.encoder, section.gpu)
+            ladder = self._choose("gpu", self._config().video.gpu)
+        except NoEncoderError:
+            return []
+        return list(dict.fromkeys(each.render_node for each in ladder))
+
+    def encoders(self, video: Preference, *, render_node: str | None) -> list[EncoderChoice]:
+        """The ladder of encoders on the GPU `render_node` (None: in software), best first.
+
+        Raises NoCapacityError where `gpu` is asked and none is.
+        """
+        wanted: Preference = "software" if render_node is None and video == "gpu-preferred" else video
+        try:
+            # Jetson's GPU has no node.
+            ladder = self._choose(wanted, render_node or self._config().video.gpu)
         except NoEncoderError as exc:
             raise NoCapacityError(str(exc)) from exc
+        full = "all slots of the GPUs are in use" if self.encoding_gpus() else self._inventory().reason
         return [
             EncoderChoice(
                 name=each.name,
@@ -37,28 +55,32 @@ class Machine:
                 backend=each.backend,
                 hardware=each.hardware,
                 render_node=each.render_node,
-                reason=self._inventory().reason if wanted != video else each.reason,
+                reason=full if wanted != video else each.reason,
             )
             for each in ladder
         ]
 
+    def _choose(self, video: Preference, gpu: str) -> list[EncoderProbe]:
+        section = self._config().video
+        return choose(self._inventory(), section.codec, video, section.encoder, gpu)
+
     def best_encoder(self) -> str:
         """The name of the encoder that a new instance would get; empty where there is none."""
         try:
-            return self.encoders("gpu-preferred", hardware=True)[0].name
-        except NoCapacityError:
+            return self._choose("gpu-preferred", self._config().video.gpu)[0].name
+        except NoEncoderError:
             return ""
 
     def gpu_names(self) -> str:
         """For the network: the GPUs, comma separated."""
         return ",".join(gpu.name for gpu in self._inventory().gpus)
 
-    def hardware(self) -> Hardware:
+    def hardware(self) -> schema.Hardware:
         """For the control API."""
         inventory = self._inventory()
-        return Hardware(
+        return schema.Hardware(
             gpus=[
-                Gpu(
+                schema.Gpu(
                     name=gpu.name,
                     vendor=gpu.vendor,
                     driver=gpu.driver,
@@ -69,7 +91,7 @@ class Machine:
                 for gpu in inventory.gpus
             ],
             encoders=[
-                Encoder(
+                schema.Encoder(
                     name=each.name,
                     codec=each.codec,
                     hardware=each.hardware,
@@ -79,7 +101,7 @@ class Machine:
                 for each in inventory.encoders
             ],
             displays=[
-                Display(name=each.name, kind=each.kind, reachable=each.reachable, detail=each.detail)
+                schema.Display(name=each.name, kind=each.kind, reachable=each.reachable, detail=each.detail)
                 for each in inventory.displays
             ],
             reason=inventory.reason,

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from appliance.errors import UnavailableError
 
@@ -27,11 +27,14 @@ def surroundings() -> dict[str, str]:
 
 
 class Child:
-    """A running child; `tail` holds the last lines of its standard error."""
+    """A running child; `tail` holds the last lines of its standard error, and `note` is told of each."""
 
-    def __init__(self, process: asyncio.subprocess.Process, name: str, level: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, name: str, level: int, note: Callable[[str], None]
+    ) -> None:
         self.process = process
         self.name = name
+        self.note = note
         self._level = level
         self.tail: deque[str] = deque(maxlen=50)
 
@@ -56,10 +59,12 @@ class Child:
         return await self.process.wait()
 
     async def lines(self) -> AsyncIterator[str]:
-        """Its standard error, line by line, until it ends."""
-        while self.process.stderr and (line := await _line(self.process.stderr)):
+        """Its standard error, or all that it says, line by line, until it ends."""
+        stream = self.process.stderr or self.process.stdout
+        while stream and (line := await _line(stream)):
             text = line.decode(errors="replace").rstrip()
             self.tail.append(text)
+            self.note(text)
             yield text
 
 
@@ -80,8 +85,13 @@ async def child(
     stdout: int = asyncio.subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
     log_level: int = logging.DEBUG,
+    both: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Child]:
-    """Start `arguments`; on leaving, its whole process group is gone. Raises UnavailableError."""
+    """Start `arguments`; on leaving, its whole process group is gone. Raises UnavailableError.
+
+    `both`: what it says on standard output goes where its standard error goes.
+    """
     guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
     if not shutil.which(arguments[0]):
         raise UnavailableError(f"{name}: no program {arguments[0]!r} on this machine")
@@ -91,14 +101,14 @@ async def child(
             *arguments,
             env=surroundings() if env is None else env,
             stdin=stdin,
-            stdout=stdout,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if both else stdout,
+            stderr=asyncio.subprocess.STDOUT if both else asyncio.subprocess.PIPE,
             pass_fds=pass_fds,
             process_group=0,
         )
     except OSError as exc:
         raise UnavailableError(f"{name}: {exc}") from exc
-    running = Child(process, name, log_level)
+    running = Child(process, name, log_level, note)
     try:
         yield running
     finally:

@@ -7,7 +7,8 @@ from appliance import audit
 from appliance.bus.connection import Bus
 from appliance.bus.messages import InstanceStats, ViewerStats
 from appliance.bus.subjects import stats_of
-from appliance.instances.manager import Instance, InstanceManager
+from appliance.instances.instance import Instance
+from appliance.instances.manager import InstanceManager
 
 
 class Witness:

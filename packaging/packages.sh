@@ -29,3 +29,5 @@ TEST_PACKAGES=(
   umockdev udev                 # hardware that is not there
   procps
 )
+# The SDKs of others, which clients are built on; Debian's npm cannot stand beside another Node.
+command -v npm >/dev/null || TEST_PACKAGES+=(npm)

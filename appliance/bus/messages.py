@@ -227,6 +227,10 @@ class ViewerStats(Message):
     """Of the picture, since the beginning."""
     nacks: int = 0
     plis: int = 0
+    microphone_packets: int = 0
+    """Heard from this viewer."""
+    camera_frames: int = 0
+    """Counted, and not shown anywhere."""
 
 
 class InstanceStats(Message):
@@ -260,6 +264,8 @@ class InstanceStats(Message):
     keyframe_requests: int = 0
     audio: str = ""
     """`opus 48 kHz from <source>`, or why there is none."""
+    microphone: str = ""
+    """Where applications hear who speaks, or why they hear nobody."""
     input: str = ""
     """What input goes to, or why it goes nowhere."""
     udp_port: int = 0
@@ -276,3 +282,34 @@ class InstanceStats(Message):
     """Clients of the Anbox dialect that said so when they left."""
     tasks: int = 0
     """Of the streamer's event loop: more and more of them are a leak."""
+
+
+class ChannelMail(Message):
+    """What one client of a channel sent to another, kept until that is there; times are unix times."""
+
+    id: str
+    action: Literal["SDP_OFFER", "SDP_ANSWER", "ICE_CANDIDATE", "ARRIVAL"]
+    """The last one is sent by the recipient itself: from here on `id` is the connection that it reads on."""
+    payload: str = ""
+    expires_at: float = 0.0
+    again: bool = False
+    """An arrival after an outage of the bus, which takes over from nobody."""
+
+
+class ChannelClient(Message):
+    """A signaling connection to a channel; `client` is empty for the master."""
+
+    connection: str
+    client: str = ""
+    label: str = ""
+    """Who it is, for people: the name of its access key."""
+    address: str = ""
+    since: float
+
+
+class ChannelPresence(Message):
+    """Who is connected to a channel at one gateway node; it is gone when nothing came for 3 periods."""
+
+    node: str
+    channel: str
+    clients: list[ChannelClient] = []

@@ -37,6 +37,8 @@ class StreamerSpec(BaseModel):
     """`:0` for x11; the socket's name or path for wayland."""
     xauthority: str = ""
     command: list[str] = []
+    within: list[str] = []
+    """What goes before `command`, so that it keeps within its limits."""
     env: dict[str, str] = {}
     file: str = ""
     screen: Screen = Screen()
@@ -63,6 +65,8 @@ class StreamerSpec(BaseModel):
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""
     message_bytes: int = 65536
+    channels: str = ""
+    """The directory of the unix sockets in which viewers' data channels end; empty: they have none."""
     bus_url: str = ""
     bus_user: str = ""
     bus_password: str = Field("", repr=False)

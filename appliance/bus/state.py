@@ -23,6 +23,8 @@ _TIMEOUT_SECONDS = 5
 _SNAPSHOT_SECONDS = 1.0
 _UPDATE_TRIES = 8
 _CLUSTER = 3
+_FEW_CHANGES = 50
+_NEVER = (None, 0, 0)
 _KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
 
 
@@ -37,8 +39,10 @@ class Bucket(Generic[M]):
         self._name = name
         self._store = store
         self._model = model
-        self._seen: tuple[object, dict[str, bytes]] = (None, {})
-        """The last snapshot, with what the stream was like before it."""
+        self._seen: tuple[object, int, int] = _NEVER
+        """The stream before the last snapshot: when it was made, its last number, how many entries it had."""
+        self._raw: dict[str, bytes] = {}
+        self._parsed: dict[str, M] = {}
 
     @classmethod
     async def open(cls, bus: Bus, name: str, model: type[M]) -> "Bucket[M]":
@@ -119,33 +123,69 @@ class Bucket(Generic[M]):
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
         """All entries as they stand now; unreadable ones are logged and left out."""
-        for key, raw in (await self._snapshot()).items():
-            try:
-                yield key, self._model.model_validate_json(raw)
-            except ValidationError as exc:
-                logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
+        await self._look()
+        for each in self._parsed.items():
+            yield each
 
-    async def _snapshot(self) -> dict[str, bytes]:
+    async def _look(self) -> None:
         """Several parts look every few seconds, and a listing costs the server a consumer."""
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with _unavailable(self._name):
             stream = await context.stream_info(f"KV_{self._name}")
         version = (stream.created, stream.state.last_seq, stream.state.messages)
-        if version != self._seen[0]:
-            self._seen = (version, await self._read_all())
-        return self._seen[1]
+        if version == self._seen:
+            return
+        if self._few(version):
+            raw = await self._read_changes(*version[1:])
+        else:
+            raw = await self._read_all(version[2])
+        self._parsed = dict(self._parse(raw))
+        self._seen, self._raw = (version if len(raw) >= version[2] else _NEVER), raw
 
-    async def _read_all(self) -> dict[str, bytes]:
+    def _few(self, version: tuple[object, int, int]) -> bool:
+        """Whether it is less work to ask for what has changed, one by one."""
+        return version[0] == self._seen[0] and 0 <= version[1] - self._seen[1] <= _FEW_CHANGES
+
+    async def _read_changes(self, last: int, entries: int) -> dict[str, bytes]:
+        found, prefix = dict(self._raw), f"$KV.{self._name}."
+        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+        with _unavailable(self._name):
+            for number in range(self._seen[1] + 1, last + 1):
+                with contextlib.suppress(nats.js.errors.NotFoundError):  # it was changed again, or deleted
+                    message = await context.get_msg(f"KV_{self._name}", number)
+                    found[str(message.subject).removeprefix(prefix)] = message.data or b""
+            if len(found) != entries:
+                stream = await context.stream_info(f"KV_{self._name}", subjects_filter=f"{prefix}>")
+                there = stream.state.subjects or {}
+                found = {key: raw for key, raw in found.items() if prefix + key in there}
+        return found
+
+    def _parse(self, found: dict[str, bytes]) -> Iterator[tuple[str, M]]:
+        """What has changed; the rest stands as it was."""
+        for key, raw in found.items():
+            if key in self._parsed and self._raw[key] == raw:
+                yield key, self._parsed[key]
+                continue
+            try:
+                yield key, self._model.model_validate_json(raw)
+            except ValidationError as exc:
+                logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
+
+    async def _read_all(self, entries: int) -> dict[str, bytes]:
         for last_try in (False, False, True):
             await self._bus.ready()
             with _unavailable(self._name):
                 try:
-                    return await self._list()
+                    found = await self._list()
                 except nats.errors.TimeoutError:
                     # The end mark never comes where the last entry is deleted while it is on its way.
                     if last_try:
                         raise
+                else:
+                    # The end mark comes early where the entries outran the answer to how many there are.
+                    if len(found) >= entries or last_try:
+                        return found
         raise AssertionError
 
     async def _list(self) -> dict[str, bytes]:

@@ -76,5 +76,32 @@ def inbox(agent: str) -> str:
     return f"_INBOX_{agent}"
 
 
+PRESENCE_ALL = "channel.*.presence"
+MAIL_ALL = "mail.>"
+"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `@` is the master and `!` sends arrivals."""
+MASTER = "@"
+ARRIVALS = "!"
+
+
+def presence(channel: str) -> str:
+    """ChannelPresence, every 5 s and on every change; `channel` is its key."""
+    return f"channel.{channel}.presence"
+
+
+def mail(channel: str, recipient: str, sender: str) -> str:
+    """ChannelMail from one client of a channel to another, by their words."""
+    return f"mail.{channel}.{recipient}.{sender}"
+
+
+def word(name: str) -> str:
+    """A name of letters, digits, `_`, `-` and `.` as one word of a subject."""
+    return name.replace(".", "=")
+
+
+def unword(word: str) -> str:
+    """The name that `word` was made of."""
+    return word.replace("=", ".")
+
+
 def _words(identity: str) -> str:
     return ".".join(identity.rsplit("-", 1))

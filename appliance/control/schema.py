@@ -5,7 +5,7 @@ Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snaps
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
 AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
 `enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes; `enroll.delete` NameParams -> {};
-`drain` DrainParams -> {}; `audit` AuditParams -> Audit.
+`drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs` IdParams -> InstanceLogs.
 """
 
 from typing import Any, Literal
@@ -350,6 +350,13 @@ class Audit(Model):
     """Records in order, the oldest first."""
 
     records: list[AuditRecord]
+
+
+class InstanceLogs(Model):
+    """The newest lines of an instance, of its streamer and of its programs."""
+
+    instance: str
+    lines: list[str]
 
 
 class RpcRequest(Model):

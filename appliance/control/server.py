@@ -26,6 +26,7 @@ from appliance.control.schema import (
     DrainParams,
     EnrolledBoxes,
     IdParams,
+    InstanceLogs,
     KeyParams,
     Keys,
     KeySecret,
@@ -83,6 +84,9 @@ class Controller(Protocol):
 
     async def stop(self, instance: str) -> None:
         """Stop an instance."""
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        """What an instance said lately, also one that has ended."""
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer."""
@@ -315,6 +319,9 @@ def _methods(
         await controller.stop(params.id)
         return Done()
 
+    async def instance_logs(params: IdParams) -> InstanceLogs:
+        return await controller.instance_logs(params.id)
+
     async def kick(params: IdParams) -> Done:
         await controller.kick(params.id)
         return Done()
@@ -364,6 +371,7 @@ def _methods(
         "logs": (LogsParams, logs),
         "launch": (LaunchParams, controller.launch),
         "stop": (IdParams, stop),
+        "instance.logs": (IdParams, instance_logs),
         "kick": (IdParams, kick),
         "keyframe": (IdParams, keyframe),
         "share": (ShareParams, controller.share),

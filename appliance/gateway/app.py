@@ -181,7 +181,7 @@ class Doors:
         try:
             caller = await self._caller(request)
         except UnauthorizedError:
-            if not _is_public(request):
+            if not is_public(request):
                 raise
         if caller is not None:
             if caller.kind == "account" and not self._accounts.allows(caller.id):
@@ -193,7 +193,7 @@ class Doors:
         if request.path.startswith(API):
             if token := token_of(request.headers, request.query):
                 return await self._context.accounts.authenticate(token)
-            if not _is_public(request):
+            if not is_public(request):
                 raise UnauthorizedError("an API token is needed: `Authorization: macaroon root=<token>`")
         elif request.path.startswith(PAGE):
             return await self._page_caller(request)
@@ -219,7 +219,7 @@ def same_origin(request: web.Request) -> bool:
     return origin is None or _parts(origin) == _parts(origin_of(request))
 
 
-def _is_public(request: web.Request) -> bool:
+def is_public(request: web.Request) -> bool:
     """Also a call that no handler would get: which methods there are is no secret."""
     if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
         return True

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import DRAINING, IceServer, Screen
+from appliance.bus.mail import Mail
+from appliance.bus.messages import DRAINING, ChannelMail, IceServer, Screen
 from appliance.bus.server import EmbeddedServer
-from appliance.bus.state import Bucket
+from appliance.bus.state import Bucket, copies_on
+from appliance.bus.subjects import MAIL_ALL
 from appliance.config import Config
 from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
@@ -17,6 +19,8 @@ from appliance.gateway.ice import ice_servers
 from appliance.gateway.kinesis.authority import Authority
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
+from appliance.gateway.kinesis.mailbox import MOST_SECONDS
+from appliance.gateway.kinesis.presence import Presence
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -48,6 +52,8 @@ class Context:
     access_keys: AccessKeys
     authority: Authority
     channels: Channels
+    mail: Mail[ChannelMail]
+    presence: Presence
 
     @classmethod
     async def open(cls, config: Config, bus: Bus, server: EmbeddedServer | None = None) -> "Context":
@@ -78,6 +84,8 @@ class Context:
             access_keys=access_keys,
             authority=Authority(access_keys, channels),
             channels=channels,
+            mail=Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies_on(bus)),
+            presence=Presence(bus),
         )
 
     def invite(

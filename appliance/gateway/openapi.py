@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
@@ -25,6 +25,25 @@ _SCHEMES: Json = {
     "guest": {"type": "apiKey", "in": "cookie", "name": GUEST_COOKIE},
     "ticket": {"type": "apiKey", "in": "query", "name": "token"},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an API introduces itself, and what it puts around its answers."""
+
+    title: str
+    description: str
+    enveloped: Callable[[Json, Literal["sync", "list", "async"], int], Json]
+    failure: type[BaseModel]
+
+
+GATEWAY = Dialect(
+    "Fanlight gateway",
+    f"Paths below {API} may end in a slash, and `session` stands for `sessions`"
+    " where more of the path follows.",
+    enveloped,
+    Failure,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +72,19 @@ class _Call:
         return [{}, *keyed] if self.operation.more_for_known else []
 
 
-def describe(routes: Iterable[web.AbstractRoute]) -> Json:
+def describe(routes: Iterable[web.AbstractRoute], dialect: Dialect = GATEWAY) -> Json:
     """The OpenAPI 3.1 document of `routes`; several spellings of a path are described as one."""
     calls = list(_calls(routes))
-    schemas = _Schemas(calls)
+    schemas = _Schemas(calls, dialect)
     paths: dict[str, Json] = {}
     for call in calls:
         paths.setdefault(call.path, {})[call.method] = _described(call, calls, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Fanlight gateway",
+            "title": dialect.title,
             "version": __version__,
-            "description": (
-                f"Paths below {API} may end in a slash, and `session` stands for `sessions`"
-                " where more of the path follows."
-            ),
+            "description": dialect.description,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -145,13 +161,14 @@ def _links(answer: Answer, calls: list[_Call]) -> Json:
 class _Schemas:
     """The JSON Schemas of all models, by what the routes name."""
 
-    def __init__(self, calls: list[_Call]) -> None:
+    def __init__(self, calls: list[_Call], dialect: Dialect) -> None:
+        self._dialect = dialect
         bodies = {call.operation.body for call in calls if call.operation.body}
         contents = [answer.content for call in calls for answer in call.operation.answers.values()]
         wanted: list[tuple[Any, Any, TypeAdapter[Any]]] = [
             (repr(body), "validation", TypeAdapter(body)) for body in bodies
         ]
-        wanted += [(repr(each), "serialization", TypeAdapter(each)) for each in [Failure, *contents]]
+        wanted += [(repr(each), "serialization", TypeAdapter(each)) for each in [dialect.failure, *contents]]
         found, shared = TypeAdapter.json_schemas(wanted, ref_template=_REFERENCE)
         self._found = {key[0]: schema for key, schema in found.items()}
         self.components: Json = shared.get("$defs", {})
@@ -184,7 +201,7 @@ class _Schemas:
         """An answer with its body, where it has one."""
         response: Json = {"description": HTTPStatus(status).phrase}
         if answer.envelope != "none":
-            schema = enveloped(self.of(answer.content), answer.envelope, status)
+            schema = self._dialect.enveloped(self.of(answer.content), answer.envelope, status)
             response["content"] = {"application/json": {"schema": schema}}
         elif answer.content:
             response["content"] = {answer.media: {"schema": self.of(answer.content)}}
@@ -192,5 +209,5 @@ class _Schemas:
 
     def failure(self, status: int) -> Json:
         """An error."""
-        content = {"application/json": {"schema": self.of(Failure)}}
+        content = {"application/json": {"schema": self.of(self._dialect.failure)}}
         return {"description": HTTPStatus(status).phrase, "content": content}

@@ -17,6 +17,8 @@ _FORGET_SECONDS = 60.0
 class _Heard:
     announce: AgentAnnounce
     at: float
+    instances: dict[str, InstanceInfo]
+    """By session."""
 
 
 class Registry:
@@ -25,6 +27,8 @@ class Registry:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
+        self._hosts: dict[str, str] = {}
+        """Agents by session."""
 
     async def follow(self, bus: Bus) -> None:
         """Listen to announces until cancelled."""
@@ -36,11 +40,19 @@ class Registry:
     def hear(self, message: AgentAnnounce) -> None:
         """Note one heartbeat, or a goodbye."""
         now = self._clock()
-        if message.leaving:
-            self._heard.pop(message.id, None)
-        else:
-            self._heard[message.id] = _Heard(message, now)
-        self._heard = {key: each for key, each in self._heard.items() if now - each.at < _FORGET_SECONDS}
+        self._forget(message.id)
+        if not message.leaving:
+            instances = {each.session: each for each in message.instances if each.session}
+            self._heard[message.id] = _Heard(message, now, instances)
+            self._hosts.update(dict.fromkeys(instances, message.id))
+        for old in [key for key, each in self._heard.items() if now - each.at >= _FORGET_SECONDS]:
+            self._forget(old)
+
+    def _forget(self, agent: str) -> None:
+        if heard := self._heard.pop(agent, None):
+            for session in heard.instances:
+                if self._hosts.get(session) == agent:
+                    del self._hosts[session]
 
     def agents(self) -> list[AgentAnnounce]:
         """Agents that answer."""
@@ -49,7 +61,8 @@ class Registry:
 
     def agent(self, name: str) -> AgentAnnounce | None:
         """The agent if it answers."""
-        return next((each for each in self.agents() if each.id == name), None)
+        heard = self._heard.get(name)
+        return heard.announce if heard and self._clock() - heard.at < FRESH_SECONDS else None
 
     def unresponsive(self) -> int:
         """How many agents fell silent without a goodbye."""
@@ -81,11 +94,10 @@ class Registry:
 
     def told_of(self, session: str) -> tuple[InstanceInfo, float] | None:
         """The instance of `session`, and when its agent announced it last."""
-        for heard in self._heard.values():
-            for instance in heard.announce.instances:
-                if instance.session == session:
-                    return instance, heard.at
-        return None
+        if (agent := self._hosts.get(session)) is None:
+            return None
+        heard = self._heard[agent]
+        return heard.instances[session], heard.at
 
 
 def _rank(agent: AgentAnnounce) -> tuple[int, int, float, str]:

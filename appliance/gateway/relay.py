@@ -17,6 +17,7 @@ from appliance.gateway.limits import RateLimit
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.sessions import ENDED
 from appliance.signaling import anbox
+from appliance.signaling.dialects import DIALECTS
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Relay:
         self.session = session
         self.peer = opening.peer
         self._opening = opening
+        self._dialect = DIALECTS[opening.dialect]
         self._metrics = metrics
         self._ice_servers = ice_servers
         self._page = page
@@ -93,20 +95,23 @@ class Relay:
 
     async def end(self, reason: str) -> None:
         """Tell the client that it is over, and close."""
-        await self._say(anbox.end(reason) if self._page else anbox.error(reason))
+        await self._say(self._dialect.end(reason) if self._page else self._dialect.error(reason))
         await self._ws.close(code=WSCloseCode.GOING_AWAY, message=reason.encode()[:120])
 
     async def close(self) -> None:
-        """Close without a word: the client comes back by itself."""
+        """Close without an end: the client comes back by itself."""
+        await self._say(self._dialect.away())
         await self._ws.close(code=WSCloseCode.GOING_AWAY)
 
     async def _refuse(self, reason: str, code: WSCloseCode) -> None:
         logger.info("session %s: socket of %s closed: %s", self.session, self.peer, reason)
         self._metrics.refused.labels("socket").inc()
-        await self._say(anbox.error(reason))
+        await self._say(self._dialect.error(reason))
         await self._ws.close(code=code, message=reason.encode()[:120])
 
     async def _say(self, text: str) -> None:
+        if not text:
+            return
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self._ws.send_str(text)
 
@@ -121,9 +126,12 @@ class Relay:
                 )
             if not self._rate.allows() or len(self._held) >= _HELD:
                 return await self._refuse("too many messages", WSCloseCode.POLICY_VIOLATION)
-            self._held.append((time.monotonic(), text))
-            self._wake.set()
+            self._hold(text)
         return None
+
+    def _hold(self, *texts: str) -> None:
+        self._held.extend((time.monotonic(), text) for text in texts)
+        self._wake.set()
 
     async def _flush(self) -> None:
         """A client closes as soon as it is connected: its answer, said just before, must still arrive."""
@@ -163,9 +171,14 @@ class Relay:
     async def _pass_up(self) -> None:
         opening = self._opening
         while await self._open(opening):
+            if opening.resumed:
+                self._resume()
             opening = self._opening.model_copy(update={"resumed": True})
             await self._forward()
         self._drop_held()
+
+    def _resume(self) -> None:
+        """The streamer may not know what was said before."""
 
     def _drop_held(self) -> None:
         self._held.clear()
@@ -176,12 +189,14 @@ class Relay:
         while True:
             self._wake.clear()
             while self._held and not self._reopen and self._bus.connected:
-                event = PeerEvent(kind="message", peer=self.peer, text=self._held[0][1])
+                event = PeerEvent(
+                    kind="message", peer=self.peer, text=self._held[0][1], dialect=self._opening.dialect
+                )
                 try:
                     await self._bus.publish(up(self.session), event)
                 except UnavailableError as exc:
                     logger.info("session %s: message of %s not relayed: %s", self.session, self.peer, exc)
-                    await self._say(anbox.error("the message could not be relayed"))
+                    await self._say(self._dialect.error("the message could not be relayed"))
                 self._held.popleft()
                 self._passed.set()
                 self._metrics.relayed.labels("up").inc()
@@ -221,7 +236,7 @@ class Relay:
         patience = STREAMER_PATIENCE_SECONDS if self._bus.connected else BUS_PATIENCE_SECONDS
         if self._held and time.monotonic() - self._held[0][0] > patience:
             self._drop_held()
-            await self._say(anbox.error(self._why()))
+            await self._say(self._dialect.error(self._why()))
 
     async def _pause(self) -> None:
         """Until a streamer says hello or the bus is back, but not for long."""

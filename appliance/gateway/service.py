@@ -28,6 +28,7 @@ from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.kinesis.keys import AccessKey
 from appliance.gateway.kinesis.policies import Policy
 from appliance.gateway.kinesis.routes import KinesisRoutes
+from appliance.gateway.kinesis.sockets import KinesisSockets
 from appliance.gateway.routes_anbox import AnboxRoutes
 from appliance.gateway.routes_enroll import EnrollRoutes
 from appliance.gateway.routes_fanlight import FanlightRoutes
@@ -37,6 +38,7 @@ from appliance.gateway.routes_sockets import SocketRoutes
 from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.static import StaticFiles
 from appliance.gateway.tls import Tls
+from appliance.gateway.tokens import Principal
 from appliance.gateway.watch import LOST_SECONDS, Watch
 
 logger = logging.getLogger(__name__)
@@ -71,14 +73,15 @@ class Gateway:
         self._bus = bus
         self._server = server
         self._lost_s = lost_s
-        self._tls = Tls(config.tls, state_dir, config.box.name)
+        self.tls = Tls(config.tls, state_dir, config.box.name)
+        """The box's certificate, for other listeners as well."""
         self._state: Context | None = None
         self._port = config.gateway.address[1]
 
     async def serve(self, started: asyncio.Event) -> None:
         """Open the door and keep it open. Raises UnavailableError where the port is taken."""
         bus = self._bus()
-        await self._tls.open()
+        await self.tls.open()
         self._state = context = await self._open(bus)
         lease = Lease(bus, "watch")
         watch = Watch(
@@ -97,10 +100,11 @@ class Gateway:
                 group.create_task(context.viewers.follow())
                 group.create_task(context.settings.follow())
                 group.create_task(context.enrolments.follow())
+                group.create_task(context.presence.serve())
                 group.create_task(context.sessions.serve(answering))
                 group.create_task(lease.serve())
                 group.create_task(watch.serve())
-                group.create_task(self._tls.keep())
+                group.create_task(self.tls.keep())
                 await answering.wait()
                 async with self._listening(context):
                     logger.info("gateway serves %s", self.url)
@@ -123,28 +127,30 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _listening(self, context: Context) -> AsyncIterator[None]:
-        files = await asyncio.to_thread(StaticFiles)
+        kinesis = self._config.kinesis.enabled
+        sockets = KinesisSockets(context)
+        files = await asyncio.to_thread(StaticFiles, sockets.either if kinesis else None)
         app = build(
             context,
             AnboxRoutes(context).routes(),
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
-            EnrollRoutes(context, lambda: self._tls.ca_pem).routes(),
-            OpsRoutes(context, lambda: self._tls.ca_pem, self._draining).routes(),
-            KinesisRoutes(context).routes() if self._config.kinesis.enabled else [],
+            EnrollRoutes(context, lambda: self.tls.ca_pem).routes(),
+            OpsRoutes(context, lambda: self.tls.ca_pem, self._draining).routes(),
+            [*KinesisRoutes(context).routes(), *sockets.routes()] if kinesis else [],
             files.routes(),
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
         runner = web.AppRunner(
-            app, access_log=None, logger=_ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
         )
         await runner.setup()
         host, port = self._config.gateway.address
         try:
             doorway = Doorway(more_files() // 2, context.metrics.refused.labels("connections").inc)
             for each in await doorway.listen(host, port):
-                await web.SockSite(runner, each, ssl_context=self._tls.context).start()
+                await web.SockSite(runner, each, ssl_context=self.tls.context).start()
             self._port = runner.addresses[0][1]
             yield
         except OSError as exc:
@@ -179,14 +185,14 @@ class Gateway:
         host = self._config.gateway.address[0]
         hosts = [host]
         if is_wildcard(host):
-            found = [each for each in self._tls.addresses if ":" in host or ":" not in each]
+            found = [each for each in self.tls.addresses if ":" in host or ":" not in each]
             hosts = [*found[:1], f"{hostname()}.local", *found[1:]]
         return [f"{scheme}://{authority(each)}:{self._port}/" for each in hosts]
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, colon separated hex; empty without TLS."""
-        return self._tls.fingerprint
+        return self.tls.fingerprint
 
     async def new_pin(self) -> tuple[str, int]:
         """A PIN that pairs one browser, and the unix time when it ends."""
@@ -200,6 +206,10 @@ class Gateway:
         expires_at = int(time.time()) + expires_s
         share, token = await self._context.shares.create(session, role=role, expires_at=expires_at)
         return ShareLink(share.id, f"{self.url}#share={token}", share.expires_at)
+
+    async def authenticate(self, token: str) -> Principal:
+        """The account that an API token is of. Raises UnauthorizedError."""
+        return await self._context.accounts.authenticate(token)
 
     async def devices(self) -> list[DeviceRecord]:
         """Paired browsers."""
@@ -277,7 +287,7 @@ class Gateway:
         await self._context.sessions.end(session, reason="stopped on the box", sync=True)
 
 
-class _ProtocolLog(logging.LoggerAdapter[logging.Logger]):
+class ProtocolLog(logging.LoggerAdapter[logging.Logger]):
     """aiohttp's words on clients that do not speak HTTP, without what they sent: it may hold a token."""
 
     def log(self, level: int, msg: object, *args: object, **_: object) -> None:

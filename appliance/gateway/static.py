@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from appliance.errors import NotFoundError
-from appliance.gateway.app import public
+from appliance.gateway.app import Handler, public
 from appliance.gateway.operations import answers, fails
 
 WEB_ROOT = Path(__file__).parent / "web"
@@ -31,9 +31,10 @@ class _File:
 
 
 class StaticFiles:
-    """Serves `root` at `/`."""
+    """Serves `root` at `/`; who opens a WebSocket there gets to `socket`, where there is one."""
 
-    def __init__(self, root: Path = WEB_ROOT) -> None:
+    def __init__(self, socket: Handler | None = None, root: Path = WEB_ROOT) -> None:
+        self._socket = socket
         self._files = {
             path.relative_to(root).as_posix(): _load(path)
             for path in sorted(root.rglob("*"))
@@ -49,8 +50,10 @@ class StaticFiles:
     @public
     @answers(200, Any, "none", media="text/html")
     @answers(304, envelope="none")
-    async def index(self, request: web.Request) -> web.Response:
+    async def index(self, request: web.Request) -> web.StreamResponse:
         """The viewer page, with word of all its modules: found one by one, they take a round trip a level."""
+        if self._socket and request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            return await self._socket(request)
         response = self._answer(request, _INDEX)
         response.headers[hdrs.LINK] = self._preload
         return response

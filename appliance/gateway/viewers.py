@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -23,7 +24,7 @@ _REVOKED_SECONDS = 30.0
 
 
 class Socket(Protocol):
-    """A signaling socket that this node holds."""
+    """A signaling socket that this node holds; without a session it is that of a channel of clients."""
 
     session: str
     peer: str
@@ -42,6 +43,8 @@ class Viewers:
         self._bus = bus
         self._clock = clock
         self._stats: dict[str, tuple[float, InstanceStats]] = {}
+        self._instances: dict[str, str] = {}
+        """By session."""
         self._revoked: dict[str, tuple[float, str]] = {}
         self.sockets: set[Socket] = set()
 
@@ -51,19 +54,32 @@ class Viewers:
             async for subject, stats in all_stats:
                 if subject != stats_subject(stats.instance):
                     continue
-                self._stats[stats.instance] = (self._clock(), stats)
+                self.hear(stats)
                 with contextlib.suppress(UnavailableError):  # the next statistics come in a second
                     await self._kick_revoked(stats)
 
+    def hear(self, stats: InstanceStats) -> None:
+        """Note what a streamer says; a new one is when those that fell silent are forgotten."""
+        if stats.instance not in self._stats:
+            self._stats = {key: each for key, each in self._stats.items() if self._is_fresh(each[0])}
+            self._instances = {
+                session: each for session, each in self._instances.items() if each in self._stats
+            }
+        self._stats[stats.instance] = (self._clock(), stats)
+        if stats.session:
+            self._instances[stats.session] = stats.instance
+
     def stats(self) -> list[InstanceStats]:
         """What running streamers said last."""
-        now = self._clock()
-        self._stats = {key: each for key, each in self._stats.items() if now - each[0] < _FRESH_SECONDS}
-        return [stats for _, stats in self._stats.values()]
+        return [stats for heard, stats in self._stats.values() if self._is_fresh(heard)]
 
     def of(self, session: str) -> InstanceStats | None:
         """What the streamer of `session` said last."""
-        return next((stats for stats in self.stats() if stats.session == session), None)
+        heard, stats = self._stats.get(self._instances.get(session, ""), (-math.inf, None))
+        return stats if self._is_fresh(heard) else None
+
+    def _is_fresh(self, heard: float) -> bool:
+        return self._clock() - heard < _FRESH_SECONDS
 
     async def kick(self, peer: str, reason: str = "disconnected by the owner of the box") -> None:
         """Disconnect one viewer. Raises NotFoundError."""
@@ -76,7 +92,8 @@ class Viewers:
         """Disconnect every viewer of `principal`, now and as they show up."""
         self._revoked[principal.tag] = (self._clock() + _REVOKED_SECONDS, reason)
         for socket in [each for each in self.sockets if _tag(each.peer) == principal.tag]:
-            await self._kick(socket.session, socket.peer, reason)
+            if socket.session:
+                await self._kick(socket.session, socket.peer, reason)
             await socket.end(reason)
         for stats in self.stats():
             await self._kick_revoked(stats)

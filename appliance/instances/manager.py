@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
 
 from appliance.about import about
 from appliance.bus.connection import Bus, BusAddress
@@ -19,67 +17,25 @@ from appliance.bus.messages import (
     InstanceState,
     InstanceStats,
     LaunchRequest,
-    Screen,
     SessionStatus,
 )
 from appliance.bus.spec import EncoderChoice
 from appliance.bus.subjects import id_of, stats_of
-from appliance.config import ApplicationSection, Config
+from appliance.config import Config
 from appliance.errors import FanlightError, NotFoundError
-from appliance.instances.admission import Admission, Slots
+from appliance.instances.admission import Admission
+from appliance.instances.autostart import keep_running
 from appliance.instances.idle import IdlePolicy
-from appliance.instances.plan import FoundDisplay, Plan, find_application, make_plan, screen_for
+from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
+from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
+from appliance.instances.outfit import Outfitter
+from appliance.instances.plan import Plan, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
 from appliance.instances.supervisor import Supervisor
-from appliance.storage import remembered, write_atomic
 
 logger = logging.getLogger(__name__)
-
-_AUTOSTART_RETRY_SECONDS = 2.0
-
-
-Preference = Literal["gpu", "gpu-preferred", "software"]
-
-
-class Sessions(Protocol):
-    """Where instances get their sessions: the agent's desk at the gateway."""
-
-    async def grant(self, application: str, screen: Screen, *, resume: str | None, idle_time_min: int) -> str:
-        """The id of a session for a stream-enabled instance, the earlier one where it still is."""
-
-    async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
-        """Tell the gateways what became of `session`."""
-
-
-class Machine(Protocol):
-    """What hw/ knows, as far as instances care."""
-
-    def displays(self) -> Sequence[FoundDisplay]:
-        """Displays of this machine."""
-
-    def encoders(self, video: Preference, *, hardware: bool) -> list[EncoderChoice]:
-        """The ladder of encoders, best first. Raises NoCapacityError where `gpu` is asked and none is."""
-
-
-@dataclass(slots=True)
-class Instance:
-    """A running application."""
-
-    id: str
-    application: ApplicationSection
-    screen: Screen
-    session: str | None
-    idle: IdlePolicy
-    state: InstanceState = InstanceState.PREPARED
-    detail: str = ""
-    since: float = field(default_factory=time.monotonic)
-    stats: InstanceStats | None = None
-    supervisor: Supervisor | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    stop_reason: str = ""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class InstanceManager:
@@ -108,18 +64,21 @@ class InstanceManager:
         self.instances: dict[str, Instance] = {}
         self.listeners: list[Callable[[], None]] = []
         self._standby = Standby()
-        limits = config()
-        self.admission = Admission(Slots(limits.limits.instances, limits.instances.encoder_slots))
+        self._outfitter = Outfitter(runtime_dir / "instances")
+        self.logbook = Logbook(self._state_dir / "logs")
+        self.admission = Admission(config, machine.encoding_gpus)
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
-        async with asyncio.TaskGroup() as group:
+        async with self._outfitter.belongings.claimed(), asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._follow_stats())
             group.create_task(self._standby.run())
+            group.create_task(self.logbook.run())
             for application in self._config().application:
                 if application.autostart:
-                    group.create_task(self._keep_running(application.name))
+                    remember = self._state_dir / f"{application.name}.session"
+                    group.create_task(keep_running(application.name, remember, self.launch))
             started.set()
 
     def applications(self) -> list[ApplicationInfo]:
@@ -144,45 +103,55 @@ class InstanceManager:
             for each in self.instances.values()
         ]
 
+    def new_id(self) -> str:
+        """An id that no instance has had."""
+        return id_of(self._agent, secrets.token_hex(4))
+
     async def launch(
         self,
         name: str,
+        wish: Wish = AS_CONFIGURED,
         *,
-        screen: Screen | None = None,
-        streaming: bool = True,
+        instance_id: str | None = None,
         session: str | None = None,
         idle: IdlePolicy | None = None,
         resume: str | None = None,
     ) -> Instance:
-        """Start application `name`; `session`: one that exists already, else it gets one if `streaming`.
+        """Start application `name`; `session`: one that exists already, else it gets one if `wish.streaming`.
 
-        Raises NotFoundError, NoCapacityError, UnavailableError (no gateway to give a session).
+        Raises NotFoundError, NoCapacityError, UnavailableError (no gateway to give a session, disk full).
         """
         if not self._group:
             raise NotFoundError("the instance manager does not run")
         application = find_application(self._config(), name)
-        size = screen_for(application, self._config(), screen)
         instance = Instance(
-            id_of(self._agent, secrets.token_hex(4)),
+            instance_id or self.new_id(),
             application,
-            size,
+            screen_for(application, self._config(), wish.screen),
             session,
             idle or IdlePolicy(application.idle_minutes),
+            wish,
         )
-        there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
-        hardware = self.admission.admit(instance.id, video=application.gpu, hardware_there=there)
+        if not (session or wish.streaming):  # nobody can watch it, so nobody is missed
+            instance.idle = IdlePolicy()
+        video = wish.video or application.gpu
+        seat = self.admission.admit(
+            instance.id, video=video, gpu_slots=wish.gpu_slots, among=self._gpus_of(wish.gpu_vendor)
+        )
         try:
-            if streaming and session is None:
+            if wish.streaming and session is None:
                 instance.session = await self._sessions.grant(
-                    name, size, resume=resume, idle_time_min=application.idle_minutes
+                    name, instance.screen, resume=resume, idle_time_min=instance.idle.minutes
                 )
             plan = replace(
-                make_plan(application, size, self._machine.displays(), wayland=True),
+                make_plan(application, instance.screen, self._machine.displays(), wayland=True),
                 largest=self._config().video.largest,
             )
-            ladder = self._machine.encoders(application.gpu, hardware=hardware)
+            ladder = self._machine.encoders(video, render_node=seat.gpu)
+            await self._outfitter.equip(instance, plan)
         except BaseException:
             self.admission.release(instance.id)
+            await self._outfitter.take_back(instance)
             raise
         if instance.session is None:  # its streamer has nobody to tell
             instance.state = InstanceState.RUNNING
@@ -192,15 +161,22 @@ class InstanceManager:
             self._group.create_task(self._run(instance))
             self._changed()
             logger.info("instance %s of %s starts (%s)", instance.id, name, plan.why or plan.source)
+        self._note(instance, f"{name} starts ({plan.why or plan.source})")
+        if instance.limited:
+            self._note(instance, f"its limits are {instance.limited}")
         return instance
+
+    def _gpus_of(self, vendor: str) -> list[str]:
+        """Those that can encode, of `vendor`, or of any where it is empty."""
+        fitting = [each.render_node for each in self._machine.gpus() if each.vendor.lower() == vendor]
+        return [each for each in self._machine.encoding_gpus() if not vendor or each in fitting]
 
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists already (session first); returns the instance's id."""
         minutes = request.idle_time_min or 0
         idle = IdlePolicy(minutes, ephemeral=request.ephemeral and not request.joinable)
-        instance = await self.launch(
-            request.application, screen=request.screen, session=request.session, idle=idle
-        )
+        wish = Wish(screen=request.screen, version=request.version, extra_data=request.extra_data)
+        instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
 
     @property
@@ -215,12 +191,11 @@ class InstanceManager:
 
     def slots(self) -> tuple[int, int]:
         """Free and all."""
-        return self.admission.free, self.admission.slots.instances
+        return self.admission.free, self.admission.total
 
     def encoders_free(self) -> int:
         """Slots of hardware encoders; 0 where there is no such encoder."""
-        there = any(each.hardware for each in self._machine.encoders("gpu-preferred", hardware=True))
-        return self.admission.free_encoders if there else 0
+        return self.admission.free_encoders
 
     async def stop(self, instance_id: str, reason: str) -> None:
         """Stop an instance and its session. Raises NotFoundError."""
@@ -241,22 +216,26 @@ class InstanceManager:
     def _supervisor(self, instance: Instance, plan: Plan, ladder: list[EncoderChoice]) -> Supervisor:
         def make(screen: ScreenHandle, resumed: bool) -> str:
             return specification(
-                self._config(), self._bus_address(), instance.application, plan, screen, ladder,
-                instance=instance.id, session=instance.session, resumed=resumed,
+                self._config(), self._bus_address(), instance, plan, screen, ladder,
+                channels=self._outfitter.belongings.sockets(instance.id), resumed=resumed,
             ).model_dump_json()  # fmt: skip
 
         def report(state: InstanceState, detail: str) -> None:
             instance.state, instance.detail, instance.stats = state, detail, None
+            self._note(instance, f"{state}: {detail}")
             self._changed()
 
         return Supervisor(
             f"{instance.application.name}/{instance.id}",
             plan,
-            env=instance.application.env,
+            env=instance.env,
+            within=instance.within,
             directory=self._runtime_dir / "screens",
             specification=make,
             report=report,
             standby=self._standby,
+            note_streamer=self.logbook.into(instance.id, STREAMER),
+            note_program=self.logbook.into(instance.id, APPLICATION),
         )
 
     async def _run(self, instance: Instance) -> None:
@@ -283,6 +262,12 @@ class InstanceManager:
         finally:
             self.admission.release(instance.id)
             self.instances.pop(instance.id, None)
+            if limit := await self._outfitter.take_back(instance):
+                status, message = SessionStatus.ERROR, limit
+            failed = status is SessionStatus.ERROR
+            instance.state = InstanceState.ERROR if failed else InstanceState.STOPPED
+            instance.detail = message
+            self._note(instance, f"{instance.state}: {message}")
             instance.ended.set()
             self._changed()
         logger.info("instance %s of %s ended: %s", instance.id, instance.application.name, message)
@@ -295,30 +280,6 @@ class InstanceManager:
             await instance.supervisor.run()
         return "ended"
 
-    async def _keep_running(self, name: str) -> None:
-        """An application that starts by itself has one instance, and one session over all restarts."""
-        remember = self._state_dir / f"{name}.session"
-        while True:
-            try:
-                resume = await asyncio.to_thread(remembered, remember, "") or None
-                instance = await self.launch(name, resume=resume)
-            except (FanlightError, OSError) as exc:
-                logger.warning("%s does not start: %s", name, exc)
-                await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
-                continue
-            if instance.session and instance.session != resume:
-                await self._remember(remember, instance.session)
-            await instance.ended.wait()
-            if instance.stopping.is_set():
-                return
-            await asyncio.sleep(_AUTOSTART_RETRY_SECONDS)
-
-    async def _remember(self, file: Path, session: str) -> None:
-        try:
-            await asyncio.to_thread(write_atomic, file, session)
-        except OSError as exc:
-            logger.warning("%s: %s; the next start of the daemon makes a new session", file, exc)
-
     async def _follow_stats(self) -> None:
         async with self._bus().subscribe(stats_of(self._agent), InstanceStats) as messages:
             async for _, stats in messages:
@@ -329,7 +290,11 @@ class InstanceManager:
                 instance.idle.watched_by(len(stats.viewers), visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:
                     instance.state, instance.detail = InstanceState.RUNNING, ""
+                    self._note(instance, InstanceState.RUNNING)
                     self._changed()
+
+    def _note(self, instance: Instance, text: str) -> None:
+        self.logbook.into(instance.id, INSTANCE)(text)
 
     def _changed(self) -> None:
         for listener in self.listeners:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import UnavailableError
+from appliance.instances.logbook import Note
 from appliance.processes import Child, child, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
@@ -47,11 +48,13 @@ async def virtual_screen(
     directory: Path,
     essential: bool,
     largest: tuple[int, int] = (0, 0),
+    within: Sequence[str] = (),
+    note: Note = lambda _: None,
 ) -> AsyncIterator[ScreenHandle]:
     """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
 
     `essential`: the programs have the screen to themselves, and the end of one is the end of the screen.
-    Raises UnavailableError.
+    `within` goes before each of their commands; `note` takes what they say. Raises UnavailableError.
     """
     room = max(width, largest[0]), max(height, largest[1])
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
@@ -82,7 +85,7 @@ async def virtual_screen(
                     tasks.append(group.create_task(_keep(_FILL_SCREEN, there, None)))
                     await _managed(screen)
                 tasks += [
-                    group.create_task(_keep(program, there, screen if essential else None))
+                    group.create_task(_keep(program, there, screen if essential else None, within, note))
                     for program in programs
                 ]
                 try:
@@ -147,12 +150,19 @@ async def _watch(server: Child, screen: ScreenHandle) -> None:
         screen.gone.set_result(f"Xvfb ended with {code}: {server.last_words}")
 
 
-async def _keep(program: Sequence[str], env: Mapping[str, str], essential_on: ScreenHandle | None) -> None:
+async def _keep(
+    program: Sequence[str],
+    env: Mapping[str, str],
+    essential_on: ScreenHandle | None,
+    within: Sequence[str] = (),
+    note: Note = lambda _: None,
+) -> None:
     """Run `program`, again if it ends: what a person closes on a desktop of ours comes back."""
     while True:
         reason = ""
         try:
-            async with child(program, name=Path(program[0]).name, env=env) as running:
+            name = Path(program[0]).name
+            async with child([*within, *program], name=name, env=env, both=True, note=note) as running:
                 code = await running.wait()
                 reason = f"{running.name} ended with {code}: {running.last_words}"
         except UnavailableError as exc:

@@ -1,10 +1,12 @@
 """Writes what a streamer is told at birth."""
 
 import os
+from pathlib import Path
 
 from appliance.bus.connection import BusAddress
 from appliance.bus.spec import EncoderChoice, Kind, StreamerSpec
-from appliance.config import ApplicationSection, Config
+from appliance.config import Config
+from appliance.instances.instance import Instance
 from appliance.instances.plan import Plan
 from appliance.instances.screens import ScreenHandle
 
@@ -12,26 +14,27 @@ from appliance.instances.screens import ScreenHandle
 def specification(
     config: Config,
     bus: BusAddress,
-    application: ApplicationSection,
+    instance: Instance,
     plan: Plan,
     screen: ScreenHandle,
     encoders: list[EncoderChoice],
     *,
-    instance: str,
-    session: str | None,
+    channels: Path,
     resumed: bool,
 ) -> StreamerSpec:
     """Everything that the streamer of `instance` needs."""
+    application = instance.application
     kind: Kind = "x11" if plan.source == "virtual" else plan.source
     return StreamerSpec(
-        instance=instance,
-        session=session,
+        instance=instance.id,
+        session=instance.session,
         application=application.name,
         kind=kind,
         display=screen.display,
         xauthority=screen.xauthority,
         command=plan.programs[0] if plan.source == "command" else [],
-        env=application.env,
+        within=instance.within,
+        env=instance.env,
         file=application.file,
         screen=plan.screen,
         largest=plan.largest if plan.resizable else None,
@@ -51,6 +54,7 @@ def specification(
         viewers_max=config.limits.viewers_per_session,
         viewers_per_process=config.limits.viewers_per_process,
         message_bytes=config.limits.message_bytes,
+        channels=str(channels),
         bus_url=bus.url,
         bus_user=bus.user,
         bus_password=bus.password,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 
 from appliance.errors import UnavailableError
+from appliance.instances.logbook import Note
 from appliance.processes import Child, child
 
 logger = logging.getLogger(__name__)
@@ -14,6 +15,10 @@ logger = logging.getLogger(__name__)
 _ARGUMENTS = (sys.executable, "-m", "appliance.streamer")
 _PAUSE_SECONDS = 3.0
 """The streamer that was just taken has the processor first."""
+
+
+def _discard(_: str) -> None:
+    """Nobody's streamer has nothing to say."""
 
 
 class Standby:
@@ -44,23 +49,23 @@ class Standby:
             logger.warning("no streamer in reserve: %s", exc)
 
     @contextlib.asynccontextmanager
-    async def take(self, name: str) -> AsyncIterator[Child]:
+    async def take(self, name: str, note: Note = _discard) -> AsyncIterator[Child]:
         """The one in reserve, or a new one where there is none. Raises UnavailableError."""
         spare, self._spare = self._spare, None
         self._taken.set()
         if spare is None:
-            async with _streamer(name) as fresh:
+            async with _streamer(name, note) as fresh:
                 yield fresh
             return
         stack, waiting = spare
         async with stack:
             if waiting.process.returncode is None:
-                waiting.name = name
+                waiting.name, waiting.note = name, note
                 yield waiting
                 return
-        async with _streamer(name) as fresh:
+        async with _streamer(name, note) as fresh:
             yield fresh
 
 
-def _streamer(name: str) -> contextlib.AbstractAsyncContextManager[Child]:
-    return child(_ARGUMENTS, name=name, stdin=asyncio.subprocess.PIPE, log_level=logging.INFO)
+def _streamer(name: str, note: Note = _discard) -> contextlib.AbstractAsyncContextManager[Child]:
+    return child(_ARGUMENTS, name=name, stdin=asyncio.subprocess.PIPE, log_level=logging.INFO, note=note)

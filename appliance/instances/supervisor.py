@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from appliance.bus.messages import InstanceState
 from appliance.errors import UnavailableError
+from appliance.instances.logbook import Note
 from appliance.instances.plan import Plan
 from appliance.instances.screens import ScreenHandle, virtual_screen
 from appliance.instances.standby import Standby
@@ -28,18 +29,24 @@ class Supervisor:
         plan: Plan,
         *,
         env: dict[str, str],
+        within: Sequence[str],
         directory: Path,
         specification: Callable[[ScreenHandle, bool], str],
         report: Callable[[InstanceState, str], None],
         standby: Standby,
+        note_streamer: Note,
+        note_program: Note,
     ) -> None:
         self.name = name
         self._plan = plan
         self._env = env
+        self._within = within
         self._directory = directory
         self._specification = specification
         self._report = report
         self._standby = standby
+        self._note_streamer = note_streamer
+        self._note_program = note_program
         self.restarts = 0
         self.streamer_pid: int | None = None
 
@@ -74,6 +81,8 @@ class Supervisor:
             height=plan.screen.height,
             programs=plan.programs,
             env=self._env,
+            within=self._within,
+            note=self._note_program,
             directory=self._directory,
             essential=plan.essential,
             largest=plan.largest,
@@ -106,7 +115,7 @@ class Supervisor:
     async def _stream(self, specification: str) -> str:
         """One streamer, from birth to death; returns why it ended."""
         try:
-            async with self._standby.take(self.name) as streamer:
+            async with self._standby.take(self.name, self._note_streamer) as streamer:
                 self.streamer_pid = streamer.pid
                 if streamer.process.stdin:
                     with contextlib.suppress(ConnectionError):

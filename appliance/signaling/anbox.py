@@ -139,6 +139,11 @@ def end(reason: str) -> str:
     return _text("fanlight::end", reason=reason)
 
 
+def away() -> str:
+    """The gateway goes away: nothing, since pages come back by themselves."""
+    return ""
+
+
 def adopted() -> str:
     """The answer to Adopt where the viewer is still there."""
     return _text("fanlight::adopted")

@@ -30,6 +30,8 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for library in ("aioice", "aiortc", "nats"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # What programs of the instance say: our parent knows by the level that it is for their log alone.
+    logging.getLogger("appliance.processes").setLevel(logging.DEBUG)
     sys.modules.setdefault("aiohttp", None)  # type: ignore[arg-type]  # 0.2 s that only NATS over WebSocket needs
     from appliance.streamer.process import Streamer  # before the specification: it may be a while in coming
 

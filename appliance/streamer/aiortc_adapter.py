@@ -213,6 +213,17 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
     return transceiver._codecs[0].name if transceiver._codecs else ""
 
 
+def payload_types(transceiver: RTCRtpTransceiver | None, name: str = "") -> set[int]:
+    """Numbers of what the peer may send here: of one codec, or of all but retransmissions."""
+    if transceiver is None or transceiver.currentDirection not in ("sendrecv", "recvonly"):
+        return set()
+    return {
+        each.payloadType
+        for each in transceiver._codecs
+        if each.payloadType is not None and not is_rtx(each) and name in ("", each.name.lower())
+    }
+
+
 @dataclass(slots=True)
 class RtcpCounters:
     """Feedback of one viewer on one stream."""

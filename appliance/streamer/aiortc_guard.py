@@ -1,15 +1,17 @@
 """What a viewer's packets may cost the streamer: privates of aiortc's DTLS transport, each with a test.
 
-Media of viewers is dropped undecrypted: nothing takes it yet. Of RTCP each viewer has a budget, and so many
-sources: libsrtp keeps a state for each, for as long as the connection lasts.
+Media of viewers is dropped undecrypted where nothing takes it. Of media and RTCP each viewer has a budget,
+and so many sources: libsrtp keeps a state for each, for as long as the connection lasts.
 """
 
 import logging
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pylibsrtp
 from aiortc import RTCPeerConnection
+from aiortc.rtp import RtpPacket
 
 from appliance.streamer.budget import Budget
 
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 _RTCP_BYTES = 1 << 15
 """Of a second: more than a browser has to say at 50 Mb/s."""
+_MEDIA_BYTES = 1 << 19
+"""The same, for a microphone and a camera."""
 _SOURCES_MAX = 16
 _MALFORMED = (struct.error, LookupError, ValueError)
 
@@ -24,43 +28,54 @@ _MALFORMED = (struct.error, LookupError, ValueError)
 class BoundedSession:
     """An inbound SRTP session that refuses what no honest viewer sends, by raising pylibsrtp.Error."""
 
-    def __init__(self, session: pylibsrtp.Session) -> None:
+    def __init__(self, session: pylibsrtp.Session, *, takes_media: bool = False) -> None:
         self._session = session
         self._sources: set[bytes] = set()
         self._budget = Budget(_RTCP_BYTES, 1 / _RTCP_BYTES)
+        self._media = Budget(_MEDIA_BYTES, 1 / _MEDIA_BYTES) if takes_media else None
 
     def unprotect(self, packet: bytes) -> bytes:
-        """Media, which nothing takes."""
-        raise pylibsrtp.Error(f"media is not taken: {len(packet)} bytes")
+        """Media of a known source, within the budget, where somebody takes it."""
+        if self._media is None:
+            raise pylibsrtp.Error(f"media is not taken: {len(packet)} bytes")
+        source = self._source(packet[8:12])
+        if not self._media.spend(len(packet)):
+            raise pylibsrtp.Error(f"more than {_MEDIA_BYTES} bytes of media a second")
+        found: bytes = self._session.unprotect(packet)
+        self._sources.add(source)
+        return found
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Feedback of a known source, within the budget."""
-        source = packet[4:8]
-        if source not in self._sources and len(self._sources) >= _SOURCES_MAX:
-            raise pylibsrtp.Error(f"more than {_SOURCES_MAX} sources of feedback")
+        source = self._source(packet[4:8])
         if not self._budget.spend(len(packet)):
             raise pylibsrtp.Error(f"more than {_RTCP_BYTES} bytes of feedback a second")
         found: bytes = self._session.unprotect_rtcp(packet)
         self._sources.add(source)
         return found
 
+    def _source(self, source: bytes) -> bytes:
+        if source not in self._sources and len(self._sources) >= _SOURCES_MAX:
+            raise pylibsrtp.Error(f"more than {_SOURCES_MAX} sources")
+        return source
 
-def guard(connection: RTCPeerConnection) -> None:
-    """To be called after the negotiation, before DTLS is through."""
+
+def guard(connection: RTCPeerConnection, media: Callable[[RtpPacket], None] | None = None) -> None:
+    """To be called after the negotiation, before DTLS is through. `media` gets it all instead of aiortc."""
     transports = {each.receiver.transport for each in connection.getTransceivers()}
     if connection.sctp:
         transports.add(connection.sctp.transport)
     for transport in transports:
-        _guard(transport)
+        _guard(transport, media)
 
 
-def _guard(dtls: Any) -> None:
+def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None) -> None:
     setup, handle = dtls._setup_srtp, dtls._handle_rtcp_data
 
     def bounded() -> None:
         setup()
         if dtls._rx_srtp is not None:
-            dtls._rx_srtp = BoundedSession(dtls._rx_srtp)
+            dtls._rx_srtp = BoundedSession(dtls._rx_srtp, takes_media=media is not None)
 
     async def checked(data: bytes) -> None:
         """aiortc expects nothing but ValueError, and would end the connection."""
@@ -69,4 +84,15 @@ def _guard(dtls: Any) -> None:
         except _MALFORMED as exc:
             logger.debug("malformed RTCP: %r", exc)
 
+    async def taken(data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
+        """aiortc would decode it, in a thread for each track."""
+        try:
+            packet = RtpPacket.parse(data)
+        except _MALFORMED as exc:
+            logger.debug("malformed RTP: %r", exc)
+            return
+        if media:
+            media(packet)
+
+    vars(dtls)["_handle_rtp_data"] = taken
     vars(dtls)["_setup_srtp"], vars(dtls)["_handle_rtcp_data"] = bounded, checked

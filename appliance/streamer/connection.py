@@ -24,6 +24,7 @@ from appliance.streamer import (
 )
 from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
@@ -32,6 +33,7 @@ from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sound import SoundStream
 from appliance.streamer.steering import FLOOR_KBPS, Steering
 from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
+from appliance.streamer.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +123,8 @@ class MediaConnection:
     """`changed` is called with the connection's state, `channel` with every channel that the client made.
 
     `on_sent` is called with every frame that the fan-out sent, and its RTP timestamp. `controls` tells if
-    the encoder should heed this viewer first. Without a `mux` it opens ports of its own. `for_many`: it is a
-    server, and asks for its viewers.
+    the encoder should heed this viewer first, and if it is heard. Without a `mux` it opens ports of its own.
+    `for_many`: it is a server, and asks for its viewers.
     """
 
     def __init__(
@@ -135,9 +137,11 @@ class MediaConnection:
         controls: Callable[[], bool] = lambda: True,
         on_sent: Callable[[EncodedFrame, int], None] | None = None,
         mux: Mux | None = None,
+        microphone: Microphone | None = None,
         for_many: bool = False,
     ) -> None:
         self._for_many = for_many
+        self._microphone = microphone
         self._sources = sources
         self._on_sent = on_sent
         sources.connections.add(self)
@@ -152,11 +156,16 @@ class MediaConnection:
         self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
         self._sent = (0, time.monotonic())
         self._excused: float | None = None
+        self._controls = controls
         self._heeded = contextlib.ExitStack()
         self.reception = Reception(sources.kbps * 1000, FLOOR_KBPS * 1000, controls=controls)
         self.track: VideoTrack | None = None
         self.feedback = aiortc_adapter.RtcpCounters()
         self.codec: Codec | None = None
+        self.uplink: Uplink | None = None
+        """What it sends; None where nothing was agreed on."""
+        self.speaks = False
+        """Whether it was agreed on that it sends the sound of a microphone, and there is one here."""
 
     @property
     def connected(self) -> bool:
@@ -353,7 +362,8 @@ class MediaConnection:
         return self._sources.renditions[self.codec]
 
     def _agreed(self) -> None:
-        aiortc_guard.guard(self._pc)
+        self._take_up()
+        aiortc_guard.guard(self._pc, self.uplink.take if self.uplink else None)
         if self._video:
             self.codec = Codec(aiortc_adapter.negotiated_codec(self._video).upper())
             steering = self._sources.steering(self.codec)
@@ -361,6 +371,17 @@ class MediaConnection:
             self.reception.changed = steering.heard
             if not self._sources.renditions[self.codec].current:
                 self.request_keyframe()  # it is encoded while ICE and DTLS are at work
+
+    def _take_up(self) -> None:
+        """Have what it may send go somewhere."""
+        opus = aiortc_adapter.payload_types(self._sound, "opus")
+        video = aiortc_adapter.payload_types(self._video)
+        speaker = None
+        if opus and self._microphone:
+            self.speaks = True
+            speaker = self._heeded.enter_context(self._microphone.speaking(self._controls))
+        if opus or video:
+            self.uplink = Uplink(speaker, opus=opus, video=video, may=self._controls)
 
     def _read(self, sdp: str) -> SessionDescription:
         """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""

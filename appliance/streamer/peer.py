@@ -23,21 +23,29 @@ from appliance.signaling.control import (
     build_control,
     parse_control,
 )
+from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.budget import Budget
 from appliance.streamer.connection import Measured, MediaConnection
+from appliance.streamer.frames import AUDIO_CLOCK
+from appliance.streamer.microphone import CHANNELS
 from appliance.streamer.stage import Stage
 from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
 
-CONTROL_CHANNEL = "control"
+CONTROL_CHANNELS = ("control", "kvsDataChannel")
+"""Ours, and what viewers of the Kinesis dialect open."""
 CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CHANNEL_BYTES_MAX = 1 << 20
+_NAMED_CHANNELS_MAX = 5
+"""As many as the SDK of the Anbox dialect makes."""
 _CLOSE_SECONDS = 1
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
+
+_MICROPHONE = {"freq": AUDIO_CLOCK, "channels": CHANNELS, "samples": AUDIO_CLOCK // 100}
 
 T = TypeVar("T")
 
@@ -64,6 +72,7 @@ class Peer:
         self.visited = False
         """Whether it ever connected."""
         self._event = event
+        self._dialect = DIALECTS[event.dialect]
         self._holder = event.peer
         self._stage = stage
         self._reply = reply
@@ -77,6 +86,7 @@ class Peer:
         self._settings = anbox.Settings()
         self._connection: MediaConnection | None = None
         self._channel: RTCDataChannel | None = None
+        self._named: list[Callable[[], None]] = []
         self._told: dict[str, Any] = {}
         self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
         self._latency_ms: float | None = None
@@ -129,8 +139,10 @@ class Peer:
         self._tell_role()
 
     def closed(self) -> None:
-        """The signaling socket is gone; the picture goes on."""
+        """The signaling socket is gone; the picture goes on, if there is one."""
         self._orphaned = time.monotonic()
+        if self.visited and self._connection is None:
+            self._ended.set()
 
     def may_continue_as(self, other: "Peer") -> bool:
         """Whether `other` is the same client of the same owner, whose name starts all of its peers' ids."""
@@ -152,7 +164,7 @@ class Peer:
             return
         logger.info("viewer %s ends: %s", self.id, reason)
         if self._orphaned is None:
-            self.signal(anbox.error(reason) if self.exclusive else anbox.end(reason))
+            self.signal(self._dialect.error(reason) if self.exclusive else self._dialect.end(reason))
             self._reply(self.id, PeerReply(kind="close", text=reason))
         self._ended.set()
 
@@ -165,7 +177,9 @@ class Peer:
         elif self._orphaned is not None and now - self._orphaned > ORPHAN_SECONDS:
             self.end("its socket closed before it connected")
         elif self._connection and now - self._negotiated > CONNECT_SECONDS:
-            self.signal(anbox.error("no media could reach you: the network in between lets none through"))
+            self.signal(
+                self._dialect.error("no media could reach you: the network in between lets none through")
+            )
             self._inbox.put_nowait(self._connection)
 
     def notice(self, text: str) -> None:
@@ -173,8 +187,9 @@ class Peer:
         self.tell("fanlight::notice", {"text": text})
 
     def signal(self, text: str) -> None:
-        """Send `text` through the signaling socket."""
-        self._reply(self.id, PeerReply(kind="message", text=text))
+        """Send `text`, if it is not empty, through the signaling socket."""
+        if text:
+            self._reply(self.id, PeerReply(kind="message", text=text))
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Send a message through the control channel; skipped while it is not open or congested."""
@@ -190,6 +205,7 @@ class Peer:
         connection = self._connection
         measured = await connection.measure() if connection else Measured()
         track = connection.track if connection else None
+        uplink = connection.uplink if connection else None
         return ViewerStats(
             id=self.id,
             label=self._event.label,
@@ -213,6 +229,8 @@ class Peer:
             packets_sent=measured.packets_sent,
             nacks=connection.feedback.nacks if connection else 0,
             plis=connection.feedback.plis if connection else 0,
+            microphone_packets=uplink.microphone_packets if uplink else 0,
+            camera_frames=uplink.camera_frames if uplink else 0,
         )
 
     async def _read(self) -> None:
@@ -221,7 +239,7 @@ class Peer:
                 item = await self._inbox.get()
                 try:
                     if isinstance(item, str):
-                        await self._handle(anbox.parse(item), resolving)
+                        await self._handle(self._dialect.parse(item), resolving)
                     elif item is self._connection:
                         await self._lost()
                 except FanlightError as exc:
@@ -246,7 +264,7 @@ class Peer:
             case anbox.Offer(sdp):
                 connection = await self._connect()
                 text, unresolved = await self._negotiate(connection.answer(sdp, self._settings))
-                self.signal(anbox.answer(text))
+                self.signal(self._dialect.answer(text))
                 self._resolve(connection, unresolved, resolving)
             case anbox.Answer(sdp):
                 connection = self._negotiating()
@@ -307,6 +325,7 @@ class Peer:
             controls=lambda: self.role.controls,
             on_sent=self._times.sent,
             mux=self._stage.mux,
+            microphone=self._stage.microphone,
         )
         self._connection, self._negotiated = connection, time.monotonic()
         return connection
@@ -322,6 +341,9 @@ class Peer:
         self._stage.input.release(self._holder)
         self._times.stop()
         self._latency_ms = None
+        for close in self._named:
+            close()
+        self._named.clear()
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -331,12 +353,24 @@ class Peer:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
     def _use_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != CONTROL_CHANNEL:
-            logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
+        if channel.label not in CONTROL_CHANNELS:
+            self._use_named_channel(channel)
             return
         self._channel, self._told = channel, {}
         channel.on("message", self._control)
         self._tell_role()
+        if self._connection and self._connection.speaks and self.role.controls:
+            self.tell("enable-microphone", _MICROPHONE)
+
+    def _use_named_channel(self, channel: RTCDataChannel) -> None:
+        """What controls the application may also speak with it."""
+        logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
+        if not (self._stage.channels and self.role.controls and len(self._named) < _NAMED_CHANNELS_MAX):
+            return
+        try:
+            self._named.append(self._stage.channels.open(channel, lambda: self.role.controls))
+        except FanlightError as exc:
+            logger.info("viewer %s: %s", self.id, exc)
 
     def _control(self, text: str | bytes) -> None:
         if self.ended or self._channel is None:
@@ -378,4 +412,4 @@ class Peer:
         # Once is enough to know of it: a viewer must not fill the log.
         level = logging.INFO if self.refused_messages == 1 else logging.DEBUG
         logger.log(level, "viewer %s: %s", self.id, error)
-        self.signal(anbox.error(str(error)))
+        self.signal(self._dialect.error(str(error)))

@@ -5,6 +5,7 @@ import functools
 import gc
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import InstanceStats, Screen, ViewerStats
@@ -17,9 +18,11 @@ from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.select import LadderSource, open_source
+from appliance.streamer.channels import Channels
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.input.select import open_input
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
@@ -48,6 +51,7 @@ class Streamer:
         }
         self._sound = SoundFan()
         self._audio = _audio(spec)
+        self._microphone = Microphone(spec.instance, spec.pulse_server) if spec.audio else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
@@ -80,6 +84,7 @@ class Streamer:
             asyncio.TaskGroup() as group,
         ):
             self._mux = mux
+            channels = Channels(Path(spec.channels)) if spec.channels else None
             stage = Stage(
                 spec=spec,
                 sources=Sources(self._renditions, self._sound, seconds=self._seconds, kbps=spec.bitrate_kbps),
@@ -87,7 +92,9 @@ class Streamer:
                 size=self._size,
                 problem=self._problem,
                 resize=self._resize,
+                microphone=self._microphone,
                 mux=mux,
+                channels=channels,
             )
             self._shards = Shards(spec, stage.sources)
             session = Session(
@@ -104,8 +111,12 @@ class Streamer:
                 group.create_task(self._publisher.run())
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
+            if self._microphone:
+                group.create_task(self._microphone.run())
             if self._audio:
                 group.create_task(self._audio.run(self._sound.deliver))
+            if channels:
+                group.create_task(channels.run())
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())
@@ -125,6 +136,7 @@ class Streamer:
             list(self._renditions.values()),
             viewers,
             audio=self._audio.description if self._audio else _NO_SOUND,
+            microphone=self._microphone.description if self._microphone else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),

@@ -24,6 +24,7 @@ _DESCRIPTOR = struct.Struct(">5I")
 _ERROR, _REPLY, _AUTH, _SET_CLIENT_NAME = 0, 2, 8, 9
 _GET_SERVER_INFO, _GET_SINK_INFO, _GET_SOURCE_INFO, _GET_SOURCE_OUTPUTS = 20, 21, 23, 32
 _SUBSCRIBE, _EVENT = 35, 66
+_LOAD_MODULE, _UNLOAD_MODULE = 51, 52
 _SINKS, _SOURCES, _SOURCE_OUTPUTS, _SERVER = 0, 1, 3, 7
 _KIND, _CHANGED, _REMOVED = 0x30, 0x10, 0x20
 _NO_ENTITY = 5
@@ -61,6 +62,22 @@ class Pulse:
         """The source called `name`."""
         answer = await self._ask(_GET_SOURCE_INFO, _NOBODY, name)
         return Source(answer[0], answer[1]) if answer else None
+
+    async def load(self, module: str, arguments: str) -> int:
+        """Have the server load a module; returns its index."""
+        answer = await self._ask(_LOAD_MODULE, module, arguments)
+        if not answer:
+            raise UnavailableError(f"the sound server has no {module}")
+        return int(answer[0])
+
+    async def unload(self, module: int) -> None:
+        """Take a module away; nothing happens where it is gone."""
+        await self._ask(_UNLOAD_MODULE, module)
+
+    async def owner_of(self, source: str) -> int | None:
+        """Index of the module that made a source; None where there is no such source."""
+        answer = await self._ask(_GET_SOURCE_INFO, _NOBODY, source)
+        return answer[5] if answer else None
 
     async def recorded_by(self, pid: int) -> set[int]:
         """Indexes of the sources that a process records from."""

@@ -22,7 +22,7 @@ from appliance.bus.messages import (
     ViewerStats,
 )
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, UnavailableError
-from appliance.signaling import anbox
+from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.stage import Stage
@@ -112,13 +112,12 @@ class Session:
                     peer.end(event.text or _KICKED)
         elif event.kind == "message":
             logger.debug("a message of the unknown peer %s", event.peer)
-            self._reply(
-                event.peer, PeerReply(kind="message", text=anbox.error("this peer is not known here"))
-            )
+            if text := DIALECTS[event.dialect].error("this peer is not known here"):
+                self._reply(event.peer, PeerReply(kind="message", text=text))
         return Done()
 
     def _open(self, event: PeerEvent) -> None:
-        if event.dialect != "anbox":
+        if event.dialect not in DIALECTS:
             raise InvalidInputError(f"dialect: {event.dialect} is not spoken here")
         known = self._peers.get(event.peer)
         if known and not known.ended:
@@ -140,7 +139,7 @@ class Session:
         self._peers[event.peer] = peer
         self._group.create_task(self._host(peer), name=f"viewer {event.peer}")
         if event.resumed:
-            peer.signal(anbox.restart("the streamer started again"))
+            peer.signal(DIALECTS[event.dialect].restart("the streamer started again"))
 
     async def _host(self, peer: Peer | RemotePeer) -> None:
         try:
@@ -161,7 +160,7 @@ class Session:
         try:
             self._open(peer.event.model_copy(update={"resumed": True}))
         except FanlightError as exc:
-            peer.signal(anbox.end(str(exc)))
+            peer.signal(DIALECTS[peer.event.dialect].end(str(exc)))
             self._reply(peer.id, PeerReply(kind="close", text=str(exc)))
 
     def _adopt(self, newcomer: Peer, peer: str) -> bool:

@@ -7,7 +7,9 @@ from typing import Protocol
 from appliance.bus.messages import Role, Screen
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
+from appliance.streamer.channels import Channels
 from appliance.streamer.connection import Sources
+from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
 
 
@@ -32,5 +34,9 @@ class Stage:
     problem: Callable[[], str]
     resize: Callable[[Screen], Awaitable[None]]
     """Called with what a client that takes the controls would like to see."""
+    microphone: Microphone | None = None
+    """Where the voice of who controls goes; None: nowhere."""
     mux: Mux | None = None
     """The port that all share; None: every viewer has ports of its own."""
+    channels: Channels | None = None
+    """Where the data channels of who controls end; None: nowhere."""

@@ -1,10 +1,10 @@
-"""`fanlight apps | launch | instances | stop`."""
+"""`fanlight apps | launch | instances [logs] | stop`."""
 
 import argparse
 import asyncio
 
 from appliance.control import words
-from appliance.control.schema import Done, IdParams, Instance, Launched, LaunchParams, Snapshot
+from appliance.control.schema import Done, IdParams, Instance, InstanceLogs, Launched, LaunchParams, Snapshot
 from appliance.verbs.context import Context, note, params, table
 
 
@@ -38,6 +38,13 @@ def instances(context: Context, _: argparse.Namespace) -> int:
     """List what runs."""
     found = asyncio.run(context.client.call("snapshot", None, Snapshot)).instances
     context.print(found, instance_table(found))
+    return 0
+
+
+def logs(context: Context, args: argparse.Namespace) -> int:
+    """Tell what an instance, its streamer and its programs said lately."""
+    said = asyncio.run(context.client.call("instance.logs", IdParams(id=args.id), InstanceLogs))
+    context.print(said, "\n".join(said.lines))
     return 0
 
 

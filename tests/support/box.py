@@ -212,11 +212,13 @@ def settings(**sections: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def chromium(executable: str | Path = "/usr/bin/chromium") -> AsyncIterator[Browser]:
-    """Headless Chromium."""
+async def chromium(
+    executable: str | Path = "/usr/bin/chromium", options: Sequence[str] = ()
+) -> AsyncIterator[Browser]:
+    """Headless Chromium, with more options on its command line."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable, headless=True, args=list(CHROMIUM)
+            executable_path=executable, headless=True, args=[*CHROMIUM, *options]
         )
         try:
             yield browser

@@ -99,6 +99,8 @@ class Playback:
         self._queue = Subscription(self._request_keyframe, self._ready)
         stream = ViewerStream(self._wire, self.reception.estimator)
         self.seat = Seat(self._queue, stream, self.reception, lambda _: self._serve())
+        for budget in (self.seat._keyframes, stream.history._questions):
+            budget._clock, budget._since = lambda: world.now, world.now
         self._picture = Picture(self._wire, self._ask)
         self._arrivals, self._own = Arrivals(), OwnEstimate()
         self._alarms = itertools.count()

@@ -35,3 +35,13 @@ def stay_quick(_: Any, body: Any) -> Any:
     if type(rate) is int and 1 <= rate <= _PLENTY:
         body = {**body, "max_http_requests_per_second": _PLENTY}
     return body
+
+
+@schemathesis.hook("map_body").apply_to(operation_id="create_instance")
+def create_what_is_there(_: Any, body: Any) -> Any:
+    """Any name becomes the one there is, and hundreds of instances only exist."""
+    if isinstance(body, dict) and isinstance(body.get("app_id"), str) and body["app_id"]:
+        body = {**body, "app_id": "demo"}
+        if isinstance(body.get("no_start", False), bool):
+            body["no_start"] = True
+    return body

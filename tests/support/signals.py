@@ -82,11 +82,18 @@ def signals() -> st.SearchStrategy[str]:
     return texts | texts | cut | deep | _words
 
 
-def corpus() -> list[str]:
-    """As many of them as the profile of hypothesis has examples."""
+def corpus(least: int = 0) -> list[str]:
+    """As many of them as the profile of hypothesis has examples, but not less than `least`."""
     found: list[str] = []
+    examples = max(settings.default.max_examples if settings.default else 0, least)
 
-    @settings(database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(signals())
     def collect(text: str) -> None:
         found.append(text)

@@ -57,7 +57,7 @@ async def viewer(
                     control.on("message", functools.partial(_notice, noticed))
                 if frame_sent:
                     _hear_of_frames(control, frame_sent)
-                await _negotiate(socket, peer)
+                await negotiate(socket, peer)
                 await sink.start()
                 async with asyncio.timeout(15):
                     await connected.wait()
@@ -90,7 +90,7 @@ async def _post(http: aiohttp.ClientSession, path: str, body: dict[str, Any]) ->
         return await answer.json()
 
 
-async def _negotiate(socket: aiohttp.ClientWebSocketResponse, peer: RTCPeerConnection) -> None:
+async def negotiate(socket: aiohttp.ClientWebSocketResponse, peer: RTCPeerConnection) -> None:
     await socket.send_json({"type": "discover"})
     async for message in socket:
         data = json.loads(message.data)

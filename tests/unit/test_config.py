@@ -89,6 +89,11 @@ def test_every_example_is_sound(file: Path) -> None:
         ('[gateway]\nlisten = "0.0.0.0:70000"\n', ":2: gateway.listen: must be HOST:PORT, like 0.0.0.0:8443"),
         ('[tls]\nmode = "files"\n', ':1: tls: mode = "files" needs both cert and key'),
         ('[tls]\nmode = "off"\n', 'tls.mode = "off" is for loopback only'),
+        (
+            '[gateway]\nlisten = "127.0.0.1:1"\n[tls]\nmode = "off"\n[instances]\nlisten = "0.0.0.0:1"\n',
+            'tls.mode = "off" is for loopback only: set instances.listen',
+        ),
+        ('[instances]\nlisten = "8444"\n', ":2: instances.listen: must be HOST:PORT"),
         ('[bus]\nmode = "external"\n', ':1: bus: mode = "external" needs url'),
         (
             '[[application]]\nname = "a"\nkind = "command"\n',

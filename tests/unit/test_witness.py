@@ -11,7 +11,8 @@ from appliance import audit
 from appliance.bus.messages import Role, Screen, ViewerStats
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
-from appliance.instances.manager import Instance, InstanceManager
+from appliance.instances.instance import Instance
+from appliance.instances.manager import InstanceManager
 from appliance.witness import Witness
 
 pytestmark = pytest.mark.unit

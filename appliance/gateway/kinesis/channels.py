@@ -10,6 +10,7 @@ from pydantic import Field
 
 from appliance.bus.messages import Message
 from appliance.bus.state import Bucket
+from appliance.bus.subjects import word
 from appliance.config import KinesisSection
 from appliance.errors import ConflictError, NotFoundError
 from appliance.gateway.kinesis.errors import (
@@ -41,6 +42,11 @@ class Channel(Message):
     stream_arn: str | None = None
     session: str | None = None
     """Of the instance whose channel this is: the box is its master, and it cannot be changed or deleted."""
+
+    @property
+    def key(self) -> str:
+        """One word of a subject, the same whichever of its names it was found by."""
+        return self.session or f"{word(self.name)}@{self.arn.rpartition('/')[2]}"
 
 
 class Arn(NamedTuple):
@@ -193,4 +199,4 @@ def _names(session: SessionRecord) -> tuple[str, str]:
 
 def _key(name: str) -> str:
     """Words of the bus must not be empty, names of channels may be `..`; `=` is in none of them."""
-    return name.replace(".", "=")
+    return word(name)

@@ -43,15 +43,16 @@ async def run_program(spec: StreamerSpec) -> None:
 
     Raises UnavailableError when it ends, for whatever reason: the program is the application.
     """
-    name = await asyncio.to_thread(ensure_compositor, spec.screen.width, spec.screen.height, _node(spec))
-    env = {**surroundings(), **_WAYLAND_ENV, **spec.env, "WAYLAND_DISPLAY": name}
+    socket = await asyncio.to_thread(ensure_compositor, spec.screen.width, spec.screen.height, _node(spec))
+    env = {**surroundings(), **_WAYLAND_ENV, **spec.env, "WAYLAND_DISPLAY": socket}
     env.pop("DISPLAY", None)
     if not spec.command:
         raise UnavailableError(f"application {spec.application}: no command is configured")
-    async with child(spec.command, name=Path(spec.command[0]).name, env=env) as program:
-        logger.info("%s runs on %s", program.name, name)
+    name = Path(spec.command[0]).name
+    async with child([*spec.within, *spec.command], name=name, env=env, both=True) as program:
+        logger.info("%s runs on %s", name, socket)
         code = await program.wait()
-        raise UnavailableError(f"{program.name} ended with {code}: {program.last_words}")
+        raise UnavailableError(f"{name} ended with {code}: {program.last_words}")
 
 
 def _node(spec: StreamerSpec) -> str:

@@ -18,6 +18,7 @@ from appliance.streamer.rtp.trendline import Trendline, Usage
 _RTT_WEIGHT = 0.125
 _RTT_UNKNOWN_S = 0.1
 _RATE_S, _RATE_NOW_S = 0.5, 0.2
+_REPORT_S = 1.0  # what a receiver report is about
 _DRAIN_S = 0.2
 _DRAIN_LEAST = 0.2
 _PAUSED = 0.25
@@ -121,7 +122,7 @@ class BandwidthEstimator:
     def on_report(self, lost: float, now: float) -> None:
         """The share of lost packets by a receiver report, of interest until the first transport feedback."""
         self._reported = lost
-        sending = None if self._answered else self._sent_lately(now)
+        sending = None if self._answered else self._sent_lately(now, _REPORT_S)
         if sending is not None:
             self._rate.rate = self._receiver.judge_loss(lost, self._rate.rate, sending, now)
             self._set_target(now)
@@ -136,7 +137,7 @@ class BandwidthEstimator:
             self._prober.at_once(now)
             self._set_target(now)
 
-    def _sent_lately(self, now: float) -> float | None:
+    def _sent_lately(self, now: float, window_s: float = _RATE_S) -> float | None:
         """Without feedback, bits per second; None where nothing was sent for long enough."""
         if self._unanswered is None:
             return None
@@ -144,7 +145,7 @@ class BandwidthEstimator:
             self._sending.begin(self._unanswered)
         self._sending.add(now, self._packets.octets - self._octets)
         self._octets = self._packets.octets
-        return self._sending.rate_bps(_RATE_S)
+        return self._sending.rate_bps(window_s)
 
     def probe_due(self, now: float) -> Probe | None:
         """A cluster to send now; each is given out once."""

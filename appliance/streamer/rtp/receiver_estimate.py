@@ -9,8 +9,9 @@ import math
 _TURN = 0.03
 _BEYOND = 1.05
 _GROWTH = 1.08  # a second, draft-ietf-rmcat-gcc-02 section 5.5
+_LONGEST_S = 10.0
 _MUCH = 0.1  # section 6
-_KEPT = 0.95
+_KEPT, _LEAST = 0.95, 0.8
 _SETTLING_S = 1.5
 """A report is about the second before it."""
 
@@ -29,7 +30,7 @@ class ReceiverEstimate:
 
     def judge(self, bps: int, rate: float, sending: float | None, now: float) -> float:
         """The rate after an estimate, where it was `rate`."""
-        passed, self._then = now - self._then, now
+        passed, self._then = min(now - self._then, _LONGEST_S), now
         if sending is None:
             return bps
         self._follow(bps, first=sending > _BEYOND * bps)
@@ -45,7 +46,8 @@ class ReceiverEstimate:
         if share < _MUCH or now - self._lossy < _SETTLING_S:
             return rate
         self._lossy = now
-        through = _KEPT * sending * (1 - share)
+        # What was lost before a pause is told of after it.
+        through = max(_KEPT * sending, _LEAST * rate) * (1 - share)
         if now - self._queued < _SETTLING_S:
             through = max(through, self._turn)  # less is sent already than when the packets were lost
         return min(rate, through)

@@ -10,6 +10,8 @@ HISTORY = 2048
 """Packets, a power of two: 2 s at 10 Mb/s, half a second at 40."""
 _SEQUENCES = 1 << 16
 _LAST = 64
+_REPLAYED = 1024
+"""Packets at most that are taken for standing in a queue: a viewer that tells nothing makes no more work."""
 
 
 Received: TypeAlias = tuple[float, float, int]
@@ -94,7 +96,8 @@ class SentPackets:
         What comes to it is what has left and was not told of.
         """
         times, sizes = self._times, self._sizes
-        untold = HISTORY if self._told is None else min((self._newest + 1 - self._told) % _SEQUENCES, HISTORY)
+        untold = HISTORY if self._told is None else (self._newest + 1 - self._told) % _SEQUENCES
+        untold = min(untold, _REPLAYED)
         for sequence in range(self._newest + 1 - untold, self._newest + 1):
             at = times[sequence & HISTORY - 1]
             if at < since:

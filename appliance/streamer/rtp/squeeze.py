@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from appliance.streamer.rtp.sent_packets import Received
 
-_SPAN_S = 0.05
+_SPAN_S, _RECENT_S = 0.05, 0.3
+_MARKS = 64
 _GROWN_S, _GROWTH = 0.03, 0.4
 _EVEN = 1.5
 _FORGET_S = 3.0
@@ -29,7 +30,7 @@ class Squeeze:
     """Looks at the middle and at the end of every message of feedback."""
 
     def __init__(self) -> None:
-        self._marks: deque[_Mark] = deque()
+        self._marks: deque[_Mark] = deque(maxlen=_MARKS)
         self._usual = 0.0
         """To what jitter and others on the link make the delay grow, too."""
 
@@ -42,11 +43,14 @@ class Squeeze:
 
         `base_s` is the delay without a queue, of these clocks.
         """
-        marks = self._marks
-        marks.extend(_marks(received, base_s))
-        newest = marks[-1]
-        while len(marks) > 3 and newest.arrival - marks[1].arrival >= _SPAN_S:
-            self._leave(marks.popleft(), marks[0])
+        self._marks.extend(_marks(received, base_s))
+        newest = self._marks[-1]
+        while newest.arrival - self._marks[0].arrival > _RECENT_S:
+            self._leave(self._marks.popleft(), self._marks[0])
+        begin = max(
+            (at for at, mark in enumerate(self._marks) if newest.arrival - mark.arrival >= _SPAN_S), default=0
+        )
+        marks = list(itertools.islice(self._marks, begin, None))
         oldest = marks[0]
         span = newest.arrival - oldest.arrival
         grown = newest.delay - oldest.delay
@@ -61,8 +65,8 @@ class Squeeze:
         return octets * 8 / span if even else None
 
     def _leave(self, mark: _Mark, following: _Mark) -> None:
-        kept = math.exp((mark.arrival - following.arrival) / _FORGET_S)
-        self._usual = max(self._usual, mark.delay) * min(kept, 1.0)
+        passed = max(0.0, following.arrival - mark.arrival)
+        self._usual = max(self._usual, mark.delay) * math.exp(-passed / _FORGET_S)
 
 
 def _marks(received: Sequence[Received], base_s: float) -> Iterator[_Mark]:

@@ -98,7 +98,8 @@ class RemotePeer:
 
     def signal(self, text: str) -> None:
         """See Peer.signal."""
-        self._reply(self.id, PeerReply(kind="message", text=text))
+        if text:
+            self._reply(self.id, PeerReply(kind="message", text=text))
 
     def said(self, reply: PeerReply) -> None:
         """The shard says this to the signaling socket."""

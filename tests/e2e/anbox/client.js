@@ -4,6 +4,7 @@
 
 const SIGNALING_TIMEOUT_MS = 5 * 60 * 1000;
 const DISCONNECTED_MS = 10_000;
+const UNTOUCHED = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 export const Code = Object.freeze({
   UNKNOWN: 0,
@@ -91,6 +92,8 @@ export class AnboxStream {
     this.session = null;
     this.media = { audio: null, video: null };
     this.channels = {};
+    this.received = {}; // texts and bytes by channel
+    this.senders = {}; // of microphone and camera
     this.ready = new Promise((resolve, reject) => Object.assign(this, { play: resolve, fail: reject }));
     this.ready.catch(() => {});
     this.done = new Promise((resolve) => Object.assign(this, { finish: resolve }));
@@ -187,6 +190,11 @@ export class AnboxStream {
     this.control.onclose = () => this.log.push(['control closed', this.#now()]);
     for (const name of this.options.dataChannels) {
       this.channels[name] = pc.createDataChannel(name);
+      this.channels[name].binaryType = 'arraybuffer';
+      this.received[name] = '';
+      this.channels[name].onmessage = ({ data }) => {
+        this.received[name] += typeof data === 'string' ? data : new TextDecoder().decode(data);
+      };
     }
     this.early = [];
     this.answered = this.options.apiVersion === 1;
@@ -245,8 +253,11 @@ export class AnboxStream {
   }
 
   async #offer() {
-    if (this.options.audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
-    if (this.options.video) this.pc.addTransceiver('video', { direction: 'recvonly' });
+    const { audio, video, microphone, camera } = this.options;
+    if (microphone) this.senders.audio = this.#addPlaceholder(silence());
+    else if (audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
+    if (camera) this.senders.video = this.#addPlaceholder(blackness());
+    else if (video) this.pc.addTransceiver('video', { direction: 'recvonly' });
     const offer = await this.pc.createOffer();
     await this.pc.setLocalDescription(offer);
     this.#say({ type: 'offer', sdp: btoa(offer.sdp), dataChannels: this.options.dataChannels });
@@ -259,8 +270,8 @@ export class AnboxStream {
     // Too late to be in the answer, which has only the media lines of the offer: so does the vendor's client.
     if (audio) this.pc.addTransceiver('audio', { direction: 'recvonly' });
     if (video) this.pc.addTransceiver('video', { direction: 'recvonly' });
-    if (microphone) this.#addPlaceholder(silence());
-    if (camera) this.#addPlaceholder(blackness());
+    if (microphone) this.senders.audio = this.#addPlaceholder(silence());
+    if (camera) this.senders.video = this.#addPlaceholder(blackness());
     const answer = await this.pc.createAnswer();
     await this.pc.setLocalDescription(answer);
     if (answerLate) await this.trickled;
@@ -271,7 +282,14 @@ export class AnboxStream {
   }
 
   #addPlaceholder(stream) {
-    for (const track of stream.getTracks()) this.pc.addTrack(track, stream);
+    return this.pc.addTrack(stream.getTracks()[0], stream);
+  }
+
+  // The real device in the place of what was sent until now; the user is asked.
+  async open(kind, constraints) {
+    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: constraints });
+    await this.senders[kind]?.replaceTrack(stream.getTracks()[0]);
+    this.log.push([`${kind} open`, this.#now()]);
   }
 
   #trickle(candidate) {
@@ -338,8 +356,16 @@ export class AnboxStream {
     this.play();
   }
 
+  // What is built in has its data encoded once more.
   #heard({ type, data }) {
     this.messages.push({ type, data });
+    if (type === 'enable-microphone') {
+      const { freq, channels } = JSON.parse(data);
+      this.open('audio', { sampleRate: freq, channelCount: channels, ...UNTOUCHED });
+    } else if (type === 'open-camera') {
+      const { resolution } = JSON.parse(data);
+      this.open('video', { width: resolution.width, height: resolution.height });
+    }
   }
 }
 

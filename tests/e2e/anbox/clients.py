@@ -9,6 +9,7 @@ import aiohttp
 from playwright.async_api import Browser, Page
 
 from tests.support.box import Box, Running
+from tests.support.sound_server import SoundServer
 
 _PATIENCE_SECONDS = 40
 _ASK = "async () => { const s = stream, r = await s.report(); return (%s) ? r : null }"
@@ -32,6 +33,7 @@ class Gateway:
     http: aiohttp.ClientSession
     page: str
     token: str
+    sound: SoundServer
     links: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -87,6 +89,10 @@ class Gateway:
                 return list(each["stats"]["viewers"])
         return []
 
+    async def eventually(self, question: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+        """The first answer that is true."""
+        return await until(question, seconds)
+
     async def left_alone(self, session: str) -> None:
         """Wait until nobody watches `session`."""
 
@@ -103,18 +109,19 @@ class Client:
         self.page = page
         self.gateway = gateway
 
-    async def watch(self, link: str) -> None:
+    async def watch(self, link: str, **options: Any) -> None:
         """Play by the `connect` link of a share."""
         await self.page.evaluate(
-            """async (link) => {
+            """async ([link, options]) => {
                 const connect = async () => {
                     const { metadata } = await (await fetch(link)).json();
                     return { url: metadata.url, servers: metadata.stun_servers };
                 };
-                window.stream = new client.AnboxStream({ connect }, document.getElementById('stage'));
+                const stage = document.getElementById('stage');
+                window.stream = new client.AnboxStream({ connect }, stage, options);
                 stream.connect().catch(() => {});
             }""",
-            link,
+            [link, options],
         )
         await self.until("r.frames >= 5")
 

@@ -13,8 +13,10 @@ from playwright.async_api import Browser
 
 from tests.e2e.anbox.clients import Crowd, Gateway
 from tests.support.box import DESKTOP, ROOT, box, chromium, counter, settings, x_server
+from tests.support.sound_server import SoundServer, write_tone
 
 HERE = Path(__file__).parent
+TONE = 440
 
 APPLICATIONS = f"""
 [[application]]
@@ -48,23 +50,38 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     page = f"http://127.0.0.1:{runner.addresses[0][1]}"
     configuration = settings(video="fps = 30", limits="instances = 12") + APPLICATIONS
+    sound = SoundServer(tmp_path_factory.mktemp("sound"))
+    await sound.start()
+    environment = {"PULSE_SERVER": sound.address}
     try:
         async with (
             x_server(1280, 720) as display,
             counter(display, fps="10") as drawing,
-            box(tmp_path_factory.mktemp("anbox"), configuration + DESKTOP % (display, "1280x720")) as running,
+            box(
+                tmp_path_factory.mktemp("anbox"),
+                configuration + DESKTOP % (display, "1280x720"),
+                env=environment,
+            ) as running,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http,
         ):
             await running.until("any(i['state'] == 'running' for i in s['instances'])", 60)
             token = (await running.cli("account", "create", "client"))["token"]
-            yield Gateway(running, drawing, http, page, token)
+            yield Gateway(running, drawing, http, page, token, sound)
     finally:
+        await sound.stop()
         await runner.cleanup()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """Its microphone hears a tone of TONE Hz, its camera sees a test picture."""
+    tone = tmp_path_factory.mktemp("tone") / "tone.wav"
+    write_tone(tone, TONE)
+    devices = (
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={tone}",
+    )  # fmt: skip
+    async with chromium(options=devices) as running:
         yield running
 
 

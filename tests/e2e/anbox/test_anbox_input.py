@@ -83,3 +83,23 @@ async def test_a_control_message_of_no_use_changes_nothing(
         await client.send("input::key", {"code": 5, "pressed": False})
         assert await gateway.drawing.line(r"^key 56 up", 10), text
     await client.more_frames(3)
+
+
+@pytest.mark.parametrize("kind", ["view", "control"])
+async def test_who_comes_by_a_share_link_does_what_the_link_allows(
+    crowd: Crowd, gateway: Gateway, desktop: str, kind: str
+) -> None:
+    owner, guest = await crowd.play(desktop), await crowd.client()
+    await owner.until("s.control.readyState === 'open'")
+    status, answer = await gateway.api("POST", f"/1.0/sessions/{desktop}/share", {"type": kind})
+    assert status == 200, answer
+    await guest.watch(answer["metadata"]["url"])
+    await guest.until("s.control.readyState === 'open'")
+    await guest.send("input::mouse-move", {"x": 200, "y": 210, "rx": 0, "ry": 0})
+    if kind == "view":
+        await guest.more_frames(2)  # what it said is dealt with by then
+        await owner.send("input::mouse-move", {"x": 300, "y": 310, "rx": 0, "ry": 0})
+    wanted = "200,210" if kind == "control" else "300,310"
+    assert (await gateway.drawing.line(r"^motion (\d+,\d+) ", 10))[1] == wanted
+    await owner.more_frames(2)
+    await gateway.api("DELETE", f"/1.0/shares/{answer['metadata']['id']}")

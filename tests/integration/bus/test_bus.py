@@ -218,6 +218,57 @@ async def test_a_listing_of_what_has_not_changed_is_one_question(tmp_path: Path)
         assert bus.client.stats["out_msgs"] == before + 1
 
 
+async def test_a_listing_parses_only_what_has_changed(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        for key in "ab":
+            await bucket.put(key, Note(text="one"))
+        before = {key: note async for key, note in bucket.items()}
+        await bucket.put("b", Note(text="two"))
+        after = {key: note async for key, note in bucket.items()}
+        assert after == {"a": Note(text="one"), "b": Note(text="two")}
+        assert after["a"] is before["a"]
+
+
+async def test_a_listing_that_ended_early_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        read, early = bucket._list, [{}, {}, {}, {}]
+
+        async def cut() -> dict[str, bytes]:
+            return early.pop() if early else await read()
+
+        monkeypatch.setattr(bucket, "_list", cut)
+        assert [key async for key, _ in bucket.items()] == []
+        assert [key async for key, _ in bucket.items()] == ["a"]
+
+
+async def test_few_changes_are_asked_for_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        for key in "abc":
+            await bucket.put(key, Note(text="one"))
+        assert [key async for key, _ in bucket.items()] == ["a", "b", "c"]
+
+        async def never() -> dict[str, bytes]:
+            raise AssertionError("all were read")
+
+        monkeypatch.setattr(bucket, "_list", never)
+        await bucket.delete("a")
+        await bucket.put("d", Note(text="one"))
+        for text in ("two", "three"):
+            await bucket.put("b", Note(text=text))
+        found = {key: note.text async for key, note in bucket.items()}
+        assert found == {"b": "three", "c": "one", "d": "one"}
+        await bucket.delete("c")
+        await bucket.delete("d")
+        await bucket.put("c", Note(text="again"))
+        assert {key: note.text async for key, note in bucket.items()} == {"b": "three", "c": "again"}
+
+
 async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:

@@ -62,7 +62,8 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
         assert set(made) == {"id", "joinable", "region", "status", "stun_servers", "url"}
         assert made["stun_servers"] == []
         assert made["region"] == "attic-1"
-        assert len(made["id"]) == 20
+        box, _, own = made["id"].rpartition("-")
+        assert (box, len(own)) == (agent.id, 20)
         launched = agent.launched[0]
         assert (launched.session, launched.application, launched.ephemeral) == (made["id"], "demo", True)
         assert launched.screen

@@ -39,7 +39,7 @@ async def test_the_handed_out_ca_vouches_for_the_gateway(tmp_path: Path) -> None
 async def test_old_tls_is_refused(tmp_path: Path) -> None:
     config = settings(tls={"mode": "auto"})
     async with street(tmp_path, config) as here:
-        assert here.gateway._tls.context
-        assert here.gateway._tls.context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        assert here.gateway.tls.context
+        assert here.gateway.tls.context.minimum_version >= ssl.TLSVersion.TLSv1_2
         with pytest.raises(aiohttp.ClientError):
             await here.http.get(f"http://127.0.0.1:{here.gateway.port}/healthz")

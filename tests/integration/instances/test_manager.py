@@ -10,9 +10,9 @@ import pytest
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.bus.messages import Screen, SessionStatus
-from appliance.bus.spec import EncoderChoice
 from appliance.config import Config
 from appliance.instances.manager import InstanceManager
+from tests.support.ams import NoHardware
 from tests.support.gateway import nats_server, serving, until
 
 pytestmark = pytest.mark.integration
@@ -30,14 +30,6 @@ class Desk:
         return
 
 
-class NoHardware:
-    def displays(self) -> list[Any]:
-        return []
-
-    def encoders(self, *_: Any, **__: Any) -> list[EncoderChoice]:
-        return [EncoderChoice(name="x264", codec="H264", backend="pyav")]
-
-
 async def test_a_full_disk_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -50,7 +42,7 @@ async def test_a_full_disk_ends_nothing(
         manager = InstanceManager(
             "box1", lambda: CONFIG, tmp_path, tmp_path, link, lambda: address, Desk(), NoHardware()
         )
-        monkeypatch.setattr("appliance.instances.manager.write_atomic", full)
+        monkeypatch.setattr("appliance.instances.autostart.write_atomic", full)
         async with serving(link, manager), asyncio.timeout(20):
             await until(lambda: "the next start of the daemon makes a new session" in caplog.text)
             assert [each.session for each in manager.instances.values()] == ["s1"]

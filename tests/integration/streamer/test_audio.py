@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import statistics
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -15,76 +13,17 @@ import pytest
 
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.talkspurts import EncodedAudio, silence
+from tests.support.sound_server import SoundServer
 
 pytestmark = pytest.mark.integration
 
 SILENCE = silence(10)
 
 
-@dataclass
-class Server:
-    """A PulseAudio with two outputs and a microphone that hums at 1000 Hz."""
-
-    directory: Path
-    process: asyncio.subprocess.Process | None = None
-    players: list[asyncio.subprocess.Process] = field(default_factory=list)
-
-    @property
-    def address(self) -> str:
-        return f"unix:{self.directory / 'native'}"
-
-    async def start(self) -> None:
-        modules = [
-            f"module-native-protocol-unix socket={self.directory / 'native'} auth-anonymous=0",
-            "module-null-sink sink_name=speakers",
-            "module-null-sink sink_name=headphones",
-            "module-sine-source source_name=microphone frequency=1000",
-        ]
-        self.process = await asyncio.create_subprocess_exec(
-            "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-            *(part for module in modules for part in ("-L", module)),
-            env=os.environ | {"HOME": str(self.directory), "XDG_RUNTIME_DIR": str(self.directory)},
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        async with asyncio.timeout(10):
-            while await self.run("pactl", "info"):
-                await asyncio.sleep(0.05)
-        await self.run("pactl", "set-default-sink", "speakers")
-        await self.run("pactl", "set-default-source", "microphone")
-
-    async def run(self, *command: str) -> int:
-        null = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            *command, env=os.environ | {"PULSE_SERVER": self.address}, stdout=null, stderr=null
-        )
-        return await process.wait()
-
-    async def play(self, frequency: int, sink: str, tone_s: float = 40, pause_s: float = 0) -> None:
-        """Play a tone, with pauses or without, until the end of the test."""
-        time = np.arange(48000 * 40) / 48000
-        samples = 12000 * np.sin(2 * np.pi * frequency * time) * (time % (tone_s + pause_s) < tone_s)
-        tone = self.directory / f"{frequency}"
-        tone.write_bytes(np.repeat(samples.astype("<i2"), 2).tobytes())
-        command = ("paplay", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")
-        self.players.append(
-            await asyncio.create_subprocess_exec(
-                *command, str(tone), env=os.environ | {"PULSE_SERVER": self.address}
-            )
-        )
-
-    async def stop(self) -> None:
-        for process in (*self.players, self.process):
-            if process and process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
-                await process.wait()
-        self.players.clear()
-
-
 @pytest.fixture
-async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SoundServer]:
     monkeypatch.setenv("PULSE_SERVER", "")
-    server = Server(tmp_path)
+    server = SoundServer(tmp_path)
     await server.start()
     yield server
     await server.stop()
@@ -133,7 +72,7 @@ def spectrum(packets: list[EncodedAudio]) -> np.ndarray:
     return np.abs(np.fft.rfft(left * np.hanning(len(left))))[:-1]
 
 
-async def test_a_tone_arrives_as_the_tone(server: Server) -> None:
+async def test_a_tone_arrives_as_the_tone(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     async with listening(audio) as packets:
         await until_described(audio, "opus 48 kHz from speakers.monitor")
@@ -145,7 +84,7 @@ async def test_a_tone_arrives_as_the_tone(server: Server) -> None:
     assert all(step > 0 and step % 480 == 0 for step in steps)  # a busy machine's player leaves gaps
 
 
-async def test_of_silence_there_is_little_and_the_microphone_is_never_sent(server: Server) -> None:
+async def test_of_silence_there_is_little_and_the_microphone_is_never_sent(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     async with listening(audio) as packets:
         got = [await packets.get() for _ in range(7)]  # the microphone hums all the while
@@ -153,7 +92,7 @@ async def test_of_silence_there_is_little_and_the_microphone_is_never_sent(serve
     assert got[-1].timestamp - got[-2].timestamp >= 19_200
 
 
-async def test_tones_and_pauses_keep_their_times(server: Server) -> None:
+async def test_tones_and_pauses_keep_their_times(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     async with listening(audio) as packets:
         await until_described(audio, "speakers.monitor")
@@ -176,7 +115,7 @@ async def test_tones_and_pauses_keep_their_times(server: Server) -> None:
     assert statistics.median(steps) == pytest.approx(0.6 * 48_000, abs=480)
 
 
-async def test_another_default_output_is_followed(server: Server) -> None:
+async def test_another_default_output_is_followed(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     await server.play(440, "speakers")
     await server.play(880, "headphones")
@@ -201,7 +140,7 @@ def loudness_of_the_microphone(packets: list[EncodedAudio]) -> float:
     return float(strength[hum - 5 : hum + 6].max() / strength.max())
 
 
-async def test_a_recording_that_is_moved_to_the_microphone_does_not_stay_there(server: Server) -> None:
+async def test_a_recording_that_is_moved_to_the_microphone_does_not_stay_there(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     await server.play(440, "speakers")
     async with listening(audio) as packets:
@@ -213,7 +152,7 @@ async def test_a_recording_that_is_moved_to_the_microphone_does_not_stay_there(s
     assert loudness_of_the_microphone(before + after) < 0.02
 
 
-async def test_an_output_that_goes_away_does_not_give_way_to_the_microphone(server: Server) -> None:
+async def test_an_output_that_goes_away_does_not_give_way_to_the_microphone(server: SoundServer) -> None:
     audio = AudioSource(pulse_server=server.address)
     await server.play(440, "speakers")
     async with listening(audio) as packets:
@@ -225,7 +164,7 @@ async def test_an_output_that_goes_away_does_not_give_way_to_the_microphone(serv
     assert loudness_of_the_microphone(before + after) < 0.02
 
 
-async def test_a_named_source_is_captured_as_asked(server: Server) -> None:
+async def test_a_named_source_is_captured_as_asked(server: SoundServer) -> None:
     audio = AudioSource("microphone", server.address)
     async with listening(audio) as packets:
         frequency, _ = await hear(packets)
@@ -233,7 +172,7 @@ async def test_a_named_source_is_captured_as_asked(server: Server) -> None:
     assert audio.description == "opus 48 kHz from microphone"
 
 
-async def test_a_named_source_that_is_not_there_is_told(server: Server) -> None:
+async def test_a_named_source_that_is_not_there_is_told(server: SoundServer) -> None:
     audio = AudioSource("nowhere", server.address)
     async with listening(audio):
         await until_described(audio, "the sound server has no source nowhere")
@@ -243,7 +182,7 @@ async def test_a_missing_server_is_told_and_found_once_it_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSE_SERVER", "")
-    server = Server(tmp_path)
+    server = SoundServer(tmp_path)
     audio = AudioSource(pulse_server=server.address)
     async with listening(audio) as packets:
         await until_described(audio, f"no sound server at {server.address}")

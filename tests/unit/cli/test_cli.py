@@ -30,6 +30,7 @@ from appliance.control.schema import (
     EnrolledBox,
     EnrolledBoxes,
     Instance,
+    InstanceLogs,
     InstanceState,
     InstanceStats,
     Key,
@@ -88,6 +89,11 @@ class House:
     async def launch(self, params: LaunchParams) -> Launched:
         self.asked.append(params)
         return Launched(instance="i2", session="s2")
+
+    async def instance_logs(self, instance: str) -> InstanceLogs:
+        if instance != "i1":
+            raise NotFoundError(f"no instance {instance}")
+        return InstanceLogs(instance=instance, lines=["1 instance: running", "2 application: hello"])
 
     async def stop(self, instance: str) -> None:
         if instance != "i1":
@@ -336,6 +342,13 @@ def test_lists_are_arrays_in_json(fanlight: Fanlight, house: House, verb: str) -
     assert isinstance(json.loads(fanlight(verb, "--json")[1]), list)
 
 
+def test_logs_of_an_instance(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("instances", "logs", "i1")[:2] == (0, "1 instance: running\n2 application: hello\n")
+    assert json.loads(fanlight("instances", "logs", "i1", "--json")[1])["instance"] == "i1"
+    assert fanlight("instances", "logs", "i9")[0] == 4
+    assert fanlight("instances", "logs")[0] == 2
+
+
 def test_pair_tells_pin_and_page(fanlight: Fanlight, house: House) -> None:
     out = fanlight("pair")[1]
     assert "123456" in out
@@ -363,7 +376,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 33
+    assert len(places) == 34
     for where in places:
         assert callable(cli.verb(where))
 

@@ -77,3 +77,16 @@ def test_silence_and_goodbyes() -> None:
     registry.hear(announce("a"))
     assert registry.agent("a")
     assert registry.unresponsive() == 0
+
+
+def test_a_session_is_where_its_instance_was_announced_last() -> None:
+    registry = Registry(clock := Clock())
+    registry.hear(announce("a"))
+    registry.hear(announce("b").model_copy(update={"instances": announce("a").instances}))
+    clock.now = 1.0
+    registry.hear(announce("a").model_copy(update={"instances": []}))
+    assert registry.told_of("s-a") == (announce("a").instances[0], 0.0)
+    registry.hear(announce("b"))
+    assert registry.told_of("s-a") is None
+    registry.hear(announce("b").model_copy(update={"leaving": True}))
+    assert registry.told_of("s-b") is None

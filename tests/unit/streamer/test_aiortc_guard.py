@@ -8,8 +8,9 @@ from typing import Any
 import pylibsrtp
 import pytest
 from aiortc import RTCDtlsTransport
+from aiortc.rtp import RtpPacket
 
-from appliance.streamer.aiortc_guard import BoundedSession
+from appliance.streamer.aiortc_guard import BoundedSession, guard
 from appliance.streamer.broadcast import Broadcast
 from tests.support.hostile import BYE, PSFB, feedback, pli, report, rtcp
 from tests.support.loopback import Loopback
@@ -19,6 +20,9 @@ pytestmark = pytest.mark.unit
 
 class Plain:
     """A session that lets everything through."""
+
+    def unprotect(self, packet: bytes) -> bytes:
+        return packet
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         if packet.endswith(b"forged"):
@@ -50,6 +54,31 @@ def test_media_is_dropped_before_it_is_decrypted(bounded: BoundedSession) -> Non
         bounded.unprotect(bytes(100))
 
 
+def voice(source: int, size: int = 100) -> bytes:
+    """An RTP packet of `size` bytes."""
+    return struct.pack("!BBHLL", 0x80, 111, 7, 960, source).ljust(size, b"x")
+
+
+def test_media_that_is_taken_has_a_budget_and_some_sources() -> None:
+    taking = BoundedSession(Plain(), takes_media=True)  # type: ignore[arg-type]
+    for number in range(16):
+        assert taking.unprotect(voice(number)) == voice(number)
+    with pytest.raises(pylibsrtp.Error, match="sources"):
+        taking.unprotect(voice(16))
+    with pytest.raises(pylibsrtp.Error, match="bytes of media"):
+        taking.unprotect(voice(0, 1 << 19))
+
+
+async def test_media_goes_to_who_takes_it_and_not_to_aiortc(loopback: Loopback) -> None:
+    heard: list[RtpPacket] = []
+    dtls = ours(loopback)
+    guard(loopback.ours._pc, heard.append)
+    assert callable(RTCDtlsTransport._handle_rtp_data)
+    await dtls._handle_rtp_data(voice(7), arrival_time_ms=0)
+    await dtls._handle_rtp_data(b"\x80", arrival_time_ms=0)
+    assert [(each.ssrc, each.payload_type, each.timestamp) for each in heard] == [(7, 111, 960)]
+
+
 def test_a_viewer_has_some_sources_and_no_more(bounded: BoundedSession) -> None:
     for number in range(16):
         bounded.unprotect_rtcp(report(number))
@@ -75,7 +104,7 @@ def test_a_storm_of_feedback_ends_at_the_budget(bounded: BoundedSession) -> None
 
 async def test_the_transport_of_aiortc_is_guarded(loopback: Loopback) -> None:
     assert isinstance(ours(loopback)._rx_srtp, BoundedSession)
-    for name in ("_setup_srtp", "_handle_rtcp_data"):
+    for name in ("_setup_srtp", "_handle_rtcp_data", "_handle_rtp_data"):
         assert callable(getattr(RTCDtlsTransport, name))
         assert name in vars(ours(loopback))
 

@@ -48,3 +48,9 @@ def test_loss_that_made_the_estimate_fall_is_not_counted_twice() -> None:
     estimate = ReceiverEstimate()
     assert estimate.judge(1_300_000, 10 * MEGABIT, 10 * MEGABIT, 0) == 1.3 * MEGABIT
     assert estimate.judge_loss(0.8, 1.3 * MEGABIT, 2 * MEGABIT, 0.5) == 1.3 * MEGABIT
+
+
+def test_hours_of_silence_are_no_growth() -> None:
+    estimate = ReceiverEstimate()
+    estimate.judge(MEGABIT, MEGABIT, MEGABIT, 0)
+    assert estimate.judge(99 * MEGABIT, MEGABIT, MEGABIT, 40_000) < 3 * MEGABIT

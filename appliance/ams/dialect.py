@@ -1,0 +1,131 @@
+"""What clients of the AMS dialect send: bodies, strictly read, and queries. What they get: `shown.py`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from appliance.ams.roster import Entry
+from appliance.bus.messages import Screen
+from appliance.gateway.query import Flag, Query
+from appliance.instances.instance import Wish
+from appliance.instances.limits import Limits
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
+_TAG = r"^[A-Za-z0-9][A-Za-z0-9_.=:-]{0,127}$"
+_USERDATA_MAX = 32768
+_VERSION_MAX = 2**31 - 1
+_IDLE_MINUTES_MAX = 366 * 24 * 60
+_WAIT_MAX = 86400
+_MEMORY_MIN, _MEMORY_MAX = 1 << 24, 1 << 50
+
+Tag = Annotated[str, Field(pattern=_TAG)]
+
+
+class InstanceConfig(BaseModel):
+    """How an instance is streamed. Streaming cannot be added to it later."""
+
+    enable_streaming: bool = Field(False, description="it has a session from birth")
+    platform: Literal["webrtc"] = "webrtc"
+    display: Screen | None = None
+
+
+class Resources(BaseModel):
+    """What an instance may have; what is not said is as its application is configured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cpus: float | None = Field(None, gt=0, le=1024)
+    memory: int | None = Field(None, ge=_MEMORY_MIN, le=_MEMORY_MAX, description="bytes")
+    gpu_slots: int | None = Field(None, alias="gpu-slots", ge=0, le=1024, description="0: software")
+    gpu_type: Literal["nvidia", "amd", "intel"] | None = Field(None, alias="gpu-type")
+    video_encoder: Literal["gpu", "gpu-preferred", "software"] | None = Field(None, alias="video-encoder")
+
+    def wish(self) -> dict[str, Any]:
+        """Fields of a Wish."""
+        return {
+            "video": "software" if self.gpu_slots == 0 else self.video_encoder,
+            "gpu_slots": self.gpu_slots or 1,
+            "gpu_vendor": self.gpu_type or "",
+            "limits": Limits(self.cpus or 0, self.memory or 0),
+        }
+
+
+class InstancePost(BaseModel):
+    """An instance to be; what a client sends beyond that is ignored."""
+
+    app_id: str = Field(min_length=1)
+    app_version: int | None = Field(None, ge=-1, le=_VERSION_MAX, description="-1, 0 or none: the latest")
+    name: str | None = Field(None, pattern=_NAME)
+    user_data: str = Field(
+        "", max_length=_USERDATA_MAX, validation_alias=AliasChoices("user_data", "userdata")
+    )
+    tags: list[Tag] = Field([], max_length=16)
+    config: InstanceConfig = InstanceConfig()
+    resources: Resources = Resources()
+    no_start: bool = False
+    ephemeral: bool = Field(False, description="deleted once it has stopped")
+    idle_time_min: int | None = Field(None, ge=0, le=_IDLE_MINUTES_MAX, description="0: for ever")
+
+    def entry(self, instance: str) -> Entry:
+        """What it is to be, under the id `instance`."""
+        return Entry(
+            instance,
+            self.name or f"ams-{instance}",
+            self.app_id,
+            Wish(
+                screen=self.config.display,
+                streaming=self.config.enable_streaming,
+                version=self.app_version,
+                userdata=self.user_data,
+                **self.resources.wish(),
+            ),
+            tags=tuple(self.tags),
+            idle_minutes=self.idle_time_min,
+            ephemeral=self.ephemeral,
+        )
+
+
+class InstancePatch(BaseModel):
+    """What is to become of an instance."""
+
+    desired_status: Literal["running", "stopped"]
+
+
+class InstanceDelete(BaseModel):
+    """How an instance is to end."""
+
+    force: bool = Field(False, description="without waiting for it")
+
+
+class Listing(Query):
+    """Addresses, or whole objects."""
+
+    recursion: Flag = Field(False, description="whole objects instead of their addresses")
+
+
+def _seconds(value: object) -> object:
+    text = str(value)
+    if text != "-1" and not (text.isascii() and text.isdigit() and int(text) <= _WAIT_MAX):
+        raise ValueError(f"seconds from 0 to {_WAIT_MAX}, or -1, not {text[:20]!r}")
+    return int(text)
+
+
+class WaitQuery(Query):
+    """How long to wait for an operation."""
+
+    timeout: Annotated[
+        int,
+        BeforeValidator(_seconds),
+        WithJsonSchema({"type": "integer", "minimum": -1, "maximum": _WAIT_MAX}),
+    ] = Field(-1, description="seconds; -1: until it has ended")
+
+    @property
+    def seconds(self) -> float | None:
+        """None: for ever."""
+        return None if self.timeout < 0 else self.timeout
+
+
+class EventsQuery(Query):
+    """Which events."""
+
+    type: str = Field("lifecycle,operation", pattern=r"^(lifecycle|operation)(,(lifecycle|operation))*$")

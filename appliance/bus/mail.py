@@ -1,0 +1,149 @@
+"""Messages that wait for their reader in the memory of the bus: in order, and not for long."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+from pydantic import BaseModel, ValidationError
+
+from appliance.bus.connection import Bus, heeding_cancellation
+from appliance.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+_TIMEOUT_SECONDS = 5
+_READER_SECONDS = 30.0
+"""The server forgets a reader that has been away for so long."""
+_OF_ONE_SENDER = 128
+_BYTES = 24 << 20
+_UNREAD_BYTES = 4 << 20
+"""What a reader that does not keep up may have in our memory; it misses what is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter(Generic[M]):
+    """A message as it lies there."""
+
+    subject: str
+    number: int
+    """Letters are numbered in the order in which they came, whatever their subject."""
+    content: M
+
+
+class Mail(Generic[M]):
+    """Letters of `model` under `subjects`, `max_age_s` at most; they do not outlive the server.
+
+    Every call raises UnavailableError while the bus is away.
+    """
+
+    def __init__(
+        self, bus: Bus, name: str, subjects: str, model: type[M], *, max_age_s: int, replicas: int = 1
+    ) -> None:
+        self._bus = bus
+        self._model = model
+        self._config = StreamConfig(
+            name=name,
+            subjects=[subjects],
+            storage=StorageType.MEMORY,
+            max_age=max_age_s,
+            max_bytes=_BYTES,
+            max_msgs_per_subject=_OF_ONE_SENDER,
+            num_replicas=replicas,
+        )
+        self._epoch = 0
+
+    async def post(self, subject: str, content: M) -> int:
+        """The number of the letter."""
+        data = content.model_dump_json().encode()
+        await self._ready()
+        with _unavailable(subject):
+            try:
+                receipt = await self._context.publish(subject, data)
+            except nats.js.errors.NoStreamResponseError:
+                self._epoch = 0  # the server started again, and we know before we were told
+                await self._ready()
+                receipt = await self._context.publish(subject, data)
+        return receipt.seq
+
+    async def drop(self, subject: str, through: int) -> None:
+        """Forget the letters under `subject` up to this number."""
+        await self._ready()
+        with _unavailable(subject):
+            await self._context.purge_stream(str(self._config.name), seq=through + 1, subject=subject)
+
+    @contextlib.asynccontextmanager
+    async def read(self, subject: str) -> AsyncIterator[AsyncIterator[Letter[M]]]:
+        """Yield an endless iterator of what lies under `subject` and what is still to come.
+
+        Whoever reads must begin anew when the bus was away: nothing tells what was missed.
+        """
+        await self._ready()
+        with _unavailable(subject):
+            subscription = await self._context.subscribe(
+                subject,
+                stream=self._config.name,
+                config=ConsumerConfig(
+                    deliver_policy=DeliverPolicy.ALL,
+                    ack_policy=AckPolicy.NONE,
+                    inactive_threshold=_READER_SECONDS,
+                    mem_storage=True,
+                ),
+                pending_bytes_limit=_UNREAD_BYTES,
+            )
+        try:
+            yield self._letters(subscription)
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _letters(self, subscription: Subscription) -> AsyncIterator[Letter[M]]:
+        async for each in _heard(subscription):
+            try:
+                content = self._model.model_validate_json(each.data)
+            except ValidationError as exc:
+                logger.warning("mail: %s is not readable: %s", each.subject, exc)
+                continue
+            yield Letter(each.subject, each.metadata.sequence.stream, content)
+
+    async def _ready(self) -> None:
+        """The server forgets all of this when it starts again."""
+        await self._bus.ready()
+        epoch = self._bus.epoch
+        if self._epoch != epoch:
+            with _unavailable(str(self._config.name)):
+                try:
+                    await self._context.stream_info(str(self._config.name))
+                except nats.js.errors.NotFoundError:
+                    await self._context.add_stream(self._config)
+            self._epoch = epoch
+
+    @property
+    def _context(self) -> JetStreamContext:
+        return self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+
+
+async def _heard(subscription: Subscription) -> AsyncIterator[Msg]:
+    try:
+        async for each in subscription.messages:
+            yield each
+    except nats.errors.Error as exc:
+        raise UnavailableError(f"mail: {exc or type(exc).__name__}") from exc
+
+
+@contextlib.contextmanager
+def _unavailable(what: str) -> Iterator[None]:
+    try:
+        with heeding_cancellation():
+            yield
+    except (nats.errors.Error, OSError, TimeoutError) as exc:
+        raise UnavailableError(f"mail: {what}: {exc or type(exc).__name__}") from exc

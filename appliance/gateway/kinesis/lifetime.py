@@ -1,0 +1,74 @@
+"""How long one socket of the Kinesis dialect lives, and what is read from it meanwhile."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from appliance.gateway.kinesis.quotas import GRACE_SECONDS, Quotas
+from appliance.signaling import kinesis
+
+HEARTBEAT_SECONDS = 30.0
+"""Browsers cannot ping."""
+_FOREVER = 1e6
+_FRAME_BYTES = 1 << 20
+"""Larger frames are not even read."""
+
+
+class Lifetime:
+    """A socket that answers pings itself, since AWS takes them for a sign of life."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self.ws = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_SECONDS, autoping=False, max_msg_size=_FRAME_BYTES, compress=False
+        )
+        self._quotas = quotas
+        self._began = self._heard = time.monotonic()
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The text frames, until it is closed; a binary one closes it."""
+        async for message in self.ws:
+            match message.type:
+                case WSMsgType.TEXT:
+                    self._heard = time.monotonic()
+                    yield message.data
+                case WSMsgType.PING:
+                    self._heard = time.monotonic()
+                    await self.ws.pong(message.data)
+                case WSMsgType.BINARY:
+                    await self.close(WSCloseCode.UNSUPPORTED_DATA, "only text messages are understood")
+
+    async def say(self, text: str) -> None:
+        """Send `text` if it is not empty and somebody listens."""
+        if text:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await self.ws.send_str(text)
+
+    async def close(self, code: WSCloseCode, reason: str = "") -> None:
+        """End it."""
+        await self.ws.close(code=code, message=reason.encode()[:120])
+
+    async def limit(self, serving: Coroutine[None, None, None]) -> None:
+        """Await `serving` the socket, and end it in time where its time is limited."""
+        async with asyncio.TaskGroup() as group:
+            ending = group.create_task(self._run_out())
+            try:
+                await serving
+            finally:
+                ending.cancel()
+
+    async def _run_out(self) -> None:
+        left = self._left()
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self._left()
+        await self.say(kinesis.go_away())
+        await asyncio.sleep(GRACE_SECONDS)
+        await self.close(WSCloseCode.GOING_AWAY, "Going away")
+
+    def _left(self) -> float:
+        over = self._began + (self._quotas.connected_s or _FOREVER)
+        idle = self._heard + (self._quotas.idle_s or _FOREVER)
+        return min(over, idle) - time.monotonic()

@@ -1,0 +1,86 @@
+"""What one channel and one of its sockets may use up: ours by default, AWS's to test clients against."""
+
+import logging
+from dataclasses import dataclass
+
+from appliance.config import KinesisSection
+from appliance.gateway.limits import RateLimit
+from appliance.signaling import kinesis
+from appliance.signaling.kinesis import Action, Refused, Request
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_PER_S = 200.0
+GRACE_SECONDS = 60.0
+"""Between GO_AWAY and the end."""
+_BURST_SECONDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """None is no limit."""
+
+    viewers: int
+    connects_per_s: float = 3.0
+    connects_at_once: int = 30
+    """After a restart of the gateway everybody comes back in the same second."""
+    payload_characters: int = kinesis.PAYLOAD_CHARACTERS
+    descriptions_per_s: float = MESSAGES_PER_S
+    candidates_per_s: float = MESSAGES_PER_S
+    idle_s: float | None = None
+    connected_s: float | None = None
+
+    @classmethod
+    def of(cls, section: KinesisSection) -> "Quotas":
+        """Those that the settings ask for."""
+        return AWS if section.strict_quotas else cls(viewers=section.viewers_per_channel)
+
+
+AWS = Quotas(
+    viewers=10,
+    connects_at_once=3,
+    payload_characters=kinesis.QUOTA_CHARACTERS,
+    descriptions_per_s=5.0,
+    candidates_per_s=20.0,
+    idle_s=600.0,
+    connected_s=3600.0,
+)
+
+
+class Intake:
+    """Reads what one socket says, within its quotas; `who` is for the log."""
+
+    def __init__(self, quotas: Quotas, *, master: bool, who: str) -> None:
+        self._quotas = quotas
+        self._master = master
+        self._who = who
+        self._warned = False
+        self._all = RateLimit(MESSAGES_PER_S, MESSAGES_PER_S * _BURST_SECONDS)
+        self._descriptions = RateLimit(quotas.descriptions_per_s, quotas.descriptions_per_s)
+        self._candidates = RateLimit(quotas.candidates_per_s, quotas.candidates_per_s)
+
+    def floods(self) -> bool:
+        """Count one message; whether it is one too many for any client."""
+        return not self._all.allows()
+
+    def read(self, text: str) -> Request | Refused:
+        """One text frame."""
+        said = kinesis.parse(text, master=self._master, payload_characters=self._quotas.payload_characters)
+        if isinstance(said, Refused):
+            logger.info("%s: message refused: %s", self._who, said.description)
+            return said
+        self._warn(len(said.payload))
+        rate = self._candidates if said.action is Action.CANDIDATE else self._descriptions
+        if not rate.allows():
+            return Refused("Rate exceeded", said.correlation_id, "ClientLimitExceededException")
+        return said
+
+    def _warn(self, characters: int) -> None:
+        if characters > kinesis.QUOTA_CHARACTERS and not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s: a payload of %d characters: AWS takes %d",
+                self._who,
+                characters,
+                kinesis.QUOTA_CHARACTERS,
+            )

@@ -1,0 +1,173 @@
+"""The doors of the signaling sockets: who comes in as master or viewer of which channel."""
+
+import logging
+import time
+from typing import NamedTuple
+
+from aiohttp import web
+
+from appliance.about import about
+from appliance.bus.messages import ChannelClient, PeerEvent
+from appliance.errors import FanlightError
+from appliance.gateway.app import signed
+from appliance.gateway.context import Context
+from appliance.gateway.kinesis.channels import Channel
+from appliance.gateway.kinesis.errors import (
+    ClientLimitError,
+    ConnectDeniedError,
+    InvalidArgumentError,
+    KinesisError,
+    UnavailableServiceError,
+)
+from appliance.gateway.kinesis.instance import InstanceViewer
+from appliance.gateway.kinesis.lifetime import Lifetime
+from appliance.gateway.kinesis.line import Line
+from appliance.gateway.kinesis.mailbox import Mailbox
+from appliance.gateway.kinesis.quotas import Intake, Quotas
+from appliance.gateway.kinesis.routes import refusal
+from appliance.gateway.limits import RateLimit, caller_of
+from appliance.gateway.routes_sockets import upgrade_needed
+from appliance.gateway.tokens import Principal, new_id
+from appliance.signaling.kinesis import is_client_id
+
+logger = logging.getLogger(__name__)
+
+_BURST_SECONDS = 4
+
+
+class Guest(NamedTuple):
+    """Who may come in; `client` is empty for a master."""
+
+    channel: Channel
+    client: str
+    principal: Principal
+
+
+class KinesisSockets:
+    """The paths that endpoints name, and what `/` is for clients that drop theirs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._quotas = Quotas.of(context.config.kinesis)
+        self._connects = RateLimit(self._quotas.connects_per_s, self._quotas.connects_at_once)
+        rate = context.settings.now.max_http_requests_per_second
+        self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The endpoints."""
+        return [web.get("/signal/master", self.master), web.get("/signal/viewer", self.viewer)]
+
+    @signed
+    async def master(self, request: web.Request) -> web.StreamResponse:
+        """A master; some name themselves, which means nothing."""
+        return await self._connect(request, "")
+
+    @signed
+    async def viewer(self, request: web.Request) -> web.StreamResponse:
+        """A viewer, by its name."""
+        return await self._connect(request, request.query.get("X-Amz-ClientId"))
+
+    async def either(self, request: web.Request) -> web.StreamResponse:
+        """A viewer if it names itself, else a master."""
+        return await self._connect(request, request.query.get("X-Amz-ClientId", ""))
+
+    async def _connect(self, request: web.Request, client: str | None) -> web.StreamResponse:
+        life = Lifetime(self._quotas)
+        if not life.ws.can_prepare(request):
+            return upgrade_needed()
+        connection = new_id()
+        try:
+            guest = await self._admit(request, client)
+            seen = ChannelClient(
+                connection=connection,
+                client=guest.client,
+                label=guest.principal.label,
+                address=request.remote or "",
+                since=time.time(),
+            )
+            self._context.presence.enter(guest.channel.key, seen, viewers=self._quotas.viewers)
+        except KinesisError as exc:
+            return self._refused(request, exc)
+        except FanlightError as exc:
+            logger.warning("%s failed: %s", request.path, exc)
+            return self._refused(request, UnavailableServiceError(str(exc)))
+        try:
+            await life.ws.prepare(request)
+            with about(session=guest.channel.session):
+                await self._serve(life, guest, connection, request.remote or "")
+        finally:
+            self._context.presence.leave(guest.channel.key, connection)
+        return life.ws
+
+    async def _admit(self, request: web.Request, client: str | None) -> Guest:
+        """Raises KinesisError, in AWS's words, and UnavailableError."""
+        rate = self._context.settings.now.max_http_requests_per_second
+        self._addresses.adjust(rate, rate * _BURST_SECONDS)
+        if not self._addresses.allows(caller_of(request.remote)):
+            raise ClientLimitError("Rate exceeded")
+        identity = await self._context.authority.identify(request)
+        arn = request.query.get("X-Amz-ChannelARN", "")
+        if not arn:
+            raise InvalidArgumentError("X-Amz-ChannelARN is missing.")
+        if client is None or (client and not is_client_id(client)):
+            raise InvalidArgumentError("X-Amz-ClientId is missing or not valid.")
+        action = "ConnectAsViewer" if client else "ConnectAsMaster"
+        channel = await self._context.authority.admit(identity, action, arn, ConnectDeniedError)
+        if channel.session and not client:
+            raise ConnectDeniedError("This channel is that of a running instance, which is its master.")
+        if not self._connects.allows(channel.key):
+            raise ClientLimitError("Rate exceeded")
+        guest = Guest(channel, client, identity.viewer(channel.arn))
+        if channel.session:
+            self._context.admit(await self._context.sessions.get(channel.session), guest.principal)
+        return guest
+
+    def _refused(self, request: web.Request, error: KinesisError) -> web.Response:
+        """Browsers show their pages nothing of it, so it must be found here."""
+        logger.info("a socket for %s from %s was refused: %s", request.path, request.remote, error)
+        self._context.metrics.refused.labels("socket").inc()
+        return refusal(request, error)
+
+    async def _serve(self, life: Lifetime, guest: Guest, connection: str, address: str) -> None:
+        socket = self._socket(life, guest, connection, address)
+        who = f"viewer {guest.client}" if guest.client else "the master"
+        logger.info("channel %s: %s (%s) is there", guest.channel.name, who, guest.principal.label)
+        self._context.viewers.sockets.add(socket)
+        try:
+            await life.limit(socket.run())
+        finally:
+            self._context.viewers.sockets.discard(socket)
+            logger.info("channel %s: %s is gone", guest.channel.name, who)
+
+    def _socket(self, life: Lifetime, guest: Guest, connection: str, address: str) -> Line | InstanceViewer:
+        context, channel = self._context, guest.channel
+        peer = guest.principal.new_peer()
+        mailbox = Mailbox(context.bus, context.mail, channel.key, guest.client, connection)
+        who = f"channel {channel.name}: {guest.client or 'master'}"
+        intake = Intake(self._quotas, master=not guest.client, who=who)
+
+        def leave() -> None:
+            context.presence.leave(channel.key, connection)
+
+        session = channel.session
+        if session is None:
+            return Line(life, peer, channel, context.channels, mailbox, intake, context.metrics, leave)
+        opening = PeerEvent(
+            kind="open",
+            peer=peer,
+            dialect="kinesis",
+            role=guest.principal.role,
+            label=f"{guest.principal.label} {guest.client}",
+            address=address,
+        )
+        return InstanceViewer(
+            life,
+            context.bus,
+            session,
+            opening,
+            context.metrics,
+            lambda: context.ice_servers(session, peer),
+            mailbox,
+            intake,
+            leave,
+        )

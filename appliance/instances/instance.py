@@ -1,0 +1,114 @@
+"""An instance: what it is asked to be, and what is known of it while it runs."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from appliance.bus.messages import InstanceState, InstanceStats, Screen, SessionStatus
+from appliance.bus.spec import EncoderChoice
+from appliance.config import ApplicationSection
+from appliance.instances.idle import IdlePolicy
+from appliance.instances.limits import UNLIMITED, Limits
+from appliance.instances.plan import FoundDisplay
+from appliance.instances.supervisor import Supervisor
+
+Preference = Literal["gpu", "gpu-preferred", "software"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an instance is asked to be; None is what its application is configured to be."""
+
+    screen: Screen | None = None
+    streaming: bool = True
+    version: int | None = None
+    """Of the application, for the application itself: what a box has is one version of each."""
+    userdata: str = ""
+    extra_data: Any = None
+    """JSON of any kind."""
+    video: Preference | None = None
+    gpu_slots: int = 1
+    gpu_vendor: str = ""
+    """In lower case; empty: any."""
+    limits: Limits = UNLIMITED
+
+
+AS_CONFIGURED = Wish()
+
+
+@dataclass(slots=True)
+class Instance:
+    """A running application. Once it has ended, `state` is STOPPED or ERROR, and `detail` says why."""
+
+    id: str
+    application: ApplicationSection
+    screen: Screen
+    session: str | None
+    idle: IdlePolicy
+    wish: Wish = AS_CONFIGURED
+    state: InstanceState = InstanceState.PREPARED
+    detail: str = ""
+    since: float = field(default_factory=time.monotonic)
+    created_at: float = field(default_factory=time.time)
+    env: dict[str, str] = field(default_factory=dict)
+    """Of its programs."""
+    within: list[str] = field(default_factory=list)
+    """What goes before the commands of its programs, so that they keep within their limits."""
+    limited: str = ""
+    """How its limits are enforced, or why not; empty where it has none."""
+    stats: InstanceStats | None = None
+    supervisor: Supervisor | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stop_reason: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Sessions(Protocol):
+    """Where instances get their sessions: the agent's desk at the gateway."""
+
+    async def grant(self, application: str, screen: Screen, *, resume: str | None, idle_time_min: int) -> str:
+        """The id of a session for a stream-enabled instance, the earlier one where it still is."""
+
+    async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
+        """Tell the gateways what became of `session`."""
+
+
+class FoundGpu(Protocol):
+    """A GPU as hw/ reports it; empty strings for what it does not have."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def vendor(self) -> str:
+        """`NVIDIA`, `AMD`, `Intel`..."""
+
+    @property
+    def pci(self) -> str:
+        """PCI slot."""
+
+    @property
+    def render_node(self) -> str:
+        """`/dev/dri/renderD128`."""
+
+
+class Machine(Protocol):
+    """What hw/ knows, as far as instances care."""
+
+    def displays(self) -> Sequence[FoundDisplay]:
+        """Displays of this machine."""
+
+    def gpus(self) -> Sequence[FoundGpu]:
+        """GPUs of this machine."""
+
+    def encoding_gpus(self) -> Sequence[str]:
+        """Render nodes of the GPUs that can encode, best first."""
+
+    def encoders(self, video: Preference, *, render_node: str | None) -> list[EncoderChoice]:
+        """The ladder of encoders on this GPU (None: in software), best first.
+
+        Raises NoCapacityError where `gpu` is asked and none is.
+        """

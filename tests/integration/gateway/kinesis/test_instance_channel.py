@@ -1,0 +1,188 @@
+"""Every instance that streams is a channel, and the box its master."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+
+from appliance.bus import subjects
+from appliance.bus.messages import InstanceStats, Role, SessionState, SessionStatus
+from appliance.gateway.kinesis.policies import Policy, Statement
+from appliance.signaling import kinesis_master
+from tests.support.cloud import Cloud
+from tests.support.gateway import FakeAgent, FakeStreamer, serving, until
+from tests.support.kvs import Lobby, Peer, open_lobby
+from tests.support.room import process, specification
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def agent(cloud: Cloud) -> AsyncIterator[FakeAgent]:
+    there = FakeAgent(cloud.here.bus)
+    async with serving(there):
+        yield there
+
+
+@pytest.fixture
+async def session(agent: FakeAgent) -> str:
+    return await agent.ask_for_session()
+
+
+@pytest.fixture
+async def desktop(cloud: Cloud, session: str) -> AsyncIterator[Lobby]:
+    async with open_lobby(cloud, "desktop") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def streamer(cloud: Cloud, session: str) -> AsyncIterator[FakeStreamer]:
+    fake = FakeStreamer(cloud.here.bus, session)
+    async with serving(fake):
+        yield fake
+
+
+async def test_only_the_box_is_master(desktop: Lobby) -> None:
+    assert (await desktop.refusal(desktop.url("MASTER")))[:2] == (403, "AccessDeniedException")
+
+
+async def test_a_box_that_drains_takes_no_viewer(agent: FakeAgent, desktop: Lobby) -> None:
+    agent.draining = True
+    await agent.announce()
+
+    async def refused() -> bool:
+        try:
+            async with desktop.viewer("v1"):
+                return False
+        except aiohttp.WSServerHandshakeError as exc:
+            return exc.status == 503
+
+    await until(refused)
+
+
+async def test_a_viewer_is_known_by_its_key_and_its_policy(
+    cloud: Cloud, desktop: Lobby, streamer: FakeStreamer
+) -> None:
+    async with desktop.viewer("v1"):
+        opening = await streamer.next("open")
+        assert (opening.dialect, opening.role, opening.label) == ("kinesis", Role.CONTROL, "front v1")
+        assert [each.urls for each in opening.ice_servers] == [["turn:turn.example.org:3478?transport=udp"]]
+    only = Statement(Effect="Allow", Action=["kinesisvideo:*"], Resource=["desktop"])
+    watcher = Lobby(
+        await cloud.key("watcher", Policy(Statement=[only])), desktop.arn, desktop.endpoints, desktop.http
+    )
+    async with watcher.viewer("v1"):
+        assert (await streamer.next("open")).role is Role.VIEW
+
+
+async def test_what_was_not_answered_is_said_again_to_a_streamer_that_starts_anew(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    async with desktop.viewer("v1") as viewer:
+        async with serving(first := FakeStreamer(cloud.here.bus, session)):
+            await first.next("open")
+            await viewer.send("SDP_OFFER", "offer")
+            await viewer.send("ICE_CANDIDATE", "v")
+            said = [(await first.next("message")).text for _ in range(2)]
+        async with serving(second := FakeStreamer(cloud.here.bus, session, resumed=True)):
+            assert (await second.next("open")).resumed
+            assert [(await second.next("message")).text for _ in range(2)] == said
+
+
+async def test_bad_messages_are_refused_at_the_gateway(desktop: Lobby, streamer: FakeStreamer) -> None:
+    async with desktop.viewer("v1") as viewer:
+        await streamer.next("open")
+        await viewer.send("DANCE", correlationId="c")
+        assert (await viewer.status("c"))["errorType"] == "InvalidArgumentException"
+        await viewer.send("ICE_CANDIDATE", "v")
+        assert "ICE_CANDIDATE" in (await streamer.next("message")).text
+
+
+async def test_the_newer_of_two_connections_of_a_viewer_takes_over(
+    desktop: Lobby, streamer: FakeStreamer
+) -> None:
+    async with desktop.viewer("v1") as older:
+        first = await streamer.next("open")
+        async with desktop.viewer("v1") as newer:
+            second = await streamer.next("open")
+            assert (await streamer.next("kick")).peer == first.peer
+            await older.send("ICE_CANDIDATE", "v", correlationId="c")
+            assert (await older.status("c"))["errorType"] == "ResourceInUseException"
+            answer = kinesis_master.answer("v=0")
+            await streamer.say(first.peer, answer)
+            await streamer.say(second.peer, answer)
+            assert (await newer.got())[0] == "SDP_ANSWER"
+            assert not older.ws.closed
+
+
+class Watcher:
+    """What the viewer of an SDK does, media through aiortc."""
+
+    def __init__(self, peer: Peer, codec: str) -> None:
+        self.peer = peer
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.video: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.pc.on("track", lambda track: track.kind == "video" and self.video.set_result(track))
+        self.codec = codec
+
+    async def call(self) -> None:
+        channel: RTCDataChannel = self.pc.createDataChannel("kvsDataChannel")
+        channel.on("message", self.told.put_nowait)
+        known = RTCRtpSender.getCapabilities("video").codecs
+        video = self.pc.addTransceiver("video", direction="recvonly")
+        video.setCodecPreferences([each for each in known if each.name == self.codec])
+        self.pc.addTransceiver("audio", direction="recvonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        sdp = self.pc.localDescription.sdp
+        lines = [line for line in sdp.splitlines() if not line.startswith(("a=candidate", "a=end-of-cand"))]
+        await self.peer.send("SDP_OFFER", {"type": "offer", "sdp": "\r\n".join((*lines, ""))})
+        for line in sorted({line for line in sdp.splitlines() if line.startswith("a=candidate")}):
+            content = {"candidate": line.removeprefix("a="), "sdpMid": "0", "sdpMLineIndex": 0}
+            await self.peer.send("ICE_CANDIDATE", content)
+        kind, content, sender = await self.peer.got()
+        assert (kind, sender) == ("SDP_ANSWER", None)
+        await self.pc.setRemoteDescription(RTCSessionDescription(**content))
+
+
+@contextlib.asynccontextmanager
+async def watching(desktop: Lobby, name: str, codec: str) -> AsyncIterator[Watcher]:
+    async with desktop.viewer(name) as peer:
+        watcher = Watcher(peer, codec)
+        try:
+            await watcher.call()
+            yield watcher
+        finally:
+            await watcher.pc.close()
+
+
+async def test_viewers_see_the_picture_of_one_encoder_and_leave_nothing_behind(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    spec = specification(cloud.here.server.address, session=session)
+    async with (
+        cloud.here.bus.subscribe(subjects.state(session), SessionState) as states,
+        cloud.here.bus.subscribe(subjects.stats("i1"), InstanceStats) as all_stats,
+        process(spec),
+        asyncio.timeout(30),
+    ):
+        while (await anext(states))[1].status is not SessionStatus.ACTIVE:
+            pass
+        async with watching(desktop, "v1", "H264") as first, watching(desktop, "v2", "VP8") as second:
+            for watcher in (first, second):
+                frame = await (await watcher.video).recv()
+                assert (frame.width, frame.height) == (320, 240)
+                assert '"control"' in str(await watcher.told.get()).replace("\\", "")
+            async for _, stats in all_stats:
+                codecs = {each.codec: each.dialect for each in stats.viewers if each.state == "connected"}
+                if len(codecs) == 2:
+                    break
+            assert codecs == {"H264": "kinesis", "VP8": "kinesis"}
+        async for _, stats in all_stats:
+            if not stats.viewers:
+                break
+        assert stats.visits == 2
