@@ -8,6 +8,7 @@ import time
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
+from nats.js.api import StorageType
 from nats.js.kv import KeyValue
 
 from appliance.bus.connection import Bus, heeding_cancellation
@@ -62,7 +63,11 @@ class Lease:
             return await context.key_value(_BUCKET)
         except nats.js.errors.BucketNotFoundError:
             return await context.create_key_value(
-                bucket=_BUCKET, history=1, ttl=self._seconds, replicas=copies_on(self._bus)
+                bucket=_BUCKET,
+                history=1,
+                ttl=self._seconds,
+                storage=StorageType.MEMORY,  # a disk need not remember who it was
+                replicas=copies_on(self._bus),
             )
 
     async def _round(self, store: KeyValue) -> None:

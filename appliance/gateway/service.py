@@ -77,13 +77,15 @@ class Gateway:
         """The box's certificate, for other listeners as well."""
         self._state: Context | None = None
         self._port = config.gateway.address[1]
+        self._alone = config.bus.mode == "embedded" and not config.bus.listen
+        """Nobody else can reach its bus: it need not ask whether it leads, and a still box stays still."""
 
     async def serve(self, started: asyncio.Event) -> None:
         """Open the door and keep it open. Raises UnavailableError where the port is taken."""
         bus = self._bus()
         await self.tls.open()
         self._state = context = await self._open(bus)
-        lease = Lease(bus, "watch")
+        lease = None if self._alone else Lease(bus, "watch")
         watch = Watch(
             context.sessions,
             context.shares,
@@ -91,7 +93,7 @@ class Gateway:
             context.registry,
             bus,
             lost_s=self._lost_s,
-            leads=lambda: lease.held,
+            leads=lambda: lease is None or lease.held,
         )
         answering = asyncio.Event()
         try:
@@ -99,10 +101,11 @@ class Gateway:
                 group.create_task(context.registry.follow(bus))
                 group.create_task(context.viewers.follow())
                 group.create_task(context.settings.follow())
-                group.create_task(context.enrolments.follow())
                 group.create_task(context.presence.serve())
+                group.create_task(context.enrolments.follow())
                 group.create_task(context.sessions.serve(answering))
-                group.create_task(lease.serve())
+                if lease:
+                    group.create_task(lease.serve())
                 group.create_task(watch.serve())
                 group.create_task(self.tls.keep())
                 await answering.wait()
