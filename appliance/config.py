@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from appliance.config_faults import fault
 from appliance.errors import ConfigError
-from appliance.toml_lines import line_of
 
 SYSTEM_FILE = Path("/etc/fanlight/fanlight.toml")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
@@ -352,7 +352,7 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         return Config.model_validate(data)
     except ValidationError as exc:
         faults = [
-            _fault(file, text, origins, error["loc"], error["type"], error["msg"])
+            fault(file, text, origins, error["loc"], error["type"], error["msg"])
             for error in exc.errors(include_url=False, include_input=False)
         ]
         raise ConfigError("\n".join(faults)) from exc
@@ -384,20 +384,3 @@ def _overlay(data: dict[str, Any], environ: Mapping[str, str], beside: Path | No
                 data.setdefault(name, {})[key] = [v for v in raw.split(",") if v] if is_list else raw
                 origins[f"{name}.{key}"] = f"${variable}"
     return origins
-
-
-def _fault(
-    file: Path | None,
-    text: str,
-    origins: Mapping[str, str],
-    location: tuple[int | str, ...],
-    kind: str,
-    message: str,
-) -> str:
-    key = ".".join(str(part) for part in location)
-    reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
-    if origin := origins.get(key):
-        return f"{origin}: {key}: {reason}"
-    line = line_of(text, location)
-    where = f"{file}:{line}" if line else f"{file or 'defaults'}"
-    return f"{where}: {key or 'configuration'}: {reason}"

@@ -5,42 +5,16 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from appliance import audit
 from appliance.control.access import Door, Peer
+from appliance.control.methods import CHANGING, Controller, methods
 from appliance.control.schema import (
-    AccountParams,
-    Accounts,
-    AccountToken,
-    Audit,
-    AuditParams,
-    Code,
-    CodeParams,
-    Devices,
-    Done,
-    DrainParams,
-    EnrolledBoxes,
-    IdParams,
-    InstanceLogs,
-    KeyParams,
-    Keys,
-    KeySecret,
-    Launched,
-    LaunchParams,
-    Logs,
-    LogsParams,
     Model,
-    NameParams,
-    Pin,
     RpcRequest,
-    Share,
-    ShareParams,
-    Snapshot,
 )
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, RefusedError
 
@@ -66,87 +40,13 @@ _PARSE, _INVALID_REQUEST, _NO_METHOD, _INVALID_PARAMS, _INTERNAL, _REFUSED_BY_US
 )
 
 
-class Controller(Protocol):
-    """What the daemon does for its control clients. Methods raise FanlightError leaves."""
-
-    @property
-    def changed(self) -> asyncio.Event:
-        """Set by the daemon when the snapshot differs; cleared by the server."""
-
-    def snapshot(self) -> Snapshot:
-        """The whole state, from memory: it must be told even while the bus is away."""
-
-    def logs(self, after: int) -> Logs:
-        """Records after sequence number `after`."""
-
-    async def launch(self, params: LaunchParams) -> Launched:
-        """Start an application."""
-
-    async def stop(self, instance: str) -> None:
-        """Stop an instance."""
-
-    async def instance_logs(self, instance: str) -> InstanceLogs:
-        """What an instance said lately, also one that has ended."""
-
-    async def kick(self, viewer: str) -> None:
-        """Disconnect a viewer."""
-
-    async def keyframe(self, instance: str) -> None:
-        """Ask an instance's encoder for a keyframe."""
-
-    async def share(self, params: ShareParams) -> Share:
-        """Make a link."""
-
-    async def pair(self) -> Pin:
-        """Make a PIN."""
-
-    async def devices(self) -> Devices:
-        """List the paired browsers."""
-
-    async def unpair(self, device: str) -> None:
-        """Forget a paired browser."""
-
-    async def account_create(self, params: AccountParams) -> AccountToken:
-        """Make an API account."""
-
-    async def account_list(self) -> Accounts:
-        """List the API accounts."""
-
-    async def account_delete(self, name: str) -> None:
-        """Delete an API account."""
-
-    async def enroll_create(self, params: CodeParams) -> Code:
-        """Make a code that enrols a box."""
-
-    async def enroll_list(self) -> EnrolledBoxes:
-        """List the enrolled boxes."""
-
-    async def enroll_delete(self, name: str) -> None:
-        """Revoke a box."""
-
-    async def key_create(self, params: KeyParams) -> KeySecret:
-        """Make an access key."""
-
-    async def key_list(self) -> Keys:
-        """List the access keys."""
-
-    async def key_delete(self, name: str) -> None:
-        """Delete an access key."""
-
-    async def drain(self, params: DrainParams) -> None:
-        """Take nobody new, or everybody again."""
-
-    async def audit(self, params: AuditParams) -> Audit:
-        """The newest of the audit trail."""
-
-
 class ControlServer:
     """Serves `controller` on the unix socket `path`."""
 
     def __init__(self, controller: Controller, path: Path) -> None:
         self._controller = controller
         self._path = path
-        self._methods = _methods(controller)
+        self._methods = methods(controller)
         self._connections = 0
         self._watchers: set[asyncio.StreamWriter] = set()
         self._watched = asyncio.Event()
@@ -278,118 +178,11 @@ class ControlServer:
         except Exception:
             logger.exception("control: %s failed", request.method)
             return _fault(request.id, _INTERNAL, FanlightError.code, "internal error; the log has more")
-        if request.method in _CHANGING:
+        if request.method in CHANGING:
             logger.info("control: %s by uid %s", request.method, peer.uid)
             audit.record(request.method, by=f"uid {peer.uid}", detail=_said(params))
         head = f'{{"jsonrpc":"2.0","id":{json.dumps(request.id)},"result":'
         return f"{head}{result}}}\n".encode()
-
-
-_CHANGING = frozenset(
-    {
-        "launch",
-        "stop",
-        "kick",
-        "share",
-        "pair",
-        "unpair",
-        "account.create",
-        "account.delete",
-        "enroll.create",
-        "enroll.delete",
-        "key.create",
-        "key.delete",
-        "drain",
-    }
-)
-
-
-def _methods(
-    controller: Controller,
-) -> dict[str, tuple[type[Model], Callable[[Any], Awaitable[Model | Done]]]]:
-    """The whole API: what each method takes, and what it does."""
-
-    async def snapshot(_: Model) -> Snapshot:
-        return controller.snapshot()
-
-    async def logs(params: LogsParams) -> Logs:
-        return controller.logs(params.after)
-
-    async def stop(params: IdParams) -> Done:
-        await controller.stop(params.id)
-        return Done()
-
-    async def instance_logs(params: IdParams) -> InstanceLogs:
-        return await controller.instance_logs(params.id)
-
-    async def kick(params: IdParams) -> Done:
-        await controller.kick(params.id)
-        return Done()
-
-    async def keyframe(params: IdParams) -> Done:
-        await controller.keyframe(params.id)
-        return Done()
-
-    async def pair(_: Model) -> Pin:
-        return await controller.pair()
-
-    async def devices(_: Model) -> Devices:
-        return await controller.devices()
-
-    async def unpair(params: IdParams) -> Done:
-        await controller.unpair(params.id)
-        return Done()
-
-    async def account_list(_: Model) -> Accounts:
-        return await controller.account_list()
-
-    async def account_delete(params: NameParams) -> Done:
-        await controller.account_delete(params.name)
-        return Done()
-
-    async def enroll_list(_: Model) -> EnrolledBoxes:
-        return await controller.enroll_list()
-
-    async def enroll_delete(params: NameParams) -> Done:
-        await controller.enroll_delete(params.name)
-        return Done()
-
-    async def key_list(_: Model) -> Keys:
-        return await controller.key_list()
-
-    async def key_delete(params: NameParams) -> Done:
-        await controller.key_delete(params.name)
-        return Done()
-
-    async def drain(params: DrainParams) -> Done:
-        await controller.drain(params)
-        return Done()
-
-    return {
-        "snapshot": (Model, snapshot),
-        "watch": (Model, snapshot),
-        "logs": (LogsParams, logs),
-        "launch": (LaunchParams, controller.launch),
-        "stop": (IdParams, stop),
-        "instance.logs": (IdParams, instance_logs),
-        "kick": (IdParams, kick),
-        "keyframe": (IdParams, keyframe),
-        "share": (ShareParams, controller.share),
-        "pair": (Model, pair),
-        "devices": (Model, devices),
-        "unpair": (IdParams, unpair),
-        "account.create": (AccountParams, controller.account_create),
-        "account.list": (Model, account_list),
-        "account.delete": (NameParams, account_delete),
-        "enroll.create": (CodeParams, controller.enroll_create),
-        "enroll.list": (Model, enroll_list),
-        "enroll.delete": (NameParams, enroll_delete),
-        "key.create": (KeyParams, controller.key_create),
-        "key.list": (Model, key_list),
-        "key.delete": (NameParams, key_delete),
-        "drain": (DrainParams, drain),
-        "audit": (AuditParams, controller.audit),
-    }
 
 
 def _said(params: Model) -> str:

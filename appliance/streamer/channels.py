@@ -24,6 +24,8 @@ PREFIX = "webrtc_data_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 """Short, since the path of a unix socket has 107 bytes at most (unix(7))."""
 _OUTLETS_MAX = 16
+_OF_ONE_VIEWER = 5
+"""As many as the SDK of the Anbox dialect makes."""
 _CHUNK_BYTES = 16384
 _HELD_BYTES_MAX = 1 << 20
 """For applications that are not there yet, or read slowly; more ends the connection."""
@@ -74,6 +76,26 @@ class Channels:
             logger.warning("data channel %s: %s", name, group.exceptions[0])
             outlet.close()
             del self._outlets[name]
+
+
+class NamedChannels:
+    """Those of one viewer: while it `may` control the application it may also speak with it."""
+
+    def __init__(self, channels: Channels | None, may: May) -> None:
+        self._channels = channels
+        self._may = may
+        self._ends: list[Callable[[], None]] = []
+
+    def open(self, channel: RTCDataChannel) -> None:
+        """Connect `channel`, or leave it without an end. Raises as Channels.open does."""
+        if self._channels and self._may() and len(self._ends) < _OF_ONE_VIEWER:
+            self._ends.append(self._channels.open(channel, self._may))
+
+    def close(self) -> None:
+        """End all of them."""
+        for end in self._ends:
+            end()
+        self._ends.clear()
 
 
 class Outlet:

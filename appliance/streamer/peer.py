@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from aiortc import RTCDataChannel
@@ -25,6 +26,7 @@ from appliance.signaling.control import (
 )
 from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.budget import Budget
+from appliance.streamer.channels import NamedChannels
 from appliance.streamer.connection import Measured, MediaConnection
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.microphone import CHANNELS
@@ -39,8 +41,6 @@ CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CHANNEL_BYTES_MAX = 1 << 20
-_NAMED_CHANNELS_MAX = 5
-"""As many as the SDK of the Anbox dialect makes."""
 _CLOSE_SECONDS = 1
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
@@ -86,7 +86,7 @@ class Peer:
         self._settings = anbox.Settings()
         self._connection: MediaConnection | None = None
         self._channel: RTCDataChannel | None = None
-        self._named: list[Callable[[], None]] = []
+        self._named = NamedChannels(stage.channels, lambda: self.role.controls)
         self._told: dict[str, Any] = {}
         self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
         self._latency_ms: float | None = None
@@ -213,24 +213,16 @@ class Peer:
             dialect=self._event.dialect,
             address=self._event.address,
             codec=str(connection.codec or "") if connection else "",
-            pair=measured.pair,
             state="connected" if self.connected else "connecting" if connection else "waiting",
             age_s=round(time.monotonic() - self._opened, 1),
             latency_ms=self._latency_ms,
-            rtt_ms=measured.rtt_ms,
-            loss_percent=measured.loss_percent,
-            jitter_ms=measured.jitter_ms,
-            bitrate_kbps=measured.bitrate_kbps,
-            target_kbps=measured.target_kbps,
-            queue_delay_ms=measured.queue_delay_ms,
             frames_sent=track.frames_sent if track else 0,
             frames_dropped=track.frames_dropped if track else 0,
-            bytes_sent=measured.bytes_sent,
-            packets_sent=measured.packets_sent,
             nacks=connection.feedback.nacks if connection else 0,
             plis=connection.feedback.plis if connection else 0,
             microphone_packets=uplink.microphone_packets if uplink else 0,
             camera_frames=uplink.camera_frames if uplink else 0,
+            **asdict(measured),
         )
 
     async def _read(self) -> None:
@@ -341,9 +333,7 @@ class Peer:
         self._stage.input.release(self._holder)
         self._times.stop()
         self._latency_ms = None
-        for close in self._named:
-            close()
-        self._named.clear()
+        self._named.close()
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -353,22 +343,15 @@ class Peer:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
     def _use_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label not in CONTROL_CHANNELS:
-            self._use_named_channel(channel)
-            return
-        self._channel, self._told = channel, {}
-        channel.on("message", self._control)
-        self._tell_role()
-        if self._connection and self._connection.speaks and self.role.controls:
-            self.tell("enable-microphone", _MICROPHONE)
-
-    def _use_named_channel(self, channel: RTCDataChannel) -> None:
-        """What controls the application may also speak with it."""
-        logger.debug("viewer %s opened channel %r", self.id, channel.label[:64])
-        if not (self._stage.channels and self.role.controls and len(self._named) < _NAMED_CHANNELS_MAX):
+        if channel.label in CONTROL_CHANNELS:
+            self._channel, self._told = channel, {}
+            channel.on("message", self._control)
+            self._tell_role()
+            if self._connection and self._connection.speaks and self.role.controls:
+                self.tell("enable-microphone", _MICROPHONE)
             return
         try:
-            self._named.append(self._stage.channels.open(channel, lambda: self.role.controls))
+            self._named.open(channel)
         except FanlightError as exc:
             logger.info("viewer %s: %s", self.id, exc)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from appliance.control.methods import Controller
 from appliance.control.schema import (
     Account,
     AccountParams,
@@ -36,7 +37,7 @@ from appliance.control.schema import (
     ShareParams,
     Snapshot,
 )
-from appliance.control.server import Controller, ControlServer
+from appliance.control.server import ControlServer
 from appliance.errors import NotFoundError
 
 

@@ -1,9 +1,29 @@
-"""Where in a TOML text something is set, which tomllib does not tell."""
+"""Faults of a configuration: in which file, on which line (tomllib does not tell), which key, and why."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
 
-def line_of(text: str, location: tuple[int | str, ...]) -> int | None:
+def fault(
+    file: Path | None,
+    text: str,
+    origins: Mapping[str, str],
+    location: tuple[int | str, ...],
+    kind: str,
+    message: str,
+) -> str:
+    """`file:line: key: reason`, or where else the value came from."""
+    key = ".".join(str(part) for part in location)
+    reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
+    if origin := origins.get(key):
+        return f"{origin}: {key}: {reason}"
+    line = _line_of(text, location)
+    where = f"{file}:{line}" if line else f"{file or 'defaults'}"
+    return f"{where}: {key or 'configuration'}: {reason}"
+
+
+def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
     """The line where `location` is set, or that of its table; None where neither is there."""
     table: tuple[int | str, ...] = ()
     counts: dict[str, int] = {}
