@@ -15,7 +15,7 @@ from tests.support.box import fanlight, settings
 from tests.support.fleet import AUTOSTARTED, client, cluster, enrol, external, gateway, remote
 from tests.support.gateway import serving, until
 from tests.support.gateway import settings as plain
-from tests.support.viewer import FrameRow, stop_decoding, viewer
+from tests.support.viewer import FrameRow, drain, viewer
 
 pytestmark = pytest.mark.integration
 
@@ -35,8 +35,10 @@ async def offered(socket: aiohttp.ClientWebSocketResponse) -> bool:
     return True
 
 
-async def test_boxes_sessions_and_streams_outlive_a_gateway(tmp_path: Path) -> None:
-    stop_decoding()
+async def test_boxes_sessions_and_streams_outlive_a_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiortc.rtcrtpreceiver.decoder_worker", drain)
     async with (
         cluster(tmp_path / "nats") as servers,
         gateway(tmp_path / "east", external(servers)) as east,

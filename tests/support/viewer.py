@@ -22,7 +22,7 @@ def drain(_: object, input_q: Any, *__: object) -> None:
 
 
 def stop_decoding() -> None:
-    """Make aiortc in this process take media in without decoding it, so that only the sender costs."""
+    """Make aiortc take media in without decoding it, until this process ends: only the sender costs."""
     aiortc.rtcrtpreceiver.decoder_worker = drain
 
 
