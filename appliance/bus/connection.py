@@ -199,6 +199,16 @@ def heeding_cancellation() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
+@contextlib.contextmanager
+def unavailable(what: str) -> Iterator[None]:
+    """Raise UnavailableError, which names `what`, for all that the bus may fail with."""
+    try:
+        with heeding_cancellation():
+            yield
+    except (nats.errors.Error, OSError, TimeoutError) as exc:
+        raise UnavailableError(f"{what}: {exc or type(exc).__name__}") from exc
+
+
 def _parse(msg: Msg, model: type[M]) -> M:
     try:
         return model.model_validate_json(msg.data)

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from pydantic import BaseModel, ValidationError
 
-from appliance.bus.connection import Bus, heeding_cancellation
+from appliance.bus.connection import Bus, unavailable
 from appliance.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Mail(Generic[M]):
         """The number of the letter."""
         data = content.model_dump_json().encode()
         await self._ready()
-        with _unavailable(subject):
+        with unavailable(f"mail: {subject}"):
             try:
                 receipt = await self._context.publish(subject, data)
             except nats.js.errors.NoStreamResponseError:
@@ -78,7 +78,7 @@ class Mail(Generic[M]):
     async def drop(self, subject: str, through: int) -> None:
         """Forget the letters under `subject` up to this number."""
         await self._ready()
-        with _unavailable(subject):
+        with unavailable(f"mail: {subject}"):
             await self._context.purge_stream(str(self._config.name), seq=through + 1, subject=subject)
 
     @contextlib.asynccontextmanager
@@ -88,7 +88,7 @@ class Mail(Generic[M]):
         Whoever reads must begin anew when the bus was away: nothing tells what was missed.
         """
         await self._ready()
-        with _unavailable(subject):
+        with unavailable(f"mail: {subject}"):
             subscription = await self._context.subscribe(
                 subject,
                 stream=self._config.name,
@@ -120,7 +120,7 @@ class Mail(Generic[M]):
         await self._bus.ready()
         epoch = self._bus.epoch
         if self._epoch != epoch:
-            with _unavailable(str(self._config.name)):
+            with unavailable(f"mail: {self._config.name}"):
                 try:
                     await self._context.stream_info(str(self._config.name))
                 except nats.js.errors.NotFoundError:
@@ -138,12 +138,3 @@ async def _heard(subscription: Subscription) -> AsyncIterator[Msg]:
             yield each
     except nats.errors.Error as exc:
         raise UnavailableError(f"mail: {exc or type(exc).__name__}") from exc
-
-
-@contextlib.contextmanager
-def _unavailable(what: str) -> Iterator[None]:
-    try:
-        with heeding_cancellation():
-            yield
-    except (nats.errors.Error, OSError, TimeoutError) as exc:
-        raise UnavailableError(f"mail: {what}: {exc or type(exc).__name__}") from exc

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
-from appliance.bus.connection import Bus, heeding_cancellation
+from appliance.bus.connection import Bus, unavailable
 from appliance.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Bucket(Generic[M]):
         copies = copies_on(bus)
         await bus.ready()
         context: JetStreamContext = bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
-        with _unavailable(name):
+        with unavailable(f"state: {name}"):
             try:
                 store = await context.key_value(name)
                 await _spread(context, name, copies)
@@ -67,7 +67,7 @@ class Bucket(Generic[M]):
         if not _KEY.fullmatch(key):
             raise missing
         await self._bus.ready()
-        with _unavailable(key):
+        with unavailable(f"state: {key}"):
             try:
                 entry = await self._store.get(key)
             except nats.js.errors.KeyNotFoundError:
@@ -80,13 +80,13 @@ class Bucket(Generic[M]):
     async def put(self, key: str, value: M) -> None:
         """Write, whatever was there. Raises InvalidInputError for a bad key."""
         await self._writable(key)
-        with _unavailable(key):
+        with unavailable(f"state: {key}"):
             await self._store.put(key, value.model_dump_json().encode())
 
     async def create(self, key: str, value: M) -> None:
         """Write a new key. Raises ConflictError where it exists, InvalidInputError for a bad key."""
         await self._writable(key)
-        with _unavailable(key):
+        with unavailable(f"state: {key}"):
             try:
                 await self._store.create(key, value.model_dump_json().encode())
             except nats.js.errors.KeyWrongLastSequenceError:
@@ -104,7 +104,7 @@ class Bucket(Generic[M]):
             new = change(old)
             if new == old:
                 return old
-            with _unavailable(key):
+            with unavailable(f"state: {key}"):
                 try:
                     await self._store.update(key, new.model_dump_json().encode(), last=revision)
                 except nats.js.errors.KeyWrongLastSequenceError:
@@ -118,7 +118,7 @@ class Bucket(Generic[M]):
             return
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
-        with _unavailable(key):
+        with unavailable(f"state: {key}"):
             await context.purge_stream(f"KV_{self._name}", subject=f"$KV.{self._name}.{key}")
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
@@ -131,7 +131,7 @@ class Bucket(Generic[M]):
         """Several parts look every few seconds, and a listing costs the server a consumer."""
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
-        with _unavailable(self._name):
+        with unavailable(f"state: {self._name}"):
             stream = await context.stream_info(f"KV_{self._name}")
         version = (stream.created, stream.state.last_seq, stream.state.messages)
         if version == self._seen:
@@ -150,7 +150,7 @@ class Bucket(Generic[M]):
     async def _read_changes(self, last: int, entries: int) -> dict[str, bytes]:
         found, prefix = dict(self._raw), f"$KV.{self._name}."
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
-        with _unavailable(self._name):
+        with unavailable(f"state: {self._name}"):
             for number in range(self._seen[1] + 1, last + 1):
                 with contextlib.suppress(nats.js.errors.NotFoundError):  # it was changed again, or deleted
                     message = await context.get_msg(f"KV_{self._name}", number)
@@ -175,7 +175,7 @@ class Bucket(Generic[M]):
     async def _read_all(self, entries: int) -> dict[str, bytes]:
         for last_try in (False, False, True):
             await self._bus.ready()
-            with _unavailable(self._name):
+            with unavailable(f"state: {self._name}"):
                 try:
                     found = await self._list()
                 except nats.errors.TimeoutError:
@@ -211,12 +211,3 @@ async def _spread(context: JetStreamContext, name: str, copies: int) -> None:
     if (config.num_replicas or 1) < copies:
         logger.info("state: %s is kept by %d servers from now on", name, copies)
         await context.update_stream(config.evolve(num_replicas=copies))
-
-
-@contextlib.contextmanager
-def _unavailable(what: str) -> Iterator[None]:
-    try:
-        with heeding_cancellation():
-            yield
-    except (nats.errors.Error, OSError, TimeoutError) as exc:
-        raise UnavailableError(f"state: {what}: {exc or type(exc).__name__}") from exc
