@@ -105,7 +105,7 @@ def install(*, deaf: bool = True) -> None:
         if not deaf:
             await take_in(self, data, arrival_time_ms)
 
-    RTCDtlsTransport._handle_rtp_data = handle
+    RTCDtlsTransport._handle_rtp_data = handle  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -62,6 +62,11 @@ class Boxful:
     def infos(self) -> list[InstanceInfo]:
         return list(self._instances.values())
 
+    draining = False
+
+    def encoders_free(self) -> int:
+        return 0
+
     def slots(self) -> tuple[int, int]:
         return SLOTS - len(self._instances), SLOTS
 
@@ -128,7 +133,7 @@ async def main() -> None:
             boxes.append(Boxful(name, bus))
             agents.append(Agent(name, name, "", lambda: bus, boxes[-1]))
             boxes[-1].changed = agents[-1].changed
-        await bus.client.subscribe(subjects.up("*"), cb=answers(bus))
+        await bus.client.subscribe(subjects.up("*-*"), cb=answers(bus))
         async with serving(*agents), asyncio.TaskGroup() as group:
             group.create_task(tell(boxes, bus))
             print("ready", flush=True)

@@ -240,6 +240,7 @@ def open_tun(namespace: str) -> int:
 
 
 if __name__ == "__main__":
-    ends = [open_tun(name) for name in sys.argv[1:3]]
+    to_viewer, to_box = map(open_tun, sys.argv[1:3])
     print(flush=True)
-    Emulator(*ends, Shape(**json.loads(sys.stdin.buffer.raw.readline()))).run()
+    first = os.fdopen(os.dup(0), "rb", buffering=0).readline()
+    Emulator(to_viewer, to_box, Shape(**json.loads(first))).run()

@@ -8,7 +8,7 @@ import asyncio
 import time
 
 import aiohttp
-from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
 from OpenSSL import SSL
 
 from appliance.bench.fan_out import FPS, PacketCost
@@ -50,12 +50,12 @@ def accept_rsa() -> None:
     """Let aiortc in this process connect to peers with RSA certificates."""
     make = RTCCertificate._create_ssl_context
 
-    def with_rsa(self: RTCCertificate, srtp_profiles: list[object]) -> SSL.Context:
+    def with_rsa(self: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         context = make(self, srtp_profiles=srtp_profiles)
         context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")
         return context
 
-    RTCCertificate._create_ssl_context = with_rsa
+    RTCCertificate._create_ssl_context = with_rsa  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

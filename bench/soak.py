@@ -41,7 +41,7 @@ async def soak(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             joins, began = crowd.joins, time.monotonic()
 
             def over() -> bool:
-                return (
+                return bool(
                     crowd.joins - joins >= options.joins
                     if options.joins
                     else time.monotonic() - began >= 60 * options.minutes

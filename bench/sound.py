@@ -105,7 +105,7 @@ async def ears(address: str) -> AsyncIterator[list[tuple[float, bytes]]]:
 @contextlib.asynccontextmanager
 async def browser(address: str) -> AsyncIterator[Page]:
     """A page of a Chromium that plays into the ears."""
-    env = os.environ | {"PULSE_SERVER": address, "PULSE_SINK": "ears"}
+    env: dict[str, str | float | bool] = {**os.environ, "PULSE_SERVER": address, "PULSE_SINK": "ears"}
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=list(CHROMIUM), ignore_default_args=["--mute-audio"],
@@ -198,7 +198,8 @@ def purity(burst: np.ndarray) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(burst, 2 * _BLOCK)[::_BLOCK].T
     fit, *_ = np.linalg.lstsq(basis, windows, rcond=None)
     rest = np.std(windows - basis @ fit, axis=0)
-    return rest < 0.1 * np.maximum(np.std(windows, axis=0), _LOUD)
+    pure: np.ndarray = rest < 0.1 * np.maximum(np.std(windows, axis=0), _LOUD)
+    return pure
 
 
 async def main() -> None:

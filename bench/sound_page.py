@@ -2,7 +2,7 @@
 
 `python -m bench.sound_page --pulse unix:/path --port N [--frame-ms 10] [--stock] [--loss 1] [--viewers 0]`:
 `--stock` leaves the packets to aiortc, without redundancy and with nothing in pauses. `--viewers` more of the
-bench's receivers (bench/packets.py) get a picture of 8 Mb/s from the same process. `/result` tells when
+bench's receivers get a picture of 8 Mb/s from the same process. `/result` tells when
 packets were lost, and when sound was encoded after a pause.
 """
 
@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 from aiortc.sdp import SessionDescription, candidate_from_sdp, candidate_to_sdp
 
+from appliance.bench.fan_out import Frames, connect
+from appliance.bench.receivers import receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
@@ -22,7 +24,6 @@ from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec
 from appliance.streamer.talkspurts import EncodedAudio
 from appliance.streamer.tracks import SoundFan
-from bench.packets import Frames, receivers
 
 LOAD_KBPS = 8000
 
@@ -49,13 +50,14 @@ class Network(asyncio.DatagramProtocol):
     def __init__(self, loss: float) -> None:
         self.lost: list[float] = []
         """When, in seconds of the wall clock."""
-        self.streamer = self._browser = ("", 0)
+        self.own = self.streamer = self._browser = ("", 0)
         self._loss = loss
         self._random = random.Random(1)  # noqa: S311
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self.own = transport.get_extra_info("sockname")
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         if address != self.streamer:
@@ -105,9 +107,12 @@ async def main() -> None:
     broadcast = Broadcast(lambda: frames)
     sources = Sources({Codec.H264: broadcast}, fan, own_packets=not options.stock)
     connected = asyncio.Event()
-    connection = MediaConnection(
-        sources, [], changed=lambda state: state == "connected" and connected.set(), channel=lambda _: None
-    )
+
+    def changed(state: str) -> None:
+        if state == "connected":
+            connected.set()
+
+    connection = MediaConnection(sources, [], changed=changed, channel=lambda _: None)
     network = Network(options.loss / 100)
 
     onsets: list[float] = []
@@ -127,10 +132,9 @@ async def main() -> None:
     async def offer(_: web.Request) -> web.Response:
         sdp = await connection.offer(Settings(enable_video=False))
         network.streamer = host_address(sdp)
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: network, local_addr=(network.streamer[0], 0)
         )
-        network.own = transport.get_extra_info("sockname")
         return web.Response(text=through(sdp, network.own))
 
     async def answer(request: web.Request) -> web.Response:
@@ -153,12 +157,12 @@ async def main() -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", options.port).start()
-    async with receivers() as connect, asyncio.TaskGroup() as group:
+    async with receivers() as process, asyncio.TaskGroup() as group:
         group.create_task(AudioSource(pulse_server=options.pulse, frame_ms=options.frame_ms).run(deliver))
         if options.viewers:
             group.create_task(broadcast.run())
         for _ in range(options.viewers):
-            await connect(sources)
+            await connect(sources, process)
         print(f"ready http://127.0.0.1:{options.port}/", flush=True)
 
 

@@ -34,7 +34,7 @@ async def measure(screen: dict[str, str], options: argparse.Namespace, scratch: 
     width, height = map(int, options.size.split("x"))
     async with (
         x_server(width, height) as display,
-        counter(display, **screen),
+        counter(display, log=None, **screen),
         fanlight(Job(display, width, height, 60, 8000), scratch) as (url, box),
         visit(url, (width, height)) as page,
     ):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import aiortc.rtp
 import av
@@ -19,11 +20,15 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.codecs import HEADER_EXTENSIONS
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtcrtpsender import RTCRtpSender
+from av.video.stream import VideoStream
 
 PAGE = Path(__file__).with_name("page.html")
 PLAYOUT_DELAY = RTCRtpHeaderExtensionParameters(
     5, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 )
+
+
+VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 
 
 class NoDelay(aiortc.rtp.HeaderExtensionsMap):
@@ -47,13 +52,13 @@ class PacketTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self.packets: asyncio.Queue[av.Packet] = asyncio.Queue(maxsize=4)
+        self.packets: asyncio.Queue[VideoPacket] = asyncio.Queue(maxsize=4)
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> VideoPacket:
         return await self.packets.get()
 
 
-def capture(display: str, size: str, fps: int, kbps: int, deliver: Callable[[av.Packet], None]) -> None:
+def capture(display: str, size: str, fps: int, kbps: int, deliver: Callable[[VideoPacket], None]) -> None:
     """Poll the screen and encode, for ever; a keyframe every two seconds since PLI goes nowhere here."""
     screen = av.open(
         display, format="x11grab", options={"framerate": str(fps), "video_size": size, "draw_mouse": "1"}
@@ -95,7 +100,7 @@ def main() -> None:
     tracks: list[PacketTrack] = []
     peers: list[RTCPeerConnection] = []
 
-    def put(packet: av.Packet) -> None:
+    def put(packet: VideoPacket) -> None:
         for track in tracks:
             if not track.packets.full():
                 track.packets.put_nowait(packet)
@@ -118,7 +123,7 @@ def main() -> None:
         await peer.setRemoteDescription(RTCSessionDescription(await request.text(), "answer"))
         return web.Response()
 
-    async def page(_: web.Request) -> web.Response:
+    async def page(_: web.Request) -> web.StreamResponse:
         return web.FileResponse(PAGE)
 
     async def serve() -> None:

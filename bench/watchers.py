@@ -78,7 +78,7 @@ def log_frames(log: TextIO) -> None:
             log.flush()
         await handle(self, packet, arrival_time_ms)
 
-    aiortc.rtcrtpreceiver.RTCRtpReceiver._handle_rtp_packet = tell
+    aiortc.rtcrtpreceiver.RTCRtpReceiver._handle_rtp_packet = tell  # type: ignore[method-assign]
 
 
 def log_sent(log: TextIO, row: FrameRow) -> None:

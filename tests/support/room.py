@@ -100,9 +100,13 @@ class Viewer:
         self.opened = asyncio.Event()
         self.control.on("open", self.opened.set)
         self.closed = asyncio.Event()
-        self.pc.on("connectionstatechange", lambda: self.pc.connectionState == "closed" and self.closed.set())
+        self.pc.on("connectionstatechange", self._note_state)
         self.offer = ""
         self._replies = replies
+
+    def _note_state(self) -> None:
+        if self.pc.connectionState == "closed":
+            self.closed.set()
 
     def _message(self, text: str) -> None:
         message = json.loads(text)
@@ -166,7 +170,7 @@ class Viewer:
             if data[1] & 0x7F != codec or int.from_bytes(data[2:4]) % every:
                 await receive(data, arrival_time_ms=arrival_time_ms)
 
-        dtls._handle_rtp_data = receive_some
+        dtls._handle_rtp_data = receive_some  # type: ignore[method-assign]
 
     def say(self, kind: str, data: dict[str, Any]) -> None:
         self.control.send(json.dumps({"type": kind, "data": data}))

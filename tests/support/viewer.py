@@ -23,7 +23,7 @@ def drain(_: object, input_q: Any, *__: object) -> None:
 
 def stop_decoding() -> None:
     """Make aiortc take media in without decoding it, until this process ends: only the sender costs."""
-    aiortc.rtcrtpreceiver.decoder_worker = drain
+    vars(aiortc.rtcrtpreceiver)["decoder_worker"] = drain
 
 
 FrameRow = Sequence[float]
@@ -43,7 +43,12 @@ async def viewer(
     sink = MediaBlackhole()
     peer.on("track", sink.addTrack)
     connected = asyncio.Event()
-    peer.on("connectionstatechange", lambda: peer.connectionState == "connected" and connected.set())
+
+    def changed() -> None:
+        if peer.connectionState == "connected":
+            connected.set()
+
+    peer.on("connectionstatechange", changed)
     jar = aiohttp.CookieJar(unsafe=True)
     try:
         async with aiohttp.ClientSession(
