@@ -4,7 +4,9 @@ Each private has a test that fails when it moves.
 """
 
 import socket
+from array import array
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from aiortc import RTCRtpSender, RTCRtpTransceiver
@@ -30,7 +32,12 @@ class SrtpMemory:
     """Memory of pylibsrtp's library, shared by all streams of a process."""
 
     def __init__(self, size: int = 1 << 18) -> None:
+        self._known: Sequence[tuple[int, int]] = ()
+        """The packets that were protected last, and what follows from them."""
+        self._starts: list[Any] = []
+        self._lengths = b""
         self._allocate(size)
+        self._allocate_lengths(64)
 
     def load(self, data: bytes) -> memoryview:
         """Begin with `data`."""
@@ -42,17 +49,31 @@ class SrtpMemory:
 
     def protect(self, session: Any, packets: Sequence[tuple[int, int]]) -> None:
         """SRTP in place for packets at these offsets with these lengths. Raises UnavailableError."""
-        srtp, protect = session._srtp[0], lib.srtp_protect
-        start, length = self._start, self._length
-        for offset, size in packets:
-            length[0] = size
-            if status := protect(srtp, start + offset, length):
-                raise UnavailableError(f"srtp: refused with status {status}")
+        if packets is not self._known:
+            self._know(packets)
+        self._lengths_view[: len(self._lengths)] = self._lengths
+        statuses = map(lib.srtp_protect, repeat(session._srtp[0]), self._starts, self._length_of)
+        if status := next(filter(None, statuses), 0):
+            raise UnavailableError(f"srtp: refused with status {status}")
+
+    def _know(self, packets: Sequence[tuple[int, int]]) -> None:
+        """Those of a frame, which are the same for all viewers."""
+        if len(packets) > len(self._length_of):
+            self._allocate_lengths(2 * len(packets))
+        self._known = packets
+        self._starts = [self._start + offset for offset, _ in packets]
+        self._lengths = array("i", [length for _, length in packets]).tobytes()
 
     def _allocate(self, size: int) -> None:
         self._start = ffi.new("unsigned char[]", size + _SLACK_BYTES)
         self._view = memoryview(ffi.buffer(self._start, size + _SLACK_BYTES))
-        self._length = ffi.new("int *")
+        self._known = ()
+
+    def _allocate_lengths(self, count: int) -> None:
+        """Where libsrtp is told the length of each packet, and tells that of the protected one."""
+        self._told = ffi.new("int[]", count)
+        self._length_of = [self._told + number for number in range(count)]
+        self._lengths_view = memoryview(ffi.buffer(self._told))
 
 
 class SenderLink:

@@ -1,6 +1,7 @@
 """How much may be sent to one viewer: GCC (draft-ietf-rmcat-gcc-02) on transport-wide feedback, or REMB."""
 
 import operator
+from array import array
 
 from appliance.streamer.rtp.bursts import BurstAssembler
 from appliance.streamer.rtp.loss import Loss
@@ -102,6 +103,12 @@ class BandwidthEstimator:
         if self._unanswered is None:
             self._unanswered = now
         self._packets.add(sequence, octets, now, probe)
+
+    def sent_together(self, first: int, sizes: "array[int]", now: float) -> None:
+        """The same of packets of these octets, from this number on."""
+        if self._unanswered is None:
+            self._unanswered = now
+        self._packets.add_together(first, sizes, now)
 
     def on_feedback(self, feedback: Feedback, now: float) -> None:
         """A message of the viewer; what it says about packets that were not sent is passed over."""

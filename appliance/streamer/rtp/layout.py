@@ -1,6 +1,7 @@
 """One packetized frame for all viewers, laid out so that protecting in place leaves it ready to be sent."""
 
 import itertools
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 HEADER_BYTES = 12
 _RUN_BYTES = 65_000  # of one UDP datagram, before it is segmented
 RUN_PACKETS = 64  # UDP_MAX_SEGMENTS of Linux
+_FIRST_BYTES = 2
 _VERSION, _EXTENSION, _MARKER = 0x80, 0x10, 0x80
 
 
@@ -38,15 +40,16 @@ class Layout:
     packets: Sequence[tuple[int, int]]
     """Offset and length before SRTP."""
     runs: Sequence[Run]
-    tag_bytes: int
+    heads: Sequence[int]
+    """Offset in each packet of what is the viewer's: from the sequence number on."""
+    sizes: "array[int]"
+    """Of each packet after SRTP."""
 
     def part(self, start: int, stop: int) -> "Layout":
         """The packets from `start` to `stop` (exclusive) alone."""
-        first, last = self.packets[start][0], sum(self.packets[stop - 1]) + self.tag_bytes
+        first, last = self.packets[start][0], self.packets[stop - 1][0] + self.sizes[stop - 1]
         packets = [(offset - first, length) for offset, length in self.packets[start:stop]]
-        return Layout(
-            self.template[first:last], packets, list(_runs(packets, self.tag_bytes)), self.tag_bytes
-        )
+        return _of(self.template[first:last], packets, self.sizes[start:stop])
 
 
 @dataclass(slots=True)
@@ -80,32 +83,38 @@ def first_bytes(shape: Shape, payload_type: int, *, marker: bool) -> bytes:
 
 def side_by_side(packets: Sequence[bytes], tag_bytes: int) -> Layout:
     """Of packets that are complete in clear."""
-    sizes = [len(packet) + tag_bytes for packet in packets]
+    sizes = array("i", [len(packet) + tag_bytes for packet in packets])
     offsets = itertools.accumulate(sizes[:-1], initial=0)
     lengths = [(offset, len(packet)) for offset, packet in zip(offsets, packets, strict=True)]
     template = b"".join(packet + bytes(tag_bytes) for packet in packets)
-    return Layout(template, lengths, list(_runs(lengths, tag_bytes)), tag_bytes)
+    return _of(template, lengths, sizes)
 
 
 def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
     head_bytes = HEADER_BYTES + shape.extension_bytes
-    gap, tag = bytes(head_bytes - 2), bytes(shape.tag_bytes)
+    gap, tag = bytes(head_bytes - _FIRST_BYTES), bytes(shape.tag_bytes)
     first, last = (first_bytes(shape, shape.payload_type, marker=marker) for marker in (False, True))
     parts: list[bytes] = []
     packets: list[tuple[int, int]] = []
+    sizes = array("i")
     offset = 0
     for number, payload in enumerate(payloads, 1):
         parts += (last if number == len(payloads) else first, gap, payload, tag)
         length = head_bytes + len(payload)
         packets.append((offset, length))
-        offset += length + shape.tag_bytes
-    return Layout(b"".join(parts), packets, list(_runs(packets, shape.tag_bytes)), shape.tag_bytes)
+        sizes.append(length + shape.tag_bytes)
+        offset += sizes[-1]
+    return _of(b"".join(parts), packets, sizes)
 
 
-def _runs(packets: Sequence[tuple[int, int]], tag_bytes: int) -> list[Run]:
+def _of(template: bytes, packets: Sequence[tuple[int, int]], sizes: "array[int]") -> Layout:
+    heads = [offset + _FIRST_BYTES for offset, _ in packets]
+    return Layout(template, packets, _runs(packets, sizes), heads, sizes)
+
+
+def _runs(packets: Sequence[tuple[int, int]], sizes: Sequence[int]) -> list[Run]:
     runs: list[Run] = []
-    for offset, length in packets:
-        size = length + tag_bytes
+    for (offset, _), size in zip(packets, sizes, strict=True):
         run = runs[-1] if runs else None
         if (
             run

@@ -1,5 +1,6 @@
 """What a viewer's stream needs of its connection, and who is told what it sent."""
 
+from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,3 +47,6 @@ class Ledger(Protocol):
 
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
         """It leaves now; the number, not wrapped, is on it where that was agreed on."""
+
+    def sent_together(self, first: int, sizes: "array[int]", now: float) -> None:
+        """The same of packets of these octets, whose numbers follow each other."""

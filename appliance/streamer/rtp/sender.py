@@ -2,7 +2,9 @@
 
 import secrets
 import struct
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
 from appliance.streamer.rtp import flexfec
 from appliance.streamer.rtp.clock import ntp_now
@@ -99,9 +101,11 @@ class ViewerStream:
         timestamp = self.wire_timestamp(packed)
         view = link.load(layout.template)
         count = len(layout.packets)
-        self._write_heads(view, layout, form.patch, timestamp, extension, now)
+        self._write_heads(view, layout, form.patch, timestamp, extension)
+        self._ledger.sent_together(self._transport_sequence, layout.sizes, now)
         link.protect(layout.packets)
-        octets = len(layout.template) - count * (HEADER_BYTES + form.shape.extension_bytes + layout.tag_bytes)
+        shape = form.shape
+        octets = len(layout.template) - count * (HEADER_BYTES + shape.extension_bytes + shape.tag_bytes)
         first, transport_first = self._sequence, self._transport_sequence
         sent = SentFrame(first, packed, timestamp, extension, transport_first, start, count)
         self.history.remember(sent, octets, now)
@@ -194,24 +198,21 @@ class ViewerStream:
         patch: Callable[..., None],
         timestamp: int,
         extension: tuple[bytes, bytes],
-        now: float,
     ) -> None:
-        """What a viewer costs: this loop runs for every packet to every one of them."""
-        ssrc, sequence = self._link.ssrc, self._sequence
-        before, after = extension
-        number, sent, tag = self._transport_sequence, self._ledger.sent, layout.tag_bytes
-        if not self._numbered:
-            for offset, length in layout.packets:
-                patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, after)
-                sent(number, length + tag, now)
-                sequence += 1
-                number += 1
-            return
-        for offset, length in layout.packets:
-            patch(view, offset + 2, sequence & 0xFFFF, timestamp, ssrc, before, number & 0xFFFF, after)
-            sent(number, length + tag, now)
-            sequence += 1
-            number += 1
+        """For every packet to every viewer, so without a loop in Python."""
+        count = len(layout.heads)
+        same = map(repeat, (timestamp, self._link.ssrc, extension[0]))
+        own = [_numbers(self._transport_sequence, count)] if self._numbered else []
+        written = map(
+            patch,
+            repeat(view),
+            layout.heads,
+            _numbers(self._sequence, count),
+            *same,
+            *own,
+            repeat(extension[1]),
+        )
+        deque(written, maxlen=0)
 
     def _again(self, frame: SentFrame, index: int, now: float) -> bytes:
         link, shape = self._link, self._link.shape
@@ -271,3 +272,11 @@ class ViewerStream:
         before, after = extension
         number = (transport_sequence & 0xFFFF,) if self._numbered else ()
         patch(head, 2, sequence & 0xFFFF, timestamp, ssrc, before, *number, after)
+
+
+def _numbers(first: int, count: int) -> Iterable[int]:
+    """So many from `first` on, wrapped at 16 bits."""
+    first &= 0xFFFF
+    if first + count <= 1 << 16:
+        return range(first, first + count)
+    return [number & 0xFFFF for number in range(first, first + count)]

@@ -230,7 +230,9 @@ def test_repair_packets_are_counted_like_all_others() -> None:
     stage.reception.protection.repairs = 1
     reported: list[tuple[int, int]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage.reception.estimator, "sent", lambda n, octets, *_: reported.append((n, octets)))
+        estimator = stage.reception.estimator
+        patch.setattr(estimator, "sent", lambda n, octets, *_: reported.append((n, octets)))
+        patch.setattr(estimator, "sent_together", lambda n, sizes, _: reported.extend(enumerate(sizes, n)))
         stage.deliver(1150 * 4, key=True)
         stage.serve()
     (repair,) = of_stream(stage, stage.wire.fec_ssrc)

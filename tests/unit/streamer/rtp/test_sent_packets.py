@@ -1,3 +1,5 @@
+from array import array
+
 import pytest
 
 from appliance.streamer.rtp.sent_packets import HISTORY, SentPackets
@@ -93,3 +95,14 @@ def test_what_stands_is_what_was_sent_faster_than_it_is_carried() -> None:
     packets.resolve(Feedback(1, 65_535, [6_000_000, None, None]))
     assert packets.standing(80, 3.0, 100, 1000, 3.5) == 30, "all was told of"
     assert SentPackets().standing(0, 0.0, 100, 1000, 1.0) == 0
+
+
+@pytest.mark.parametrize("first", [0, HISTORY - 2, 65_534])
+def test_packets_of_a_frame_are_taken_note_of_at_once(first: int) -> None:
+    packets, sizes = SentPackets(), array("i", (1000, 1000, 500))
+    packets.add_together(first, sizes, 1.5)
+    assert packets.octets == 2500
+    assert not packets.complete
+    report = packets.resolve(Feedback(0, first, [10_000, None, 30_000]))
+    assert report.received == [(1.5, 0.01, 1000), (1.5, 0.03, 500)]
+    assert report.missing == 1
