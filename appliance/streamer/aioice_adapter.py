@@ -29,6 +29,8 @@ _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might mee
 _SECOND_PREFERENCE = 65534  # next to aioice's 65535
 _SILENT_SECONDS = 600  # for so long a TURN server that did not answer is asked after the others
 _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
+_EMPTY_REPORT = b"\x80\xc9\0\1"
+"""A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
 
 
@@ -38,6 +40,8 @@ class _SharedProtocol(aioice.ice.StunProtocol):
     transport: Channel
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if data[:4] == _EMPTY_REPORT:
+            return
         try:
             super().datagram_received(data, addr)
         except _MALFORMED as exc:

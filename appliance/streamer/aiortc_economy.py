@@ -3,6 +3,7 @@
 Each private has a test that fails when it moves.
 """
 
+import asyncio
 import functools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ from aiortc.sdp import SessionDescription
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+
+from appliance.bus.beat import until_beat
 
 _SEND_RTCP = RTCRtpSender._send_rtcp
 _LEFT = timedelta(days=1)
@@ -78,6 +81,8 @@ async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
         if count == reported:
             # The round trip is counted from the report that the viewer has.
             vars(self)["_RTCRtpSender__lsr_time"] = sent_at
+            if count:
+                await asyncio.sleep(until_beat())  # the loop that calls this would be back within a second
             return
         vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"])
     await _SEND_RTCP(self, packets)

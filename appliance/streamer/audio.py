@@ -10,6 +10,7 @@ from typing import Any
 
 import pcmflux
 
+from appliance.bus.beat import until_beat
 from appliance.errors import UnavailableError
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.pulse import Pulse, Source, connect, server_address
@@ -97,7 +98,7 @@ class AudioSource:
             if capture.state == "failed":
                 raise UnavailableError(f"sound capture failed: {capture.last_error}")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CHECK_SECONDS):
+                async with asyncio.timeout(until_beat(_CHECK_SECONDS)):
                     return await pulse.changed()
 
     def _say(self, description: str) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from appliance.bus.beat import until_beat
 from appliance.bus.messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import FanlightError, UnavailableError
@@ -216,7 +217,7 @@ class Shards:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as self._group:
             while True:
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(until_beat(_LOOK_S))
                 self._load.look()
                 for shard in self._shards:
                     shard.look()

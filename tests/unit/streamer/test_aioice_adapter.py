@@ -136,6 +136,14 @@ async def test_many_agents_on_one_port_keep_their_traffic_apart(mux: Mux) -> Non
     assert tables(mux) == 0
 
 
+async def test_reports_on_nothing_wake_nobody(mux: Mux) -> None:
+    async with agent(mux=mux) as ours, agent(ice_controlling=True) as theirs:
+        await pair(ours, theirs)
+        for said in (b"\x80\xc9\0\1 empty", b"\x80\xc9\0\7 one stream", b"\x80\xc9\0\1 empty", b"\x80 media"):
+            await theirs.send(said)
+        assert [await ours.recv(), await ours.recv()] == [b"\x80\xc9\0\7 one stream", b"\x80 media"]
+
+
 async def test_a_connection_waits_for_no_pace_of_checks(mux: Mux, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "_CHECK_SECONDS", 3600)
     rounds: list[bool] = []
