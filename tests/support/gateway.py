@@ -268,3 +268,28 @@ async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
             if found:
                 return
             await asyncio.sleep(0.02)
+
+
+async def status_of(here: Street, token: str, session: str) -> str:
+    """Of a session, as the API says it."""
+    return str((await here.api("GET", f"/1.0/sessions/{session}", token))[1]["metadata"]["status"])
+
+
+async def is_now(here: Street, token: str, session: str, status: str) -> bool:
+    """Whether that is the status of the session."""
+    return await status_of(here, token, session) == status
+
+
+async def known(here: Street, token: str, application: str = "demo") -> None:
+    """Wait until the gateway has heard the agent."""
+
+    async def listed() -> bool:
+        names = (await here.api("GET", "/1.0/applications", token))[1]["metadata"]
+        return {"name": application} in names
+
+    await until(listed)
+
+
+async def has_agents(here: Street, token: str, number: int) -> bool:
+    """Whether the gateway hears so many."""
+    return bool((await here.api("GET", "/1.0/status", token))[1]["metadata"]["agents"] == number)

@@ -1,7 +1,6 @@
 """What an operator changes while gateways run: limits, and which pages may call."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from tests.support.gateway import Street, serving, settings, street, until
 pytestmark = pytest.mark.integration
 
 PORTAL, OTHER = "https://portal.example", "https://other.example"
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Street]:
-    async with street(tmp_path) as running:
-        yield running
 
 
 async def config(here: Street, token: str) -> dict[str, Any]:

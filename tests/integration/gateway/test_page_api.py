@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from appliance.errors import UnavailableError
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, settings, street, until
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Street]:
-    async with street(tmp_path) as running:
-        yield running
 
 
 async def paired(here: Street, name: str = "Pixel") -> dict[str, Any]:

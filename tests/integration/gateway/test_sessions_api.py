@@ -1,42 +1,26 @@
 """The Anbox gateway dialect as an independent client meets it, on a real bus."""
 
-import asyncio
-import os
-import signal
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.bus.messages import SessionStatus
 from appliance.errors import NoCapacityError
-from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, street, until
+from tests.support.gateway import (
+    FakeAgent,
+    FakeStreamer,
+    Street,
+    has_agents,
+    is_now,
+    known,
+    serving,
+    status_of,
+    until,
+)
 
 pytestmark = pytest.mark.integration
 
 NO_AGENT = "No agent can host the container"
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Street]:
-    async with street(tmp_path) as running:
-        yield running
-
-
-async def status_of(here: Street, token: str, session: str) -> str:
-    return str((await here.api("GET", f"/1.0/sessions/{session}", token))[1]["metadata"]["status"])
-
-
-async def known(here: Street, token: str, application: str = "demo") -> None:
-    """Wait until the gateway has heard the agent."""
-
-    async def listed() -> bool:
-        names = (await here.api("GET", "/1.0/applications", token))[1]["metadata"]
-        return {"name": application} in names
-
-    await until(listed)
 
 
 async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street) -> None:
@@ -81,7 +65,7 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
             await ws.send_str('{"type":"discover"}')
             assert await ws.receive_str(timeout=5) == '{"echo": {"type":"discover"}}'
             await agent.report(made["id"], SessionStatus.ACTIVE)
-            await until(lambda: _is(here, token, made["id"], "active"))
+            await until(lambda: is_now(here, token, made["id"], "active"))
             await ws.close()
             assert (await streamer.next("close")).peer == opening.peer
 
@@ -99,10 +83,6 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
         assert (await here.api("DELETE", f"/1.0/sessions/{made['id']}/?sync=true", token))[0] == 200
         assert agent.stopped[0].session == made["id"]
         assert await status_of(here, token, made["id"]) == "terminated"
-
-
-async def _is(here: Street, token: str, session: str, status: str) -> bool:
-    return await status_of(here, token, session) == status
 
 
 @pytest.mark.parametrize(
@@ -284,7 +264,7 @@ async def test_the_next_agent_is_asked_when_the_first_is_full(here: Street) -> N
     full = FakeAgent(here.bus, id="full", slots=9, refuses=NoCapacityError("no slot"))
     other = FakeAgent(here.bus, id="other", slots=1)
     async with serving(full), serving(other):
-        await until(lambda: _agents(here, token, 2))
+        await until(lambda: has_agents(here, token, 2))
         status, answer = await here.api("POST", "/1.0/sessions", token, json={"app": "demo"})
         assert status == 201
         assert len(full.launched) == 1
@@ -295,16 +275,12 @@ async def test_the_next_agent_is_asked_when_the_first_is_full(here: Street) -> N
         assert len((await here.api("GET", "/1.0/sessions", token))[1]["metadata"]) == 1
 
 
-async def _agents(here: Street, token: str, number: int) -> bool:
-    return bool((await here.api("GET", "/1.0/status", token))[1]["metadata"]["agents"] == number)
-
-
 async def test_lists_are_cut_sorted_and_filtered(here: Street) -> None:
     agent, token = FakeAgent(here.bus), await here.token()
     async with serving(agent):
         ids = [await agent.ask_for_session(application=name) for name in ("c", "a", "b")]
         await agent.report(ids[0], SessionStatus.ACTIVE)
-        await until(lambda: _is(here, token, ids[0], "active"))
+        await until(lambda: is_now(here, token, ids[0], "active"))
 
         async def listed(query: str) -> Any:
             return (await here.api("GET", f"/1.0/sessions?{query}", token))[1]
@@ -343,7 +319,7 @@ async def test_batches_name_what_could_not_be_deleted(here: Street) -> None:
         assert answer["metadata"]["errors"][0]["status_code"] == 404
         status, answer = await here.api("DELETE", "/1.0/sessions", token, json={"ids": [second]})
         assert (status, answer["type"]) == (202, "async")
-        await until(lambda: _is(here, token, second, "terminated"))
+        await until(lambda: is_now(here, token, second, "terminated"))
         assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": ["nobody"]}))[0] == 404
         assert (await here.api("DELETE", "/1.0/sessions", token, json={"ids": []}))[0] == 400
         third = await agent.ask_for_session()
@@ -355,78 +331,6 @@ async def test_batches_name_what_could_not_be_deleted(here: Street) -> None:
         status, answer = await here.api("POST", f"/1.0/sessions/{first}/join", token)
         assert status == 400
         assert "terminated" in answer["error"]
-
-
-async def test_a_session_whose_box_is_gone_can_be_deleted_by_force(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    session = await agent.ask_for_session()
-    await agent.announce(leaving=True)
-    await until(lambda: _agents(here, token, 0))
-    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 503
-    assert (await here.api("DELETE", f"/1.0/sessions/{session}?force=true", token))[0] == 200
-    assert await status_of(here, token, session) == "terminated"
-    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 200
-    assert (await here.api("GET", f"/1.0/sessions/{session}", token))[0] == 404
-
-
-async def test_sessions_end_when_their_instance_is_gone_and_heal_when_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.2)
-    async with street(tmp_path, lost_s=3.0) as here:
-        agent, token = FakeAgent(here.bus), await here.token()
-        async with serving(agent):
-            session = await agent.ask_for_session()
-            vanished = await agent.ask_for_session()
-            kept = agent.instances.pop(vanished)
-            await until(lambda: _is(here, token, vanished, "error"))
-            await until(lambda: _is(here, token, session, "active"))  # its streamer said so to nobody
-            agent.instances[vanished] = kept
-            await until(lambda: _is(here, token, vanished, "active"))
-
-
-async def test_sessions_end_when_their_box_falls_silent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.2)
-    monkeypatch.setattr("appliance.gateway.registry.FRESH_SECONDS", 1.0)
-    async with street(tmp_path, lost_s=3.0) as here:
-        agent, token = FakeAgent(here.bus), await here.token()
-        session = await agent.ask_for_session()
-        await until(lambda: _is(here, token, session, "error"))
-        _, answer = await here.api("GET", f"/1.0/sessions/{session}", token)
-        assert "box does not answer" in answer["metadata"]["status_message"]
-        assert await agent.ask_for_session(session) == session
-        assert await status_of(here, token, session) in ("created", "active")
-
-
-async def test_an_outage_of_the_bus_counts_for_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
-    monkeypatch.setattr("appliance.bus.server._RESTART_SECONDS", (4,))
-    async with street(tmp_path, lost_s=3.0) as here:
-        agent, token = FakeAgent(here.bus), await here.token()
-        async with serving(agent):
-            session = await agent.ask_for_session()
-            os.kill(here.server.pid or 0, signal.SIGKILL)
-            await asyncio.wait_for(here.bus.reconnected(1), 15)
-            await agent.announce()
-            await known(here, token)
-            assert await status_of(here, token, session) in ("created", "active")
-            assert await agent.ask_for_session(session) == session
-
-
-async def test_sessions_survive_a_killed_bus(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    async with serving(agent):
-        session = await agent.ask_for_session()
-        os.kill(here.server.pid or 0, signal.SIGKILL)
-        await asyncio.wait_for(here.bus.reconnected(1), 10)
-        assert await status_of(here, token, session) == "created"
-        await known(here, token)
-        assert (await here.api("POST", "/1.0/sessions", token, json={"app": "demo"}))[0] == 201
-        assert await agent.ask_for_session(session) == session
 
 
 async def test_another_page_may_use_the_api_with_its_own_token(here: Street) -> None:
@@ -447,114 +351,6 @@ async def test_another_page_may_use_the_api_with_its_own_token(here: Street) -> 
         async with here.http.get(here.base + "/1.0/sessions", headers=headers) as answer:
             assert answer.status == status
             assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
-
-
-async def test_shares_lead_one_more_client_in_until_they_are_revoked(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    async with serving(agent):
-        session = await agent.ask_for_session()
-        path = f"/1.0/sessions/{session}/share"
-        status, answer = await here.api("POST", path, token, json={"type": "view", "description": "aunt"})
-        assert status == 200
-        share = answer["metadata"]
-        assert set(share) == {"id", "type", "url", "expiry_at", "expiry_min"}
-        assert share["expiry_min"] == 720
-        connect = share["url"].removeprefix(here.base)
-        assert connect.startswith(f"/1.0/session/{session}/connect?type=view&token=")
-        status, answer = await here.api("GET", connect)
-        assert status == 200
-        streamer = FakeStreamer(here.bus, session)
-        async with serving(streamer), here.http.ws_connect(answer["metadata"]["url"]) as ws:
-            opening = await streamer.next("open")
-            assert (opening.role, opening.exclusive, opening.label) == ("view", False, "aunt")
-            _, listed = await here.api("GET", f"/1.0/shares?recursion=1&session_id={session}", token)
-            assert listed["total_size"] == 1
-            assert "url" not in listed["metadata"][0]
-            patch = {"description": "uncle", "expiry_at": share["expiry_at"] + 60}
-            _, changed = await here.api("PATCH", f"/1.0/shares/{share['id']}", token, json=patch)
-            assert changed["metadata"]["description"] == "uncle"
-            assert (await here.api("DELETE", f"/1.0/shares/{share['id']}", token))[0] == 202
-            assert (await streamer.next("kick")).peer == opening.peer
-            assert "revoked" in (await ws.receive_json(timeout=5))["message"]
-        assert (await here.api("GET", connect))[0] == 401
-        assert (await here.api("GET", f"/1.0/shares/{share['id']}", token))[0] == 404
-
-
-async def test_an_expired_share_ends_whoever_came_in_by_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
-    monkeypatch.setattr("appliance.gateway.watch._SWEEP_SECONDS", 0.1)
-    async with street(tmp_path) as here:
-        agent, token = FakeAgent(here.bus), await here.token()
-        async with serving(agent):
-            session = await agent.ask_for_session()
-            _, made = await here.api("POST", f"/1.0/sessions/{session}/share", token, json={"type": "view"})
-            share = made["metadata"]
-            _, way = await here.api("GET", share["url"].removeprefix(here.base))
-            streamer = FakeStreamer(here.bus, session)
-            async with serving(streamer), here.http.ws_connect(way["metadata"]["url"]) as ws:
-                opening = await streamer.next("open")
-                soon = {"expiry_at": int(time.time()) + 2}
-                assert (await here.api("PATCH", f"/1.0/shares/{share['id']}", token, json=soon))[0] == 200
-                kicked = await streamer.next("kick")
-                assert (kicked.peer, kicked.text) == (opening.peer, "the share link has expired")
-                assert "expired" in (await ws.receive_json(timeout=5))["message"]
-            assert (await here.api("GET", f"/1.0/shares/{share['id']}", token))[0] == 404
-
-
-async def test_many_at_once_get_no_more_shares_than_one_by_one(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    async with serving(agent):
-        path = f"/1.0/sessions/{await agent.ask_for_session()}/share"
-        answers = await asyncio.gather(*(here.api("POST", path, token, json={}) for _ in range(8)))
-        assert sorted(status for status, _ in answers) == [200] * 5 + [403] * 3
-
-
-async def test_shares_are_listed_in_parts_and_in_order(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    async with serving(agent):
-        session, other = await agent.ask_for_session(), await agent.ask_for_session()
-        now = int(time.time())
-        ends = {}
-        for hours, to in ((3, session), (1, session), (2, session), (4, other)):
-            wanted = {"type": "view", "expiry_at": now + hours * 3600}
-            _, made = await here.api("POST", f"/1.0/sessions/{to}/share", token, json=wanted)
-            ends[hours] = made["metadata"]["id"]
-
-        async def listed(query: str) -> tuple[Any, int]:
-            answer = (await here.api("GET", f"/1.0/shares?{query}", token))[1]
-            return answer["metadata"], answer["total_size"]
-
-        assert await listed("sort_by=expiry_at") == ([ends[1], ends[2], ends[3], ends[4]], 4)
-        assert await listed(f"session_id={session}&sort_by=expiry_at&sort_order=desc&limit=2") == (
-            [ends[3], ends[2]],
-            3,
-        )
-        whole, total = await listed("recursion=true&offset=3&sort_by=expiry_at")
-        assert (whole[0]["id"], whole[0]["session_id"], total) == (ends[4], other, 4)
-        assert (await here.api("GET", "/1.0/shares?sort_by=url", token))[0] == 400
-
-
-async def test_shares_have_limits(here: Street) -> None:
-    agent, token = FakeAgent(here.bus), await here.token()
-    async with serving(agent):
-        session = await agent.ask_for_session()
-        path = f"/1.0/sessions/{session}/share"
-        for bad in (
-            {"expiry_at": 5},
-            {"expiry_at": 0},
-            {"expiry_min": 60 * 24 * 31},
-            {"type": "odd"},
-            {"expiry_min": 0},
-        ):
-            assert (await here.api("POST", path, token, json=bad))[0] == 400
-        for _ in range(5):
-            assert (await here.api("POST", path, token, json={"type": "adb"}))[0] == 200
-        status, answer = await here.api("POST", path, token, json={"type": "adb"})
-        assert status == 403
-        assert "share limit exceeded" in answer["error"]
-        assert (await here.api("POST", "/1.0/sessions/nobody/share", token, json={}))[0] == 404
 
 
 async def test_what_is_not_there_says_so(here: Street) -> None:
