@@ -56,11 +56,7 @@ class Daemon:
         self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}", patient=remote)
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = (
-            None
-            if remote
-            else Gateway(config, state_dir, self._bus, draining=lambda: self._instances.draining)
-        )
+        self._gateway = None if remote else Gateway(config, state_dir, self._bus)
         self._elsewhere = self._enrolment.gateway if self._enrolment else config.gateway.url
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
@@ -73,7 +69,7 @@ class Daemon:
             desk,
             self._machine,
         )
-        self._drain = Drain(self._instances, self._bus)
+        self._drain = Drain(self._instances, self._bus, self._gateway)
         self._witness = Witness(self.box_id, self._instances, self._bus)
         self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
@@ -136,7 +132,7 @@ class Daemon:
             logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400
         else:
             self._config_fault = ""
-            live = {"application", "video", "audio", "input", "limits"}
+            live = {"application", "video", "audio", "input", "limits", "ice"}
             self._restart_needed = [
                 name
                 for name in Config.model_fields
@@ -144,6 +140,8 @@ class Daemon:
             ]
             kept = {name: getattr(self._config, name) for name in self._restart_needed}
             self._config = fresh.model_copy(update=kept)
+            if self._gateway:
+                self._gateway.reload(self._config)
             logger.info("configuration reloaded; new instances use it")
         self._controller.changed.set()
         lifecycle.notify("READY=1")

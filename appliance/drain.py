@@ -11,6 +11,7 @@ from appliance.bus.messages import PeerEvent
 from appliance.bus.subjects import up
 from appliance.control import words
 from appliance.errors import UnavailableError
+from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,12 @@ _CALLED_OFF = "This box goes on as before."
 class Drain:
     """Holds until it is ended or the daemon is: a box that starts takes everybody."""
 
-    def __init__(self, instances: InstanceManager, bus: Callable[[], Bus]) -> None:
+    def __init__(
+        self, instances: InstanceManager, bus: Callable[[], Bus], gateway: Gateway | None = None
+    ) -> None:
         self._instances = instances
         self._bus = bus
+        self._gateway = gateway
         self._deadline: float | None = None
         self._changed = asyncio.Event()
 
@@ -41,7 +45,7 @@ class Drain:
 
     async def begin(self, timeout_s: int | None) -> None:
         """Close the box for who is not in it; those who are get `timeout_s`, or as long as they like."""
-        self._instances.drain(closed=True)
+        self._close(closed=True)
         self._deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         self._changed.set()
         limit = (
@@ -55,11 +59,16 @@ class Drain:
     async def end(self) -> None:
         """Open the box again."""
         if self.active:
-            self._instances.drain(closed=False)
+            self._close(closed=False)
             self._deadline = None
             self._changed.set()
             await self._tell(_CALLED_OFF)
             logger.info("not draining any more")
+
+    def _close(self, *, closed: bool) -> None:
+        self._instances.drain(closed=closed)
+        if self._gateway:
+            self._gateway.drain(closed=closed)
 
     async def serve(self, started: asyncio.Event) -> None:
         """Send away whoever is there when time is up, and who was on the way in."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance import config as configuration
 from appliance import foreground, lifecycle, logs, paths
 from appliance.bus.connection import BusAddress
 from appliance.bus.external import external
@@ -15,6 +16,7 @@ from appliance.config import Config
 from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.discovery.advertise import Advertiser
+from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.gateway.tls import Tls
 from appliance.gateway_controller import GatewayController
@@ -26,7 +28,10 @@ logger = logging.getLogger(__name__)
 class GatewayDaemon:
     """One gateway node. Any number of them share a bus, and with it all that they know."""
 
-    def __init__(self, config: Config, state_dir: Path, runtime_dir: Path, records: logs.RingBuffer) -> None:
+    def __init__(
+        self, file: Path | None, config: Config, state_dir: Path, runtime_dir: Path, records: logs.RingBuffer
+    ) -> None:
+        self._file = file
         self._config = config
         node = remembered(state_dir / "box-id", os.urandom(8).hex())
         self._tls = Tls(config.tls, state_dir, config.box.name)
@@ -66,8 +71,14 @@ class GatewayDaemon:
         await lifecycle.run(services, stop=stop)
 
     def reload(self) -> None:
-        """SIGHUP: a gateway has no setting that it takes live from the file; `PATCH /1.0/config` has."""
-        logger.warning("a gateway reads its configuration only when it starts")
+        """SIGHUP: take [ice] of the file; a broken one changes nothing."""
+        lifecycle.notify("RELOADING=1")
+        try:
+            self._gateway.reload(configuration.load(self._file))
+            logger.info("[ice] reloaded; what else changed holds from the next start on")
+        except ConfigError as exc:
+            logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400
+        lifecycle.notify("READY=1")
 
     def _bus_address(self) -> BusAddress:
         return self._server.address if self._server else external(self._config.bus)
@@ -118,6 +129,6 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:
     """`fanlight gateway`: its exit code."""
 
     def make(config: Config, records: logs.RingBuffer) -> GatewayDaemon:
-        return GatewayDaemon(config, state_dir, runtime_dir, records)
+        return GatewayDaemon(file, config, state_dir, runtime_dir, records)
 
     return foreground.run(file, state_dir, runtime_dir, make)

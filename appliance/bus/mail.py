@@ -75,11 +75,12 @@ class Mail(Generic[M]):
                 receipt = await self._context.publish(subject, data)
         return receipt.seq
 
-    async def drop(self, subject: str, through: int) -> None:
-        """Forget the letters under `subject` up to this number."""
+    async def drop(self, subject: str, through: int | None = None) -> None:
+        """Forget the letters under `subject`, up to this number where there is one."""
         await self._ready()
+        before = None if through is None else through + 1
         with unavailable(f"mail: {subject}"):
-            await self._context.purge_stream(str(self._config.name), seq=through + 1, subject=subject)
+            await self._context.purge_stream(str(self._config.name), seq=before, subject=subject)
 
     @contextlib.asynccontextmanager
     async def read(self, subject: str) -> AsyncIterator[AsyncIterator[Letter[M]]]:

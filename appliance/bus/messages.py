@@ -307,6 +307,10 @@ class ChannelClient(Message):
     since: float
 
 
+class ChannelDeleted(Message):
+    """A channel is gone, and so is what its sockets were for."""
+
+
 class ChannelPresence(Message):
     """Who is connected to a channel at one gateway node; it is gone when nothing came for 3 periods."""
 

@@ -64,7 +64,8 @@ class StreamerSpec(BaseModel):
     viewers_max: int = 100
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""
-    message_bytes: int = 65536
+    message_bytes: int = 1_000_000
+    """Of a signaling message; no gateway can be told to let more through."""
     channels: str = ""
     """The directory of the unix sockets in which viewers' data channels end; empty: they have none."""
     bus_url: str = ""

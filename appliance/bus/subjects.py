@@ -88,6 +88,11 @@ def presence(channel: str) -> str:
     return f"channel.{channel}.presence"
 
 
+def deleted(channel: str) -> str:
+    """ChannelDeleted, to the nodes that hold its sockets."""
+    return f"channel.{channel}.deleted"
+
+
 def mail(channel: str, recipient: str, sender: str) -> str:
     """ChannelMail from one client of a channel to another, by their words."""
     return f"mail.{channel}.{recipient}.{sender}"

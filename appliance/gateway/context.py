@@ -15,7 +15,7 @@ from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.enrolments import BoxRecord, BusDoor, CodeRecord, Enrolments
-from appliance.gateway.ice import ice_servers
+from appliance.gateway.ice import IceSettings, ice_servers
 from appliance.gateway.kinesis.authority import Authority
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
@@ -48,6 +48,7 @@ class Context:
     viewers: Viewers
     metrics: Metrics
     settings: LiveSettings
+    ice: IceSettings
     enrolments: Enrolments
     access_keys: AccessKeys
     authority: Authority
@@ -62,7 +63,7 @@ class Context:
         registry = Registry()
         sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord), bus, registry)
         access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey))
-        channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis)
+        channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis, bus)
         return cls(
             config=config,
             bus=bus,
@@ -76,6 +77,7 @@ class Context:
             viewers=Viewers(bus),
             metrics=Metrics(),
             settings=LiveSettings(config, await Bucket.open(bus, "settings", SettingsPatch), bus),
+            ice=IceSettings(config.ice),
             enrolments=Enrolments(
                 await Bucket.open(bus, "codes", CodeRecord),
                 await Bucket.open(bus, "boxes", BoxRecord),
@@ -116,7 +118,7 @@ class Context:
 
     def ice_servers(self, session: str, peer: str) -> list[IceServer]:
         """For one peer of `session`, with credentials that nobody else has."""
-        return ice_servers(self.config.ice, f"{session}.{peer}")
+        return ice_servers(self.ice.section, f"{session}.{peer}")
 
     def admit(self, record: SessionRecord, principal: Principal) -> None:
         """Raises UnavailableError where the box of `record` takes nobody new, and `principal` is that.

@@ -14,6 +14,18 @@ logger = logging.getLogger(__name__)
 LIFETIME_SECONDS = 12 * 3600
 
 
+class IceSettings:
+    """The servers that clients are told of, as the settings say right now."""
+
+    def __init__(self, section: IceSection) -> None:
+        self.section = section
+
+    def change(self, section: IceSection) -> bool:
+        """Whether relays that clients were told of may not work any more."""
+        old, self.section = self.section, section
+        return (old.turn, old.turn_secret) != (section.turn, section.turn_secret)
+
+
 def ice_servers(section: IceSection, who: str) -> list[IceServer]:
     """What the peer `who` may use; empty where nothing is configured, never None."""
     servers = [IceServer(urls=section.stun)] if section.stun else []

@@ -39,6 +39,7 @@ from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.static import StaticFiles
 from appliance.gateway.tls import Tls
 from appliance.gateway.tokens import Principal
+from appliance.gateway.viewers import Socket
 from appliance.gateway.watch import LOST_SECONDS, Watch
 
 logger = logging.getLogger(__name__)
@@ -65,11 +66,11 @@ class Gateway:
         bus: Callable[[], Bus],
         server: EmbeddedServer | None = None,
         *,
-        draining: Callable[[], bool] = lambda: False,
         lost_s: float = LOST_SECONDS,
     ) -> None:
         self._config = config
-        self._draining = draining
+        self._draining = False
+        self._kinesis: KinesisSockets | None = None
         self._bus = bus
         self._server = server
         self._lost_s = lost_s
@@ -131,7 +132,7 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def _listening(self, context: Context) -> AsyncIterator[None]:
         kinesis = self._config.kinesis.enabled
-        sockets = KinesisSockets(context)
+        sockets = self._kinesis = KinesisSockets(context)
         files = await asyncio.to_thread(StaticFiles, sockets.either if kinesis else None)
         app = build(
             context,
@@ -140,7 +141,7 @@ class Gateway:
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
             EnrollRoutes(context, lambda: self.tls.ca_pem).routes(),
-            OpsRoutes(context, lambda: self.tls.ca_pem, self._draining).routes(),
+            OpsRoutes(context, lambda: self.tls.ca_pem, lambda: self._draining).routes(),
             [*KinesisRoutes(context).routes(), *sockets.routes()] if kinesis else [],
             files.routes(),
         )
@@ -160,6 +161,17 @@ class Gateway:
             raise UnavailableError(_why_not(host, port, exc)) from exc
         finally:
             await runner.cleanup()
+
+    def drain(self, *, closed: bool) -> None:
+        """Say that nobody new should come, and send cameras and SDKs away; or take everybody again."""
+        self._draining = closed
+        if self._kinesis:
+            self._kinesis.drain(closed=closed)
+
+    def reload(self, config: Config) -> None:
+        """Take what can be taken live: [ice]."""
+        if self._state and self._state.ice.change(config.ice) and self._kinesis:
+            self._kinesis.change_relays()
 
     @property
     def _context(self) -> Context:
@@ -299,9 +311,16 @@ class ProtocolLog(logging.LoggerAdapter[logging.Logger]):
 
 
 async def _close_sockets(context: Context) -> None:
-    """Going away is not the end: pages come back by themselves."""
-    for socket in list(context.viewers.sockets):
-        await socket.close()
+    """Going away is not the end: clients come back by themselves. Who does not answer holds nobody up."""
+    async with asyncio.TaskGroup() as group:
+        for socket in list(context.viewers.sockets):
+            group.create_task(_close(socket))
+
+
+async def _close(socket: Socket) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await socket.close()
 
 
 def _why_not(host: str, port: int, exc: OSError) -> str:

@@ -53,7 +53,6 @@ def specification(
         whip_token=application.whip_token,
         viewers_max=config.limits.viewers_per_session,
         viewers_per_process=config.limits.viewers_per_process,
-        message_bytes=config.limits.message_bytes,
         channels=str(channels),
         bus_url=bus.url,
         bus_user=bus.user,

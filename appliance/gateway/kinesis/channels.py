@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from appliance.bus.messages import Message
+from appliance.bus.connection import Bus
+from appliance.bus.messages import ChannelDeleted, Message
 from appliance.bus.state import Bucket
-from appliance.bus.subjects import word
+from appliance.bus.subjects import deleted, word
 from appliance.config import KinesisSection
 from appliance.errors import ConflictError, NotFoundError
 from appliance.gateway.kinesis.errors import (
@@ -74,8 +75,11 @@ class Channels:
     each can be named `<application>-<session>`. Its ARN stays valid whichever of the names is shown.
     """
 
-    def __init__(self, bucket: Bucket[Channel], sessions: Sessions, section: KinesisSection) -> None:
+    def __init__(
+        self, bucket: Bucket[Channel], sessions: Sessions, section: KinesisSection, bus: Bus
+    ) -> None:
         self._bucket = bucket
+        self._bus = bus
         self._sessions = sessions
         self._section = section
 
@@ -155,9 +159,10 @@ class Channels:
             raise ResourceInUseError(str(exc)) from exc
 
     async def delete(self, arn: str, *, version: str | None = None) -> None:
-        """Raises ResourceNotFoundError, ResourceInUseError, VersionMismatchError."""
+        """And end its sockets. Raises ResourceNotFoundError, ResourceInUseError, VersionMismatchError."""
         checked = await self.update(arn, lambda old: old, version=version)
         await self._bucket.delete(_key(checked.name))
+        await self._bus.publish(deleted(checked.key), ChannelDeleted())
 
     def arn(self, name: str, created_at: float) -> str:
         """The ARN of a channel of this gateway."""

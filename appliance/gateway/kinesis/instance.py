@@ -87,11 +87,12 @@ class InstanceViewer(Relay):
                 self._metrics.refused.labels("message").inc()
                 await self._say(kinesis.status_response(said))
                 continue
+            request = kinesis.request(said)  # without what a client may have put beside it
             if said.action is Action.OFFER:
-                self._unanswered = [text]
+                self._unanswered = [request]
             elif self._unanswered and len(self._unanswered) < _UNANSWERED:
-                self._unanswered.append(text)
-            self._hold(text)
+                self._unanswered.append(request)
+            self._hold(request)
 
     def _resume(self) -> None:
         if self._unanswered:

@@ -26,6 +26,18 @@ class Lifetime:
         )
         self._quotas = quotas
         self._began = self._heard = time.monotonic()
+        self._news = asyncio.Event()
+        self._leaving = self._relays_changed = False
+
+    def leave(self) -> None:
+        """Its time is over: the gateway goes, and the client should come back elsewhere or later."""
+        self._leaving = True
+        self._news.set()
+
+    def change_relays(self) -> None:
+        """Have the client ask for ICE servers again."""
+        self._relays_changed = True
+        self._news.set()
 
     async def texts(self) -> AsyncIterator[str]:
         """The text frames, until it is closed; a binary one closes it."""
@@ -51,7 +63,7 @@ class Lifetime:
         await self.ws.close(code=code, message=reason.encode()[:120])
 
     async def limit(self, serving: Coroutine[None, None, None]) -> None:
-        """Await `serving` the socket, and end it in time where its time is limited."""
+        """Await `serving` the socket; meanwhile the client hears what the gateway has to say, and the end."""
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(self._run_out())
             try:
@@ -60,15 +72,21 @@ class Lifetime:
                 ending.cancel()
 
     async def _run_out(self) -> None:
-        left = self._left()
-        while left > 0:
-            await asyncio.sleep(left)
-            left = self._left()
+        while (left := self._left()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            self._news.clear()
+            if self._relays_changed:
+                self._relays_changed = False
+                await self.say(kinesis.reconnect_ice_server())
         await self.say(kinesis.go_away())
         await asyncio.sleep(GRACE_SECONDS)
         await self.close(WSCloseCode.GOING_AWAY, "Going away")
 
     def _left(self) -> float:
+        if self._leaving:
+            return 0.0
         over = self._began + (self._quotas.connected_s or _FOREVER)
         idle = self._heard + (self._quotas.idle_s or _FOREVER)
         return min(over, idle) - time.monotonic()

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import WSCloseCode
 
+from appliance.bus.connection import Bus
+from appliance.bus.messages import ChannelDeleted
+from appliance.bus.subjects import deleted
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.errors import ResourceNotFoundError
@@ -36,6 +39,7 @@ class Line:
         self,
         life: Lifetime,
         peer: str,
+        bus: Bus,
         channel: Channel,
         channels: Channels,
         mailbox: Mailbox,
@@ -45,6 +49,7 @@ class Line:
     ) -> None:
         self.peer = peer
         self._life = life
+        self._bus = bus
         self._channel = channel
         self._channels = channels
         self._mailbox = mailbox
@@ -54,12 +59,16 @@ class Line:
 
     async def run(self) -> None:
         """Relay until the socket closes or is ended."""
-        async with asyncio.TaskGroup() as group:
-            receiving = group.create_task(self._receive())
+        async with (
+            self._bus.subscribe(deleted(self._channel.key), ChannelDeleted) as deletions,
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [group.create_task(each) for each in (self._receive(), self._watch(deletions))]
             try:
                 await self._read()
             finally:
-                receiving.cancel()
+                for each in tasks:
+                    each.cancel()
 
     async def end(self, reason: str) -> None:
         """Close it for good."""
@@ -69,6 +78,11 @@ class Line:
         """Close it so that the client comes back."""
         await self._life.say(kinesis.go_away())
         await self._life.close(WSCloseCode.GOING_AWAY, "Going away")
+
+    async def _watch(self, deletions: AsyncIterator[tuple[str, ChannelDeleted]]) -> None:
+        """Without GO_AWAY, after which SDKs make the channel anew where it is gone."""
+        async for _ in deletions:
+            await self.end(str(ResourceNotFoundError()))
 
     async def _receive(self) -> None:
         await self._mailbox.receive(self._hand_over)

@@ -141,6 +141,10 @@ class Mailbox:
         if request.action is Action.ANSWER and (last := self._inbox.answered(request.recipient)):
             await self._drop(recipient, last)
 
+    async def clear(self) -> None:
+        """Forget what the master has said so far. Raises UnavailableError while the bus is away."""
+        await self._mail.drop(mail(self._channel, self._me, MASTER))
+
     async def receive(self, hand_over: Callable[[Delivery], Awaitable[None]]) -> None:
         """Hand over what waits and what comes, until another connection takes over."""
         while not self.superseded:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from appliance.config import Config
-from appliance.gateway.ice import credentials
+from appliance.gateway.ice import IceSettings, credentials
 from appliance.gateway.kinesis import requests
 from appliance.gateway.kinesis.authority import Authority, Identity
 from appliance.gateway.kinesis.channels import Channel, Channels
@@ -56,10 +56,11 @@ class Operation:
 class Operations:
     """The calls over the channels of the bus."""
 
-    def __init__(self, authority: Authority, channels: Channels, config: Config) -> None:
+    def __init__(self, authority: Authority, channels: Channels, config: Config, ice: IceSettings) -> None:
         self._authority = authority
         self._channels = channels
         self._config = config
+        self._ice = ice
 
     def all(self) -> list[Operation]:
         """Every call."""
@@ -214,7 +215,7 @@ class Operations:
         )
         if (call.body.ClientId or "").upper().startswith(_RESERVED):
             raise InvalidClientError("The specified client is invalid.")
-        ice = self._config.ice
+        ice = self._ice.section
         if not (ice.turn and ice.turn_secret):
             return {"IceServerList": []}
         who = (call.body.ClientId or call.identity.key.name)[:_ICE_NAME_CHARACTERS]

@@ -200,6 +200,14 @@ class GetIceServers(Body):
     Username: Name | None = None
 
 
+class SendAlexaOffer(Body):
+    """`SendAlexaOfferToMaster`, of the signaling service."""
+
+    ChannelARN: ResourceArn
+    SenderClientId: Name
+    MessagePayload: str = Field(min_length=1, max_length=10_000, pattern=r"^[a-zA-Z0-9+/=]+$")
+
+
 def read(model: type[M], raw: bytes) -> M:
     """Raises InvalidArgumentError or SerializationError, as AWS words them."""
     try:

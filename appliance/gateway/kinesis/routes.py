@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from appliance.errors import FanlightError
 from appliance.gateway.app import Handler, signed
 from appliance.gateway.context import Context, origin_of
+from appliance.gateway.kinesis.alexa import AlexaOffers
 from appliance.gateway.kinesis.errors import (
     BodyTooLargeError,
     ClientLimitError,
@@ -36,7 +37,8 @@ class KinesisRoutes:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._operations = Operations(context.authority, context.channels, context.config)
+        self._operations = Operations(context.authority, context.channels, context.config, context.ice)
+        self._alexa = AlexaOffers(context)
         rate = context.settings.now.max_http_requests_per_second
         self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
 
@@ -44,7 +46,7 @@ class KinesisRoutes:
         """Every call, and what browsers ask before it."""
         return [
             route
-            for each in self._operations.all()
+            for each in (*self._operations.all(), *self._alexa.all())
             for route in (web.post(each.path, self._handler(each)), web.options(each.path, preflight))
         ]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from appliance.about import about
-from appliance.bus.messages import ChannelClient, PeerEvent
+from appliance.bus.messages import DRAINING, ChannelClient, PeerEvent
 from appliance.errors import FanlightError
 from appliance.gateway.app import signed
 from appliance.gateway.context import Context
@@ -52,6 +52,20 @@ class KinesisSockets:
         self._connects = RateLimit(self._quotas.connects_per_s, self._quotas.connects_at_once)
         rate = context.settings.now.max_http_requests_per_second
         self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
+        self._lives: set[Lifetime] = set()
+        self._draining = False
+
+    def drain(self, *, closed: bool) -> None:
+        """Send everybody away, and let nobody in; or let them in again."""
+        self._draining = closed
+        if closed:
+            for each in self._lives:
+                each.leave()
+
+    def change_relays(self) -> None:
+        """Have everybody ask for ICE servers again."""
+        for each in self._lives:
+            each.change_relays()
 
     def routes(self) -> list[web.RouteDef]:
         """The endpoints."""
@@ -101,6 +115,8 @@ class KinesisSockets:
 
     async def _admit(self, request: web.Request, client: str | None) -> Guest:
         """Raises KinesisError, in AWS's words, and UnavailableError."""
+        if self._draining:
+            raise UnavailableServiceError(DRAINING)
         rate = self._context.settings.now.max_http_requests_per_second
         self._addresses.adjust(rate, rate * _BURST_SECONDS)
         if not self._addresses.allows(caller_of(request.remote)):
@@ -133,9 +149,13 @@ class KinesisSockets:
         who = f"viewer {guest.client}" if guest.client else "the master"
         logger.info("channel %s: %s (%s) is there", guest.channel.name, who, guest.principal.label)
         self._context.viewers.sockets.add(socket)
+        self._lives.add(life)
+        if self._draining:
+            life.leave()
         try:
             await life.limit(socket.run())
         finally:
+            self._lives.discard(life)
             self._context.viewers.sockets.discard(socket)
             logger.info("channel %s: %s is gone", guest.channel.name, who)
 
@@ -151,7 +171,9 @@ class KinesisSockets:
 
         session = channel.session
         if session is None:
-            return Line(life, peer, channel, context.channels, mailbox, intake, context.metrics, leave)
+            return Line(
+                life, peer, context.bus, channel, context.channels, mailbox, intake, context.metrics, leave
+            )
         opening = PeerEvent(
             kind="open",
             peer=peer,

@@ -11,8 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 async def test_no_door_leads_to_a_box_that_drains(tmp_path: Path) -> None:
-    drains = False
-    async with street(tmp_path, draining=lambda: drains) as here:
+    async with street(tmp_path) as here:
         closing, open_one = FakeAgent(here.bus, id="box1"), FakeAgent(here.bus, id="box2", slots=1)
         async with serving(closing, open_one):
             token = await here.token()
@@ -23,7 +22,8 @@ async def test_no_door_leads_to_a_box_that_drains(tmp_path: Path) -> None:
             link = shared["metadata"]["url"].removeprefix(here.base)
             assert (await here.api("GET", link))[0] == 200
 
-            closing.draining, closing.slots, drains = True, 0, True
+            here.gateway.drain(closed=True)
+            closing.draining, closing.slots = True, 0
             await closing.announce()
 
             async def refused() -> bool:

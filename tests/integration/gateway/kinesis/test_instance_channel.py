@@ -1,7 +1,9 @@
 """Every instance that streams is a channel, and the box its master."""
 
 import asyncio
+import base64
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -160,18 +162,97 @@ async def watching(desktop: Lobby, name: str, codec: str) -> AsyncIterator[Watch
             await watcher.pc.close()
 
 
-async def test_viewers_see_the_picture_of_one_encoder_and_leave_nothing_behind(
-    cloud: Cloud, session: str, desktop: Lobby
-) -> None:
+@contextlib.asynccontextmanager
+async def showing(cloud: Cloud, session: str) -> AsyncIterator[None]:
+    """A streamer with a picture."""
     spec = specification(cloud.here.server.address, session=session)
     async with (
         cloud.here.bus.subscribe(subjects.state(session), SessionState) as states,
-        cloud.here.bus.subscribe(subjects.stats("i1"), InstanceStats) as all_stats,
         process(spec),
         asyncio.timeout(30),
     ):
         while (await anext(states))[1].status is not SessionStatus.ACTIVE:
             pass
+        yield
+
+
+class Caller:
+    """A viewer with two pictures; all its candidates are in its offer, which is as long as it likes."""
+
+    def __init__(self) -> None:
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.tracks: asyncio.Queue[Any] = asyncio.Queue()
+        self.pc.on("track", lambda track: track.kind == "video" and self.tracks.put_nowait(track))
+
+    async def offer(self, characters: int = 0) -> dict[str, str]:
+        """Lines that mean nothing make its base64 at least so long."""
+        self.pc.createDataChannel("kvsDataChannel")
+        for kind in ("video", "video", "audio"):
+            self.pc.addTransceiver(kind, direction="recvonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        head, first, rest = self.pc.localDescription.sdp.partition("m=video")
+        made = len(json.dumps({"type": "offer", "sdp": head + first + rest})) * 4 // 3
+        line = "a=ssrc:1 cname:" + "x" * 44
+        media, mid, rest = rest.partition("a=mid:")
+        padding = (line + "\r\n") * (max(0, characters - made) * 3 // 4 // (len(line) + 4) + 1)
+        return {"type": "offer", "sdp": head + first + media + padding + mid + rest}
+
+    async def sees(self, answer: dict[str, str]) -> None:
+        """Wait for a picture."""
+        await self.pc.setRemoteDescription(RTCSessionDescription(**answer))
+        frame = await (await self.tracks.get()).recv()
+        assert (frame.width, frame.height) == (320, 240)
+
+
+@contextlib.asynccontextmanager
+async def calling() -> AsyncIterator[Caller]:
+    caller = Caller()
+    try:
+        yield caller
+    finally:
+        await caller.pc.close()
+
+
+async def test_an_offer_may_be_64_kib_and_a_longer_one_is_refused_to_who_sent_it(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    async with (
+        showing(cloud, session),
+        watching(desktop, "v1", "H264") as other,
+        desktop.viewer("v2") as viewer,
+        calling() as caller,
+    ):
+        offer = await caller.offer(64_000)
+        assert 64_000 < len(base64.b64encode(json.dumps(offer).encode())) <= 65_536
+        await viewer.send("SDP_OFFER", offer | {"sdp": offer["sdp"] + "a=x" * 600}, correlationId="long")
+        told = await viewer.status("long")
+        assert (told["errorType"], told["statusCode"]) == ("InvalidArgumentException", "400")
+        assert told["description"].endswith("Member must have length less than or equal to 65536")
+        await viewer.send("SDP_OFFER", offer, junk="x" * 900_000)
+        kind, answer, _ = await viewer.got()
+        assert kind == "SDP_ANSWER"
+        await caller.sees(answer)
+        await (await other.video).recv()
+
+
+async def test_the_offer_of_a_display_without_a_socket_is_answered(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    alexa = cloud.client(desktop.key, "kinesis-video-signaling")
+    async with showing(cloud, session), calling() as caller:
+        offer = base64.b64encode(json.dumps(await caller.offer()).encode()).decode()
+        wish = {"ChannelARN": desktop.arn, "SenderClientId": "echo", "MessagePayload": offer}
+        answer = (await alexa("send_alexa_offer_to_master", **wish))["Answer"]
+        await caller.sees(json.loads(base64.b64decode(answer)))
+
+
+async def test_viewers_see_the_picture_of_one_encoder_and_leave_nothing_behind(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    async with (
+        cloud.here.bus.subscribe(subjects.stats("i1"), InstanceStats) as all_stats,
+        showing(cloud, session),
+    ):
         async with watching(desktop, "v1", "H264") as first, watching(desktop, "v2", "VP8") as second:
             for watcher in (first, second):
                 frame = await (await watcher.video).recv()

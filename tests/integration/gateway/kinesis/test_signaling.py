@@ -216,11 +216,48 @@ async def test_a_deleted_key_ends_its_sockets(cloud: Cloud, lobby: Lobby) -> Non
         assert await viewer.closed() == 1008
 
 
-async def test_a_deleted_channel_ends_its_sockets_when_they_call(cloud: Cloud, lobby: Lobby) -> None:
-    async with lobby.viewer("v1") as viewer:
-        await cloud.client(lobby.key)("delete_signaling_channel", ChannelARN=lobby.arn)
-        await viewer.send("SDP_OFFER", "offer")
-        assert await viewer.closed() == 1008
+async def test_a_deleted_channel_ends_its_sockets_at_every_node_without_asking_them_back(
+    cloud: Cloud, lobby: Lobby, tmp_path: Path
+) -> None:
+    second = Gateway(settings(), tmp_path / "second", lambda: cloud.here.bus)
+    async with serving(second):
+        there = {"MASTER": lobby.endpoints["MASTER"].replace(cloud.here.base[4:], second.url[4:-1])}
+        elsewhere = Lobby(lobby.key, lobby.arn, there, lobby.http)
+        async with lobby.viewer("v1") as viewer, elsewhere.master() as master:
+            await call(master, viewer, "v1")
+            await cloud.client(lobby.key)("delete_signaling_channel", ChannelARN=lobby.arn)
+            for peer in (viewer, master):
+                end = await peer.ws.receive(timeout=5)
+                assert (end.type, end.data) == (aiohttp.WSMsgType.CLOSE, 1008)
+
+
+async def test_a_gateway_that_drains_sends_everybody_away_and_lets_nobody_in(
+    cloud: Cloud, lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifetime, "GRACE_SECONDS", 0.3)
+    async with lobby.viewer("v1") as viewer, lobby.master() as master:
+        cloud.here.gateway.drain(closed=True)
+        assert (await viewer.next())["messageType"] == "GO_AWAY"
+        assert (await master.next())["messageType"] == "GO_AWAY"
+        assert (await lobby.refusal(lobby.url("VIEWER", "v2")))[0] == 503
+        await call(master, viewer, "v1")
+        assert (await viewer.closed(), await master.closed()) == (1001, 1001)
+    cloud.here.gateway.drain(closed=False)
+    async with lobby.viewer("v1") as viewer, lobby.master() as master:
+        await call(master, viewer, "v1")
+
+
+async def test_clients_ask_for_ice_servers_again_when_those_have_changed(cloud: Cloud, lobby: Lobby) -> None:
+    changed = settings(ice={"turn": ["turn:turn.example.org:443?transport=tcp"], "turn_secret": "another"})
+    async with lobby.viewer("v1") as viewer, lobby.master() as master:
+        cloud.here.gateway.reload(changed)
+        cloud.here.gateway.reload(changed)
+        assert (await viewer.next())["messageType"] == "RECONNECT_ICE_SERVER"
+        assert (await master.next())["messageType"] == "RECONNECT_ICE_SERVER"
+        await call(master, viewer, "v1")
+    signaling = cloud.client(lobby.key, "kinesis-video-signaling")
+    (server,) = (await signaling("get_ice_server_config", ChannelARN=lobby.arn))["IceServerList"]
+    assert server["Uris"] == ["turn:turn.example.org:443?transport=tcp"]
 
 
 async def test_strict_quotas_are_held(tmp_path: Path) -> None:
