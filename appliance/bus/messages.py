@@ -227,6 +227,10 @@ class ViewerStats(Message):
     """Of the picture, since the beginning."""
     nacks: int = 0
     plis: int = 0
+    firs: int = 0
+    repeated_packets: int | None = None
+    repeated_bytes: int | None = None
+    """Sent again, and in those packets; headers do not count."""
     microphone_packets: int = 0
     """Heard from this viewer."""
     camera_frames: int = 0
@@ -261,6 +265,8 @@ class InstanceStats(Message):
     frames_encoded: int = 0
     frames_dropped: int = 0
     keyframes: int = 0
+    encode_s: float = 0.0
+    """Spent in encoders, over all frames."""
     keyframe_requests: int = 0
     audio: str = ""
     """`opus 48 kHz from <source>`, or why there is none."""

@@ -58,13 +58,17 @@ class Metrics:
         self._streams = _Gauges(registry, _STREAM, {
             "webrtc_frames_encoded": "Frames encoded, once for all viewers",
             "webrtc_key_frames_encoded": "Keyframes among them",
+            "webrtc_total_encode_time": "Seconds spent in the encoder for them",
             "webrtc_target_bitrate": "What the encoder aims at, in bits per second",
         })  # fmt: skip
         self._viewers = _Gauges(registry, _VIEWER, {
             "webrtc_bytes_sent": "Bytes of the picture sent",
             "webrtc_packets_sent": "Packets of the picture sent",
+            "webrtc_retransmitted_packets_sent": "Packets of the picture sent again",
+            "webrtc_retransmitted_bytes_sent": "Payload of those",
             "webrtc_nack_count": "NACKs received",
             "webrtc_pli_count": "PLIs received",
+            "webrtc_fir_count": "FIRs received",
             "webrtc_relay_in_use": "1 where a TURN server is on the way",
         })  # fmt: skip
         self._encodings = _Gauges(registry, _ENCODING, {
@@ -106,7 +110,7 @@ class Metrics:
     def _tell(self, each: InstanceStats) -> None:
         stream = (each.instance, each.session or "")
         target = None if each.target_kbps is None else each.target_kbps * 1000
-        self._streams.set(stream, each.frames_encoded, each.keyframes, target)
+        self._streams.set(stream, each.frames_encoded, each.keyframes, each.encode_s, target)
         for viewer in each.viewers:
             self._viewers.set((*stream, viewer.id), *_sent(viewer))
         seen = [viewer.latency_ms for viewer in each.viewers if viewer.latency_ms is not None]
@@ -140,5 +144,14 @@ class _Gauges:
                 (gauge.labels(*labels) if self._labelled else gauge).set(value)
 
 
-def _sent(viewer: ViewerStats) -> tuple[float, ...]:
-    return viewer.bytes_sent, viewer.packets_sent, viewer.nacks, viewer.plis, viewer.pair == "relay"
+def _sent(viewer: ViewerStats) -> tuple[float | None, ...]:
+    return (
+        viewer.bytes_sent,
+        viewer.packets_sent,
+        viewer.repeated_packets,
+        viewer.repeated_bytes,
+        viewer.nacks,
+        viewer.plis,
+        viewer.firs,
+        viewer.pair == "relay",
+    )

@@ -230,6 +230,7 @@ class RtcpCounters:
 
     nacks: int = 0
     plis: int = 0
+    firs: int = 0
 
 
 def hook_feedback(
@@ -257,8 +258,10 @@ def hook_feedback(
                 counters.nacks += 1
                 if retransmit(packet.lost):
                     return
-            case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI | aiortc.rtp.RTCP_PSFB_FIR):
+            case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI):
                 counters.plis += 1
+            case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_FIR):
+                counters.firs += 1
             case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_APP):
                 try:
                     bps = unpack_remb_fci(packet.fci)[0]

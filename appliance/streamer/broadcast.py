@@ -74,6 +74,11 @@ class Broadcast:
         return self._meter.keyframes
 
     @property
+    def encode_s(self) -> float:
+        """Spent in encoders since the beginning."""
+        return self._meter.encode_ns / 1e9
+
+    @property
     def fps(self) -> float | None:
         """Over the last two seconds; None while no source runs."""
         return self._meter.fps(time.monotonic_ns()) if self.info else None

@@ -14,6 +14,8 @@ class Meter:
     def __init__(self) -> None:
         self.frames = 0
         self.keyframes = 0
+        self.encode_ns = 0
+        """Spent in the encoder."""
         self._recent: deque[tuple[int, int, int]] = deque()
         """When encoded, bytes, capture to encoded."""
 
@@ -21,6 +23,7 @@ class Meter:
         """Add `frame`."""
         self.frames += 1
         self.keyframes += frame.keyframe
+        self.encode_ns += frame.encoded_ns - frame.encode_start_ns
         self._recent.append((frame.encoded_ns, len(frame.data), frame.encoded_ns - frame.captured_ns))
         self._trim(frame.encoded_ns)
 

@@ -206,6 +206,7 @@ class Peer:
         measured = await connection.measure() if connection else Measured()
         track = connection.track if connection else None
         uplink = connection.uplink if connection else None
+        repeated = track.repeated if track else (None, None)
         return ViewerStats(
             id=self.id,
             label=self._event.label,
@@ -220,6 +221,9 @@ class Peer:
             frames_dropped=track.frames_dropped if track else 0,
             nacks=connection.feedback.nacks if connection else 0,
             plis=connection.feedback.plis if connection else 0,
+            firs=connection.feedback.firs if connection else 0,
+            repeated_packets=repeated[0],
+            repeated_bytes=repeated[1],
             microphone_packets=uplink.microphone_packets if uplink else 0,
             camera_frames=uplink.camera_frames if uplink else 0,
             **asdict(measured),

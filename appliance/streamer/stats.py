@@ -30,6 +30,10 @@ class Counters(Protocol):
         """Since the beginning."""
 
     @property
+    def encode_s(self) -> float:
+        """Spent in the encoder since the beginning."""
+
+    @property
     def keyframe_requests(self) -> int:
         """Since the beginning, before they were coalesced."""
 
@@ -101,6 +105,7 @@ def instance_stats(
         frames_encoded=sum(each.frames_encoded for each in renditions),
         frames_dropped=sum(viewer.frames_dropped for viewer in viewers),
         keyframes=sum(each.keyframes for each in renditions),
+        encode_s=round(sum(each.encode_s for each in renditions), 6),
         keyframe_requests=sum(each.keyframe_requests for each in renditions),
         audio=audio,
         microphone=microphone,

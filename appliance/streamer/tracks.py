@@ -169,6 +169,12 @@ class VideoTrack(_PacketTrack):
         queue = self._seat.queue if self._seat else self._subscription
         return queue.dropped if queue else 0
 
+    @property
+    def repeated(self) -> tuple[int | None, int | None]:
+        """Packets that went out again, and the bytes in them; not known where aiortc sends."""
+        history = self._seat.stream.history if self._seat else None
+        return (history.repeated, history.repeated_octets) if history else (None, None)
+
     def retransmit(self, sequences: Sequence[int]) -> bool:
         """Answer a NACK; False where aiortc sends and has to."""
         if self._seat:

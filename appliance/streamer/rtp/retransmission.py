@@ -70,6 +70,7 @@ class History:
     def __init__(self) -> None:
         self.repeated = 0
         """Packets that were given out again."""
+        self.repeated_octets = 0
         self.refused = 0
         """Packets that a budget had no room for."""
         self._frames: deque[SentFrame] = deque(maxlen=_FRAMES)
@@ -103,6 +104,7 @@ class History:
                 continue
             frame.again[index] = now
             self.repeated += 1
+            self.repeated_octets += len(frame.packed.payloads[index])
             yield frame, index
 
     def _find(self, sequence: int) -> tuple[SentFrame, int] | None:

@@ -157,12 +157,16 @@ async def test_feedback_is_counted_and_asks_for_a_keyframe(loopback: Loopback) -
     await receiver._send_rtcp_pli(packet.ssrc)
     await loopback.rendition.keyframes_requested.wait()
     counters = loopback.ours.feedback
-    assert (counters.nacks, counters.plis, loopback.ours.reception.target_bps) == (1, 1, None)
+    sender = loopback.ours._video.sender  # type: ignore[union-attr]
+    await sender._handle_rtcp_packet(
+        aiortc.rtp.RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_FIR, ssrc=1, media_ssrc=packet.ssrc)
+    )
+    assert (counters.nacks, counters.plis, counters.firs) == (1, 1, 1)
+    assert loopback.ours.reception.target_bps is None
     for fci in (b"REMB\x03", aiortc.rtp.pack_remb_fci(2_000_000, [packet.ssrc])):
         packet_ = aiortc.rtp.RtcpPsfbPacket(
             fmt=aiortc.rtp.RTCP_PSFB_APP, ssrc=1, media_ssrc=packet.ssrc, fci=fci
         )
-        sender = loopback.ours._video.sender  # type: ignore[union-attr]
         await sender._handle_rtcp_packet(packet_)
     assert loopback.ours.reception.target_bps == 2_000_000
     assert loopback.rendition.kbps == 1900

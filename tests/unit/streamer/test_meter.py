@@ -37,4 +37,5 @@ def test_totals_survive_a_source() -> None:
     meter.count(frame(SECOND, key=True))
     meter.forget_rates()
     meter.count(frame(SECOND))
-    assert (meter.frames, meter.keyframes) == (2, 1)
+    meter.count(EncodedFrame(b"x", False, 0, SECOND, 2 * SECOND, 5 * SECOND))
+    assert (meter.frames, meter.keyframes, meter.encode_ns) == (3, 1, 3 * SECOND)

@@ -18,6 +18,7 @@ class Rendition:
     problem: str = ""
     frames_encoded: int = 0
     keyframes: int = 0
+    encode_s: float = 0.0
     keyframe_requests: int = 0
     fps: float | None = None
     bitrate_kbps: float | None = None
@@ -38,12 +39,15 @@ def measure(renditions: list[Rendition], viewers: list[ViewerStats]) -> stats.In
 
 
 def test_the_rendition_that_most_viewers_see_is_shown_and_all_are_counted() -> None:
-    still = Rendition(Codec.H264, frames_encoded=7, keyframes=1, fps=30.0, bitrate_kbps=1.0)
-    seen = Rendition(Codec.VP8, frames_encoded=5, keyframes=2, fps=1.0, capture_to_encoded_ms=(2.0, 3.0))
+    still = Rendition(Codec.H264, frames_encoded=7, keyframes=1, encode_s=0.5, fps=30.0, bitrate_kbps=1.0)
+    seen = Rendition(
+        Codec.VP8, frames_encoded=5, keyframes=2, encode_s=1.0, fps=1.0, capture_to_encoded_ms=(2.0, 3.0)
+    )
     said = measure([still, seen], [viewer("VP8", 4), viewer("VP8", 1), viewer("H264")])
     assert (said.codec, said.fps, said.bitrate_kbps) == ("VP8", 1.0, None)
     assert (said.capture_to_encoded_p50_ms, said.capture_to_encoded_p95_ms) == (2.0, 3.0)
     assert (said.frames_encoded, said.keyframes, said.frames_dropped) == (12, 3, 5)
+    assert said.encode_s == 1.5
     assert (said.width, said.height, said.software_fallback) == (640, 480, True)
     assert (said.audio, said.input, said.target_kbps) == ("none", "X11 :0", 3000)
 

@@ -46,6 +46,7 @@ def test_a_packet_is_sent_again_once_in_a_round_trip() -> None:
     assert asked(kept, 2, rtt=0.2, now=1.2) == []
     assert asked(kept, 2, rtt=0.2, now=1.3) == [(0, 2)]
     assert kept.repeated == 3
+    assert kept.repeated_octets == 3 * len(kept._frames[0].packed.payloads[2])
 
 
 def test_at_most_half_of_what_was_sent_is_sent_again() -> None:
