@@ -7,7 +7,7 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -57,6 +57,9 @@ def _ice_urls(value: list[str]) -> list[str]:
     return value
 
 
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+
+
 class BoxSection(Section):
     """[box]: who this machine is."""
 
@@ -89,11 +92,15 @@ class TlsSection(Section):
     """[tls]: certificates. `off` serves plain HTTP, on loopback only."""
 
     mode: Literal["auto", "files", "off"] = "auto"
+    names: list[HostName] = []
+    """Beside those of the machine."""
     cert: str = ""
     key: str = ""
 
     @model_validator(mode="after")
     def _files_named(self) -> "TlsSection":
+        if self.names and self.mode != "auto":
+            raise ValueError('names are for mode = "auto"')
         if self.mode == "files" and not (self.cert and self.key):
             raise ValueError('mode = "files" needs both cert and key')
         return self

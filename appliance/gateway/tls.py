@@ -92,7 +92,7 @@ class Tls:
         ca = self._read("ca") or self._write("ca", certificates.new_ca(self._name))
         self.ca_pem = ca.certificate_pem.decode()
         name = hostname()
-        wanted = {*self.addresses, "localhost", name, f"{name}.local"}
+        wanted = {*self.addresses, "localhost", name, f"{name}.local", *self._section.names}
         leaf = self._read("leaf")
         if not (
             leaf and certificates.vouches(ca, leaf) and wanted <= certificates.hosts_of(leaf.certificate)

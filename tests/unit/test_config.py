@@ -88,6 +88,8 @@ def test_every_example_is_sound(file: Path) -> None:
         ('[gateway]\nlisten = "8443"\n', ":2: gateway.listen: must be HOST:PORT, like 0.0.0.0:8443"),
         ('[gateway]\nlisten = "0.0.0.0:70000"\n', ":2: gateway.listen: must be HOST:PORT, like 0.0.0.0:8443"),
         ('[tls]\nmode = "files"\n', ':1: tls: mode = "files" needs both cert and key'),
+        ('[tls]\nmode = "off"\nnames = ["a"]\n', ':1: tls: names are for mode = "auto"'),
+        ('[tls]\nnames = ["https://a"]\n', "tls.names"),
         ('[tls]\nmode = "off"\n', 'tls.mode = "off" is for loopback only'),
         (
             '[gateway]\nlisten = "127.0.0.1:1"\n[tls]\nmode = "off"\n[instances]\nlisten = "0.0.0.0:1"\n',

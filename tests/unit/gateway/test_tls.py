@@ -55,6 +55,13 @@ async def test_a_new_address_gets_a_new_leaf_of_the_same_ca(tmp_path: Path) -> N
         assert (tmp_path / "tls" / key).stat().st_mode & 0o777 == 0o600
 
 
+async def test_a_leaf_holds_for_the_names_that_were_asked_for(tmp_path: Path) -> None:
+    name = "kinesisvideo.us-west-2.amazonaws.com"
+    await Tls(TlsSection(names=[name]), tmp_path, "attic", lambda: ["127.0.0.1"]).open()
+    leaf = x509.load_pem_x509_certificate((tmp_path / "tls/cert.pem").read_bytes())
+    assert {name, "127.0.0.1", "localhost"} <= certificates.hosts_of(leaf)
+
+
 async def test_broken_files_are_made_anew(tmp_path: Path) -> None:
     tls = Tls(TlsSection(), tmp_path, "attic", lambda: ["127.0.0.1"])
     await tls.open()
