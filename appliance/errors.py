@@ -57,6 +57,12 @@ class LimitExceededError(FanlightError):
     code = "limit_exceeded"
 
 
+class NotSupportedError(FanlightError):
+    """The dialect has it, and a box does not do it."""
+
+    code = "not_supported"
+
+
 class UnavailableError(FanlightError):
     """A part that is needed does not answer; trying again later may work."""
 
@@ -74,6 +80,7 @@ _BY_CODE: dict[str, type[FanlightError]] = {
         ConflictError,
         NoCapacityError,
         LimitExceededError,
+        NotSupportedError,
         UnavailableError,
     )
 }

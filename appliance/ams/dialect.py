@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from appliance.ams.roster import Entry
 from appliance.bus.messages import Screen
@@ -18,10 +26,34 @@ _IDLE_MINUTES_MAX = 366 * 24 * 60
 _WAIT_MAX = 86400
 _MEMORY_MIN, _MEMORY_MAX = 1 << 24, 1 << 50
 
+_NAMED_MOST, _NAME_SHOWN = 16, 64
+_WHY = {"resources.disk-size": "instances have no disk of their own"}
+
 Tag = Annotated[str, Field(pattern=_TAG)]
 
 
-class InstanceConfig(BaseModel):
+class Body(BaseModel):
+    """What a client sends; what is not known is ignored, which it is told."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def ignored(self, where: str = "") -> list[str]:
+        """What is not known, each with the reason why nothing comes of it."""
+        names = [f"{where}{name[:_NAME_SHOWN]}" for name in self.model_extra or {}]
+        found = [f"{each} is ignored: {_WHY.get(each, 'it is not known here')}" for each in names]
+        for name in type(self).model_fields:
+            if isinstance(part := getattr(self, name), Body):
+                found += part.ignored(f"{where}{name}.")
+        return found[:_NAMED_MOST]
+
+
+def _no_vpu(slots: int) -> int:
+    if slots:
+        raise ValueError("this box has no VPUs")
+    return slots
+
+
+class InstanceConfig(Body):
     """How an instance is streamed. Streaming cannot be added to it later."""
 
     enable_streaming: bool = Field(False, description="it has a session from birth")
@@ -29,16 +61,15 @@ class InstanceConfig(BaseModel):
     display: Screen | None = None
 
 
-class Resources(BaseModel):
+class Resources(Body):
     """What an instance may have; what is not said is as its application is configured."""
-
-    model_config = ConfigDict(frozen=True)
 
     cpus: float | None = Field(None, gt=0, le=1024)
     memory: int | None = Field(None, ge=_MEMORY_MIN, le=_MEMORY_MAX, description="bytes")
     gpu_slots: int | None = Field(None, alias="gpu-slots", ge=0, le=1024, description="0: software")
     gpu_type: Literal["nvidia", "amd", "intel"] | None = Field(None, alias="gpu-type")
     video_encoder: Literal["gpu", "gpu-preferred", "software"] | None = Field(None, alias="video-encoder")
+    vpu_slots: Annotated[int, AfterValidator(_no_vpu)] = Field(0, alias="vpu-slots", description="none but 0")
 
     def wish(self) -> dict[str, Any]:
         """Fields of a Wish."""
@@ -50,8 +81,8 @@ class Resources(BaseModel):
         }
 
 
-class InstancePost(BaseModel):
-    """An instance to be; what a client sends beyond that is ignored."""
+class InstancePost(Body):
+    """An instance to be."""
 
     app_id: str = Field(min_length=1)
     app_version: int | None = Field(None, ge=-1, le=_VERSION_MAX, description="-1, 0 or none: the latest")
@@ -85,13 +116,13 @@ class InstancePost(BaseModel):
         )
 
 
-class InstancePatch(BaseModel):
+class InstancePatch(Body):
     """What is to become of an instance."""
 
     desired_status: Literal["running", "stopped"]
 
 
-class InstanceDelete(BaseModel):
+class InstanceDelete(Body):
     """How an instance is to end."""
 
     force: bool = Field(False, description="without waiting for it")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -34,6 +34,8 @@ class Operation:
     updated_at: float = field(default_factory=time.time)
     progress: Progress = Progress.RUNNING
     error: str = ""
+    warnings: Sequence[str] = ()
+    """What of the call came to nothing, and why."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait(self, seconds: float | None) -> None:
@@ -59,11 +61,18 @@ class Operations:
             self._group = group
             await asyncio.get_running_loop().create_future()
 
-    def begin(self, description: str, instances: list[str], work: Callable[[], Awaitable[None]]) -> Operation:
+    def begin(
+        self,
+        description: str,
+        instances: list[str],
+        work: Callable[[], Awaitable[None]],
+        *,
+        warnings: Sequence[str] = (),
+    ) -> Operation:
         """Do `work` in the background; a FanlightError is how it failed. Raises UnavailableError."""
         if self._group is None:
             raise UnavailableError("operations do not run yet")
-        operation = Operation(description, instances)
+        operation = Operation(description, instances, warnings=warnings)
         self._forget_the_oldest()
         self._known[operation.id] = operation
         self._changed(operation)

@@ -9,7 +9,7 @@ from appliance.ams.envelope import OPERATIONS, begun, success
 from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, Entry
 from appliance.ams.shown import InstanceShown, OperationShown
-from appliance.errors import NotFoundError
+from appliance.errors import NotFoundError, NotSupportedError
 from appliance.gateway.app import CALLER
 from appliance.gateway.operations import answers, asks, fails, takes
 
@@ -28,6 +28,7 @@ class InstanceRoutes:
             web.get(f"{INSTANCES}/{{id}}", self.get_instance),
             web.patch(f"{INSTANCES}/{{id}}", self.change_instance),
             web.delete(f"{INSTANCES}/{{id}}", self.delete_instance),
+            web.post(f"{INSTANCES}/{{id}}/exec", self.run_in_instance),
             web.get(f"{INSTANCES}/{{id}}/logs", self.list_logs),
             web.get(f"{INSTANCES}/{{id}}/logs/{{name}}", self.get_log),
         ]
@@ -54,7 +55,9 @@ class InstanceRoutes:
                 await self._context.roster.start(entry)
 
         _note("launch", request, entry)
-        return _begun(self._context.operations.begin("Creating instance", [entry.id], work))
+        return _begun(
+            self._context.operations.begin("Creating instance", [entry.id], work, warnings=post.ignored())
+        )
 
     @answers(200, InstanceShown)
     @fails(404)
@@ -68,17 +71,14 @@ class InstanceRoutes:
     async def change_instance(self, request: web.Request, patch: InstancePatch) -> web.Response:
         """Start or stop an instance; where it is so already, nothing happens."""
         entry, roster = self._entry(request), self._context.roster
+        begin, warnings = self._context.operations.begin, patch.ignored()
         if patch.desired_status == "running":
             _note("launch", request, entry)
-            operation = self._context.operations.begin(
-                "Starting instance", [entry.id], lambda: roster.start(entry)
-            )
+            work, description = roster.start, "Starting instance"
         else:
             _note("stop", request, entry)
-            operation = self._context.operations.begin(
-                "Stopping instance", [entry.id], lambda: roster.stop(entry)
-            )
-        return _begun(operation)
+            work, description = roster.stop, "Stopping instance"
+        return _begun(begin(description, [entry.id], lambda: work(entry), warnings=warnings))
 
     @takes(InstanceDelete)
     @answers(202, OperationShown, "async", names=f"{OPERATIONS}/{{id}}")
@@ -88,9 +88,17 @@ class InstanceRoutes:
         entry = self._entry(request)
         _note("stop", request, entry)
         operation = self._context.operations.begin(
-            "Deleting instance", [entry.id], lambda: self._context.roster.delete(entry, force=how.force)
+            "Deleting instance",
+            [entry.id],
+            lambda: self._context.roster.delete(entry, force=how.force),
+            warnings=how.ignored(),
         )
         return _begun(operation)
+
+    @fails(404, 501)
+    async def run_in_instance(self, request: web.Request) -> web.Response:
+        """Programs are started by the application of an instance, never by who calls."""
+        raise NotSupportedError(f"instance {self._entry(request).id}: no commands can be run in it from here")
 
     @answers(200, list[str])
     @fails(404)

@@ -165,6 +165,7 @@ class OperationShown(_Answer):
     resources: dict[str, list[str]]
     may_cancel: Literal[False] = False
     err: str
+    warnings: list[str] = Field(description="what of the call is ignored, and why")
 
     @classmethod
     def of(cls, operation: Operation) -> Self:
@@ -179,4 +180,5 @@ class OperationShown(_Answer):
             status_code=code,
             resources={"instances": [f"{INSTANCES}/{each}" for each in operation.instances]},
             err=operation.error,
+            warnings=list(operation.warnings),
         )

@@ -14,6 +14,7 @@ from appliance.errors import (
     LimitExceededError,
     NoCapacityError,
     NotFoundError,
+    NotSupportedError,
     RefusedError,
     UnauthorizedError,
     UnavailableError,
@@ -27,6 +28,7 @@ _STATUS: dict[str, int] = {
     NoCapacityError.code: 404,
     ConflictError.code: 409,
     LimitExceededError.code: 429,
+    NotSupportedError.code: 501,
     UnavailableError.code: 503,
 }
 

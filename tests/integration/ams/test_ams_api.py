@@ -121,6 +121,33 @@ async def test_bad_calls_are_errors_that_name_the_fault(here: Office) -> None:
     assert (await refused("POST", "/1.0/instances", json={"app_id": "pattern", "name": "one"}))[0] == 409
 
 
+async def test_what_comes_to_nothing_is_said_and_what_cannot_be_is_refused(here: Office) -> None:
+    wish = {"resources": {"disk-size": 1 << 30, "vpu-slots": 0}, "config": {"addons": ["x"]}, "node": "lxd0"}
+    status, begun = await here.api(
+        "POST", "/1.0/instances", json={"app_id": "pattern", "name": "one", "no_start": True, **wish}
+    )
+    assert status == 202
+    assert begun["metadata"]["warnings"] == [
+        "node is ignored: it is not known here",
+        "config.addons is ignored: it is not known here",
+        "resources.disk-size is ignored: instances have no disk of their own",
+    ]
+    assert (await here.do("DELETE", "/1.0/instances/one", {"force": True}))["warnings"] == []
+    status, body = await here.api(
+        "POST", "/1.0/instances", json={"app_id": "pattern", "resources": {"vpu-slots": 1}}
+    )
+    assert (status, body["error_code"]) == (400, 400)
+    assert body["error"].startswith("resources.vpu-slots: ")
+    assert body["error"].endswith("this box has no VPUs")
+
+
+async def test_commands_are_not_run_in_instances(here: Office) -> None:
+    await here.launch("pattern", name="one", no_start=True)
+    status, body = await here.api("POST", "/1.0/instances/one/exec", json={"command": ["id"]})
+    assert (status, body["type"], body["error_code"]) == (501, "error", 501)
+    assert (await here.api("POST", "/1.0/instances/none/exec", json={"command": ["id"]}))[0] == 404
+
+
 async def test_only_who_has_a_token_is_answered(here: Office) -> None:
     async with here.http.get(f"{here.base}/1.0") as answer:
         assert (await answer.json())["metadata"]["auth"] == "untrusted"
