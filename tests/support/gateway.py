@@ -32,7 +32,7 @@ from appliance.bus.messages import (
     StreamerHello,
     ViewerStats,
 )
-from appliance.bus.server import EmbeddedServer
+from appliance.bus.server import EmbeddedServer, Listen
 from appliance.config import Config
 from appliance.errors import FanlightError
 from appliance.gateway.service import Gateway
@@ -109,11 +109,13 @@ class Street:
 
 
 @contextlib.asynccontextmanager
-async def street(tmp_path: Path, config: Config | None = None, **options: Any) -> AsyncIterator[Street]:
-    """Everything up."""
-    server = EmbeddedServer(tmp_path)
+async def street(
+    tmp_path: Path, config: Config | None = None, listen: Listen | None = None, **options: Any
+) -> AsyncIterator[Street]:
+    """Everything up; where the bus is to `listen`, boxes can enrol."""
+    server = EmbeddedServer(tmp_path, listen)
     link = BusLink(lambda: server.address, "gateway")
-    gateway = Gateway(config or settings(), tmp_path, link, **options)
+    gateway = Gateway(config or settings(), tmp_path, link, server if listen else None, **options)
     async with (
         serving(server, link, gateway),
         connect(server.address, name="test") as bus,

@@ -13,7 +13,7 @@ _SECONDS = 300
 async def survives(document: str, directory: Path, *, examples: int, tokens: Mapping[str, str]) -> None:
     """Run schemathesis with all of its checks; raises AssertionError with what it found.
 
-    `tokens`: API_TOKEN and DEVICE_TOKEN.
+    `tokens`: API_TOKEN and DEVICE_TOKEN, and ENROLL_CODES with spaces between.
     """
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
