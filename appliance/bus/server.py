@@ -84,7 +84,7 @@ class EmbeddedServer:
         """Valid once started."""
         if self._listen and self.secure:
             ca = str(self._listen.ca or "")
-            return BusAddress(f"tls://localhost:{self._port}", "fanlight", self._password, ca=ca)
+            return BusAddress(f"tls://127.0.0.1:{self._port}", "fanlight", self._password, ca=ca)
         return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
 
     @property

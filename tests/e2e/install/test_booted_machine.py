@@ -37,7 +37,60 @@ async def _install(box: Machine, *arguments: str) -> str:
     return output
 
 
-async def test_the_service_survives_a_power_cut_and_a_kill(
+CONFIGURED = (
+    ('#listen = "0.0.0.0:8443"', 'listen = "0.0.0.0:443"'),
+    ('#listen = ""', 'listen = "0.0.0.0:4222"'),
+)
+PORT_443 = """[Service]
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+"""
+REMOTE = """[gateway]
+mode = "remote"
+[instances]
+listen = ""
+"""
+
+
+async def _become_a_gateway(box: Machine) -> None:
+    """As README and operations.md say, on port 443; a box of another state on the same machine enrols."""
+
+    async def done(*command: str) -> str:
+        status, output = await box.run(*command)
+        assert status == 0, output
+        return output
+
+    settings = box.root / "etc/fanlight/fanlight.toml"
+    text = settings.read_text()
+    for shipped, mine in CONFIGURED:
+        assert text.count(shipped) == 1
+        text = text.replace(shipped, mine)
+    settings.write_text(text)
+    drop_in = box.root / "etc/systemd/system/fanlight-gateway.service.d/port.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(PORT_443)
+    await done("systemctl", "daemon-reload")
+    await done("systemctl", "disable", "--now", "fanlight")
+    await done("systemctl", "enable", "--now", "fanlight-gateway")
+    await done("systemctl", "reload", "fanlight-gateway")
+    assert "nothing changed" in await _install(box)
+    assert (await done("systemctl", "is-active", "fanlight-gateway")).strip() == "active"
+
+    made = json.loads(await done("fanlight", "enroll", "create", "--json"))
+    (box.root / "root/box.toml").write_text(REMOTE)
+    directories = ("--state-dir", "/root/box/state", "--runtime-dir", "/root/box/run")
+    await done("fanlight", "enroll", "https://127.0.0.1/", made["code"], *directories)
+    remote = ("/opt/fanlight/current/bin/fanlight", "run", "--config", "/root/box.toml", *directories)
+    await done("systemd-run", "--unit=box", "--quiet", *remote)
+    async with asyncio.timeout(30):
+        while True:
+            parts = json.loads(await done("fanlight", "status", "--json"))["parts"]
+            if {each["name"]: each["detail"] for each in parts}["boxes"] == "1 answer":
+                break
+            await asyncio.sleep(0.2)
+
+
+async def test_the_service_survives_a_power_cut_and_a_kill_and_may_be_a_gateway_s(
     browser: Browser, machine: Callable[..., Machine], capsys: pytest.CaptureFixture[str]
 ) -> None:
     box = machine(BOOTABLE)
@@ -61,6 +114,7 @@ async def test_the_service_survives_a_power_cut_and_a_kill(
     await _until_active(box, limit=20, not_pid=pid)
     healed = time.monotonic() - began
     await plays(browser, await box.share())
+    await _become_a_gateway(box)
 
     with capsys.disabled():
         print(f"\npower on to ready: {booted:.1f} s; healed after kill -9: {healed:.1f} s")

@@ -251,9 +251,9 @@ async def test_clients_ask_for_ice_servers_again_when_those_have_changed(cloud: 
     changed = settings(ice={"turn": ["turn:turn.example.org:443?transport=tcp"], "turn_secret": "another"})
     async with lobby.viewer("v1") as viewer, lobby.master() as master:
         cloud.here.gateway.reload(changed)
-        cloud.here.gateway.reload(changed)
         assert (await viewer.next())["messageType"] == "RECONNECT_ICE_SERVER"
         assert (await master.next())["messageType"] == "RECONNECT_ICE_SERVER"
+        cloud.here.gateway.reload(changed)
         await call(master, viewer, "v1")
     signaling = cloud.client(lobby.key, "kinesis-video-signaling")
     (server,) = (await signaling("get_ice_server_config", ChannelARN=lobby.arn))["IceServerList"]
