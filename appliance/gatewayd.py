@@ -122,7 +122,7 @@ def _listen(config: Config, state_dir: Path) -> Listen | None:
         case "files":
             return Listen(host, port, Path(config.tls.cert), Path(config.tls.key))
         case "auto":
-            return Listen(host, port, tls / "cert.pem", tls / "key.pem", tls / "ca.pem")
+            return Listen(host, port, tls / "cert.pem", tls / "key.pem")
 
 
 def run(file: Path | None, state_dir: Path, runtime_dir: Path) -> int:

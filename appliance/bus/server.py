@@ -50,7 +50,6 @@ class Listen:
     port: int
     cert: Path | None = None
     key: Path | None = None
-    ca: Path | None = None
 
 
 class EmbeddedServer:
@@ -83,8 +82,7 @@ class EmbeddedServer:
     def address(self) -> BusAddress:
         """Valid once started."""
         if self._listen and self.secure:
-            ca = str(self._listen.ca or "")
-            return BusAddress(f"tls://127.0.0.1:{self._port}", "fanlight", self._password, ca=ca)
+            return BusAddress(f"tls://127.0.0.1:{self._port}", "fanlight", self._password, own=True)
         return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
 
     @property

@@ -13,6 +13,7 @@ import pytest
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.link import BusLink
 from appliance.bus.messages import Done, Message, StopRequest
+from appliance.bus.server import EmbeddedServer, Listen
 from appliance.bus.state import Bucket
 from appliance.errors import (
     ConflictError,
@@ -21,7 +22,8 @@ from appliance.errors import (
     NotFoundError,
     UnavailableError,
 )
-from tests.support.gateway import nats_server, until
+from appliance.gateway import certificates
+from tests.support.gateway import nats_server, serving, until
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +39,16 @@ class Note(Message):
 
     text: str
     count: int = 0
+
+
+async def test_a_server_with_somebody_s_certificate_is_reached_by_its_own_gateway(tmp_path: Path) -> None:
+    ca = certificates.new_ca("authority")
+    leaf = certificates.new_leaf(ca, "gateway", ["gateway.example.org"])
+    (tmp_path / "cert.pem").write_bytes(leaf.certificate_pem)
+    (tmp_path / "key.pem").write_bytes(leaf.key_pem)
+    server = EmbeddedServer(tmp_path, Listen("127.0.0.1", 0, tmp_path / "cert.pem", tmp_path / "key.pem"))
+    async with serving(server), connect(server.address, name="gateway") as bus:
+        assert bus.connected
 
 
 async def test_a_killed_server_comes_back_on_the_same_port_with_its_state(tmp_path: Path) -> None:
