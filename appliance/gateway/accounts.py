@@ -75,6 +75,12 @@ def token_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     return query.get("api_token", "")
 
 
+def bearer_of(headers: Mapping[str, str]) -> str:
+    """The token in `Authorization: Bearer ...` (RFC 6750); empty without one."""
+    scheme, _, token = headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def _valid(record: AccountRecord) -> Principal:
     if record.expires_at is not None and record.expires_at <= time.time():
         raise UnauthorizedError("the API token has expired")

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from appliance.about import about
 from appliance.errors import FanlightError, LimitExceededError, RefusedError, UnauthorizedError
-from appliance.gateway.accounts import token_of
+from appliance.gateway.accounts import bearer_of, token_of
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.envelope import failure, status_of
 from appliance.gateway.limits import RateLimit, caller_of
@@ -28,9 +28,11 @@ CALLER: web.RequestKey[Principal] = web.RequestKey("caller", Principal)
 _BODY_BYTES = 65536
 _BURST_SECONDS = 4
 API = "/1.0"
-_LIMITED = ("/1.0/", "/fanlight/", "/metrics")
-"""The files of the page are memory copies: a room behind one address loads them at once."""
 PAGE = "/fanlight/"
+WHEP = "/whep/"
+_LIMITED = ("/1.0/", PAGE, WHEP, "/metrics")
+"""The files of the page are memory copies: a room behind one address loads them at once."""
+_PLAYERS_READ = "Location, Link, ETag, Accept-Patch, Retry-After"
 _CORS_SECONDS = "600"
 
 
@@ -121,10 +123,12 @@ class Doors:
             text,
         )
         response = failure(status, text)
-        if status == 429:
+        if status in (429, 503):
             response.headers[hdrs.RETRY_AFTER] = "1"
         elif status == 401:
-            response.headers[hdrs.WWW_AUTHENTICATE] = "Macaroon"
+            response.headers[hdrs.WWW_AUTHENTICATE] = (
+                "Bearer" if request.path.startswith(WHEP) else "Macaroon"
+            )
         self._allow(request, response)
         return response
 
@@ -143,7 +147,11 @@ class Doors:
 
     @web.middleware
     async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Pages of others reach only /1.0, where no cookie counts and where the operator lets them."""
+        """Pages of others reach only what no cookie opens: /whep, and /1.0 where the operator lets them."""
+        if request.path.startswith(WHEP):
+            response = await handler(request)
+            self._allow(request, response)
+            return response
         if same_origin(request) or getattr(request.match_info.handler, "signed", False):
             return await handler(request)
         origin = request.headers[hdrs.ORIGIN]
@@ -153,7 +161,7 @@ class Doors:
             raise RefusedError("this page is of another origin and may not call the gateway")
         preflight = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
         if request.method == hdrs.METH_OPTIONS and preflight:
-            response: web.StreamResponse = web.Response(status=204)
+            response = web.Response(status=204)
             settings = self._context.settings.now
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ", ".join(settings.https_allowed_methods)
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(settings.https_allowed_headers)
@@ -170,7 +178,10 @@ class Doors:
 
     def _allow(self, request: web.Request, response: web.StreamResponse) -> None:
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin and request.path.startswith(API) and self._allowed(origin):
+        if request.path.startswith(WHEP):
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _PLAYERS_READ
+        elif origin and request.path.startswith(API) and self._allowed(origin):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.VARY] = hdrs.ORIGIN
 
@@ -197,7 +208,21 @@ class Doors:
                 raise UnauthorizedError("an API token is needed: `Authorization: macaroon root=<token>`")
         elif request.path.startswith(PAGE):
             return await self._page_caller(request)
+        elif request.path.startswith(WHEP):
+            return await self._bearer(request)
         return None
+
+    async def _bearer(self, request: web.Request) -> Principal:
+        """Whose token it is: an account's, a device's or a share link's. Raises UnauthorizedError."""
+        token = bearer_of(request.headers)
+        if not token:
+            raise UnauthorizedError("a token is needed: `Authorization: Bearer <token>`")
+        if "." not in token:
+            return await self._context.accounts.authenticate(token)
+        try:
+            return await self._context.devices.authenticate(token)
+        except UnauthorizedError:
+            return await self._context.shares.authenticate(token)
 
     async def _page_caller(self, request: web.Request) -> Principal:
         """The paired device, else the guest of a share link. Raises UnauthorizedError."""

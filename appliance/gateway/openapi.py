@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 
 from appliance import __version__
-from appliance.gateway.app import API, DEVICE_COOKIE, GUEST_COOKIE, PAGE
+from appliance.gateway.app import API, DEVICE_COOKIE, GUEST_COOKIE, PAGE, WHEP
 from appliance.gateway.envelope import Failure, enveloped
 from appliance.gateway.operations import Answer, Operation, operation_of
 
@@ -23,8 +23,12 @@ _SCHEMES: Json = {
     "api_token": {"type": "apiKey", "in": "query", "name": "api_token"},
     "device": {"type": "apiKey", "in": "cookie", "name": DEVICE_COOKIE},
     "guest": {"type": "apiKey", "in": "cookie", "name": GUEST_COOKIE},
+    "bearer": {"type": "http", "scheme": "bearer"},
     "ticket": {"type": "apiKey", "in": "query", "name": "token"},
 }
+_WAYS = {PAGE: ("device", "guest"), WHEP: ("bearer",)}
+_API_WAYS = ("macaroon", "api_token")
+"""How who calls may be known, by how a path begins, and elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class _Call:
         """Any one of these; an empty one where it may be left out."""
         if getattr(self.handler, "ticketed", False):
             return [{"ticket": []}]
-        ways = ("device", "guest") if self.path.startswith(PAGE) else ("macaroon", "api_token")
+        ways = next((ways for prefix, ways in _WAYS.items() if self.path.startswith(prefix)), _API_WAYS)
         keyed: list[Json] = [{way: []} for way in ways]
         if not getattr(self.handler, "public", False):
             return keyed
@@ -126,6 +130,9 @@ def _described(call: _Call, calls: list[_Call], schemas: "_Schemas") -> Json:
     if operation.body:
         content = {"application/json": {"schema": schemas.of(operation.body)}}
         found["requestBody"] = {"content": content, "required": bool(_required(operation.body))}
+    if operation.text:
+        content = {operation.text: {"schema": {"type": "string"}}}
+        found["requestBody"] = {"content": content, "required": True}
     for status, answer in operation.answers.items():
         found["responses"][str(status)] = schemas.success(status, answer) | _links(answer, calls)
     return found

@@ -37,6 +37,8 @@ class Operation:
     """All that is known of a handler beyond its path, method and docstring."""
 
     body: type[BaseModel] | None = None
+    text: str = ""
+    """The media type of a body that is read as text."""
     query: type[BaseModel] | None = None
     answers: dict[int, Answer] = field(default_factory=dict)
     errors: set[int] = field(default_factory=set)
@@ -102,6 +104,35 @@ def takes(
 
         operation_of(reading).body = model
         return reading
+
+    return mark
+
+
+def reads(
+    media: str,
+) -> Callable[
+    [Callable[Concatenate[S, web.Request, str, P], Response]],
+    Callable[Concatenate[S, web.Request, P], Response],
+]:
+    """Read the body, which must be of the type `media`, as the handler's next argument."""
+
+    def mark(
+        handler: Callable[Concatenate[S, web.Request, str, P], Response],
+    ) -> Callable[Concatenate[S, web.Request, P], Response]:
+        @functools.wraps(handler)
+        async def reading(
+            self: S, request: web.Request, /, *args: P.args, **kwargs: P.kwargs
+        ) -> web.StreamResponse:
+            if request.content_type != media:
+                raise web.HTTPUnsupportedMediaType(reason=f"the body must be {media}")
+            try:
+                text = (await request.read()).decode()
+            except UnicodeDecodeError:
+                raise InvalidInputError("the body is not UTF-8") from None
+            return await handler(self, request, text, *args, **kwargs)
+
+        operation_of(reading).text = media
+        return fails(413, 415)(reading)
 
     return mark
 

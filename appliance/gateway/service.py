@@ -35,6 +35,7 @@ from appliance.gateway.routes_fanlight import FanlightRoutes
 from appliance.gateway.routes_ops import OpsRoutes
 from appliance.gateway.routes_shares import ShareRoutes
 from appliance.gateway.routes_sockets import SocketRoutes
+from appliance.gateway.routes_whep import WhepRoutes
 from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.static import StaticFiles
 from appliance.gateway.tls import Tls
@@ -140,6 +141,7 @@ class Gateway:
             ShareRoutes(context).routes(),
             SocketRoutes(context).routes(),
             FanlightRoutes(context).routes(),
+            WhepRoutes(context).routes(),
             EnrollRoutes(context, lambda: self.tls.ca_pem).routes(),
             OpsRoutes(context, lambda: self.tls.ca_pem, lambda: self._draining).routes(),
             [*KinesisRoutes(context).routes(), *sockets.routes()] if kinesis else [],

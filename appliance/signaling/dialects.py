@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from appliance.signaling import anbox, kinesis_master
+from appliance.signaling import anbox, kinesis_master, whep
 
 
 class Dialect(Protocol):
@@ -28,5 +28,5 @@ class Dialect(Protocol):
         """The gateway goes away, and the client should come back."""
 
 
-DIALECTS: Mapping[str, Dialect] = {"anbox": anbox, "kinesis": kinesis_master}
+DIALECTS: Mapping[str, Dialect] = {"anbox": anbox, "kinesis": kinesis_master, "whep": whep}
 """By their names in PeerEvent."""

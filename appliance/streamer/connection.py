@@ -222,7 +222,7 @@ class MediaConnection:
 
     async def answer(self, sdp: str, settings: Settings) -> tuple[str, list[Candidate]]:
         """Our answer to a version 1 client, and the candidates whose names must be resolved first."""
-        sdp, unresolved = descriptions.split_mdns(sdp)
+        sdp, unresolved = descriptions.split_mdns(descriptions.as_offered(sdp))
         offered = self._read(sdp)
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         try:

@@ -1,5 +1,7 @@
 """Session descriptions of clients: what aiortc would stumble over is refused before it sees it."""
 
+import re
+
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from appliance.errors import InvalidInputError
@@ -8,6 +10,10 @@ from appliance.signaling.anbox import Candidate
 MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 """What aiortc raises where it cannot read something."""
 _MEDIA_MAX = 8
+_MEDIA = re.compile(r"^(?=m=)", re.MULTILINE)
+_BUNDLE_ONLY = "a=bundle-only"
+_BUNDLED = re.compile(r"^(m=\S+ )0(?= )")
+"""RFC 9143 section 6: port 0 says that who does not bundle should reject it."""
 
 
 def parse(sdp: str) -> SessionDescription:
@@ -41,6 +47,21 @@ def names(sdp: str) -> list[tuple[str, str]]:
     kinds = [line[2:].split()[0] for line in sdp.splitlines() if line.startswith("m=")]
     mids = [line.removeprefix("a=mid:") for line in sdp.splitlines() if line.startswith("a=mid:")]
     return list(zip(kinds, mids, strict=True))
+
+
+def as_offered(sdp: str) -> str:
+    """An offer as aiortc takes it: media of a bundle alone are there, and the DTLS client is who offers.
+
+    As DTLS server we choose AES-GCM, which costs less than half of what browsers would choose; WHEP wants
+    it so as well.
+    """
+    session, *media = _MEDIA.split(sdp.replace("a=setup:actpass", "a=setup:active"))
+    return "".join(
+        (
+            session,
+            *(_BUNDLED.sub(r"\g<1>9", each, count=1) if _BUNDLE_ONLY in each else each for each in media),
+        )
+    )
 
 
 def split_mdns(sdp: str) -> tuple[str, list[Candidate]]:

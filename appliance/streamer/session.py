@@ -21,7 +21,12 @@ from appliance.bus.messages import (
     StreamerHello,
     ViewerStats,
 )
-from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, UnavailableError
+from appliance.errors import (
+    FanlightError,
+    LimitExceededError,
+    NotFoundError,
+    UnavailableError,
+)
 from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.remote_peer import RemotePeer
@@ -110,6 +115,8 @@ class Session:
                     peer.closed()
                 case "kick":
                     peer.end(event.text or _KICKED)
+        elif event.dialect == "whep":
+            raise NotFoundError(f"viewer {event.peer} is not here (any more)")
         elif event.kind == "message":
             logger.debug("a message of the unknown peer %s", event.peer)
             if text := DIALECTS[event.dialect].error("this peer is not known here"):
@@ -117,8 +124,6 @@ class Session:
         return Done()
 
     def _open(self, event: PeerEvent) -> None:
-        if event.dialect not in DIALECTS:
-            raise InvalidInputError(f"dialect: {event.dialect} is not spoken here")
         known = self._peers.get(event.peer)
         if known and not known.ended:
             known.opened(event)

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -300,3 +301,22 @@ async def test_the_viewer_is_told_nothing_of_our_own_channel() -> None:
         await answered.wait()
     assert "m=application" in loopback.offer
     assert opened == []
+
+
+async def test_in_an_answer_we_are_the_dtls_server_of_all_bundled_media() -> None:
+    ours = connection()
+    try:
+        offer = (await offered()).replace("a=sendonly", "a=recvonly")
+        video, audio = offer.index("m=video"), offer.index("m=audio")
+        bundled = offer[:audio] + re.sub(
+            r"m=audio \d+ (.*)", r"m=audio 0 \1\na=bundle-only", offer[audio:], count=1
+        )
+        assert video < audio
+        answer, _ = await ours.answer(bundled, Settings())
+    finally:
+        await ours.close()
+    found = sections(answer)
+    for kind in ("video", "audio"):
+        assert "a=setup:passive" in found[kind]
+        assert "a=sendonly" in found[kind]
+        assert not found[kind][0].startswith(f"m={kind} 0 ")

@@ -17,7 +17,7 @@ from appliance.bus.messages import (
     ViewerStats,
 )
 from appliance.bus.spec import StreamerSpec
-from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
+from appliance.errors import LimitExceededError, NotFoundError, UnavailableError
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import session as session_module
 from appliance.streamer.connection import Sources
@@ -181,15 +181,21 @@ async def test_messages_are_answered_on_the_subject_of_their_peer(house: House) 
     assert await house.said() == ("session.s.down.stranger", "error")
 
 
-async def test_other_dialects_and_a_viewer_too_many_are_refused(house: House) -> None:
-    with pytest.raises(InvalidInputError, match="whep is not spoken"):
-        await house.happens("open", "p1", dialect="whep")
+async def test_a_viewer_too_many_is_refused(house: House) -> None:
     await house.happens("open", "p1")
     await house.happens("open", "p2")
     with pytest.raises(LimitExceededError, match="has 2 viewers"):
         await house.happens("open", "p3")
     await house.happens("kick", "p2")
     await house.happens("open", "p3")
+
+
+async def test_who_asks_for_a_player_that_is_gone_is_told(house: House) -> None:
+    await house.happens("open", "a", dialect="whep", role=Role.VIEW)
+    await house.happens("kick", "a", dialect="whep", text="left")
+    for kind in ("message", "kick"):
+        with pytest.raises(NotFoundError, match="viewer b is not here"):
+            await house.happens(kind, "b", dialect="whep")
 
 
 async def test_an_exclusive_client_takes_over_from_its_like_only(house: House) -> None:
