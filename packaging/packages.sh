@@ -21,6 +21,8 @@ TEST_PACKAGES=(
   pulseaudio pulseaudio-utils # a real sound server
   coturn                      # a real TURN server
   openssl
+  python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice # a WHEP player that is no browser
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   xdotool x11-utils x11-apps    # X clients to drive and to look at
   weston foot                   # a Wayland host, a Wayland client
   tmux                          # a terminal for the TUI

@@ -1,0 +1,40 @@
+// A page that plays by an npm client of WHEP, which is served beside it.
+
+import { WHEPClient } from './whep.js';
+
+let pc;
+let client;
+
+/** Watches `url` in `codec`, by `policy` (`all` or `relay`); the ICE servers are those of the answer. */
+export async function play(url, token, codec, policy) {
+  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceTransportPolicy: policy });
+  const video = pc.addTransceiver('video', { direction: 'recvonly' });
+  pc.addTransceiver('audio', { direction: 'recvonly' });
+  const known = RTCRtpReceiver.getCapabilities('video').codecs;
+  video.setCodecPreferences(known.filter(({ mimeType }) => [`video/${codec}`, 'video/rtx'].includes(mimeType)));
+  const shown = document.getElementById('video');
+  shown.srcObject = new MediaStream();
+  pc.addEventListener('track', ({ track }) => shown.srcObject.addTrack(track));
+  client = new WHEPClient();
+  await client.view(pc, url, token);
+}
+
+/** What `getStats` says of picture and sound that come in. */
+export async function playing() {
+  const stats = await pc.getStats();
+  const told = { frames: 0, width: 0, samples: 0, codecs: [], local: '' };
+  for (const each of stats.values()) {
+    if (each.type === 'inbound-rtp') told.codecs.push(stats.get(each.codecId)?.mimeType);
+    if (each.type === 'inbound-rtp' && each.kind === 'video') {
+      Object.assign(told, { frames: each.framesDecoded, width: each.frameWidth });
+    }
+    if (each.type === 'inbound-rtp' && each.kind === 'audio') {
+      told.samples = each.totalSamplesReceived - each.concealedSamples;
+    }
+    if (each.type === 'candidate-pair' && each.nominated) told.local = stats.get(each.localCandidateId).candidateType;
+  }
+  return told;
+}
+
+/** Leaves as a player should. */
+export const stop = () => client.stop();

@@ -1,0 +1,134 @@
+"""Players that others wrote, against the gateway of a box."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from playwright.async_api import Browser
+
+from appliance.streamer.aioice_adapter import host_addresses
+from tests.support.box import Box, box, chromium, running, settings
+from tests.support.npm import package_file
+from tests.support.ports import free_ports
+from tests.support.sound_server import SoundServer
+from tests.support.turn import coturn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+HERE = Path(__file__).parent
+PLAYER = "whip-whep@1.2.0"
+INTEGRITY = "sha512-CP+Tht3O/N6QLebW5LxsNKgzFN5KX6WinLr1SLs74feagYu+Gqy+0dw48p5RQuE+FlrM4xyOlOdW2UOQwljImA=="
+SECRET = "north"
+APPLICATION = """
+[[application]]
+name = "pattern"
+kind = "test-pattern"
+autostart = true
+size = "320x240"
+fps = 15
+env = { PULSE_SERVER = "%s" }
+"""
+
+
+@dataclass
+class Theatre:
+    """A box with a picture and a sound, and pages of another origin."""
+
+    box: Box
+    browser: Browser
+    origin: str
+    token: str
+    ca: Path
+
+    @property
+    def endpoint(self) -> str:
+        return f"{self.box.url}whep/pattern"
+
+    async def viewers(self) -> list[Any]:
+        """As `fanlight viewers` lists them."""
+        return list(await self.box.cli("viewers"))
+
+    async def empty(self) -> None:
+        async with asyncio.timeout(5):
+            while await self.viewers():
+                await asyncio.sleep(0.1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Theatre]:
+    directory = tmp_path_factory.mktemp("whep")
+    player = await package_file(PLAYER, INTEGRITY, "whep.js")
+
+    async def script(_: web.Request) -> web.Response:
+        return web.Response(body=player, content_type="text/javascript")
+
+    app = web.Application()
+    app.router.add_get("/whep.js", script)
+    app.router.add_static("/", HERE)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sound = SoundServer(directory)
+    try:
+        await sound.start()
+        await sound.play(440, "speakers")
+        address, port = host_addresses()[0], free_ports(1).start
+        ice = f'turn = ["turn:{address}:{port}?transport=udp"]\nturn_secret = "{SECRET}"'
+        secret = ("use-auth-secret", f"static-auth-secret={SECRET}")
+        async with (
+            coturn(directory, address, port, *secret),
+            box(directory, settings(ice=ice) + APPLICATION % sound.address) as running_box,
+            chromium() as browser,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http,
+        ):
+            await running_box.until("s['instances'] and s['instances'][0]['state'] == 'running'")
+            token = (await running_box.cli("account", "create", "player"))["token"]
+            origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with http.get(running_box.url + "ca.pem") as answer:
+                (directory / "ca.pem").write_bytes(await answer.read())
+            yield Theatre(running_box, browser, origin, token, directory / "ca.pem")
+    finally:
+        await sound.stop()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(("codec", "policy"), [("H264", "all"), ("VP8", "relay")])
+async def test_an_npm_player_plays_in_a_browser(theatre: Theatre, codec: str, policy: str) -> None:
+    context = await theatre.browser.new_context(ignore_https_errors=True)
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.goto(f"{theatre.origin}/player.html")
+    await page.wait_for_function("window.player")
+    await page.evaluate("args => player.play(...args)", [theatre.endpoint, theatre.token, codec, policy])
+    async with asyncio.timeout(20):
+        while (shown := await page.evaluate("player.playing()"))["frames"] < 15 or shown["samples"] < 48000:
+            await asyncio.sleep(0.1)
+    assert shown["width"] == 320
+    assert sorted(shown["codecs"]) == ["audio/opus", f"video/{codec}"]
+    assert policy == "all" or shown["local"] == "relay"
+    (viewer,) = await theatre.viewers()
+    assert (viewer["dialect"], viewer["label"], viewer["role"]) == ("whep", "player", "view")
+    assert viewer["address"]
+    await page.evaluate("player.stop()")
+    await theatre.empty()
+    assert not faults
+    await context.close()
+
+
+async def test_gstreamer_plays(theatre: Theatre) -> None:
+    program = ("/usr/bin/python3", HERE / "gst_player.py")
+    async with running((*program, theatre.endpoint, theatre.token, theatre.ca)) as player:
+        told = {(await player.line(r"^(video H264|audio OPUS)$"))[0] for _ in range(2)}
+        assert told == {"video H264", "audio OPUS"}
+        (viewer,) = await theatre.viewers()
+        assert viewer["dialect"] == "whep"
+        player.process.terminate()
+        await player.line(r"^left 200$")
+        await theatre.empty()
