@@ -195,6 +195,13 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     share.add_argument(
         "--expires", type=_duration, default=12 * 3600, metavar="D", help="1h, 30m, 7d (default 12h)"
     )
+    publish = verbs.add("publish", "publish:publish", "send a stream to another server as well, by WHIP")
+    publish.add_argument("app", nargs="?", metavar="APP", help="or an instance; without: what is published")
+    publish.add_argument("--whip", metavar="URL", help="the server's WHIP endpoint")
+    secret = publish.add_mutually_exclusive_group()
+    secret.add_argument("--token", default="", help="what the endpoint asks for; others here can see it")
+    secret.add_argument("--token-file", type=Path, metavar="FILE", help="the file that it stands in")
+    publish.add_argument("--stop", action="store_true", help="publish it no more")
     verbs.add("pair", "share:pair", "a PIN that pairs one browser")
     verbs.add("devices", "share:devices", "paired browsers")
     unpair = verbs.add("unpair", "share:unpair", "forget a paired browser")

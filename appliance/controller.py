@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceState, PeerEvent, Screen, SessionStatus
+from appliance.bus.messages import InstanceState, PeerEvent, Publication, Screen, SessionStatus
 from appliance.bus.subjects import up
 from appliance.control import words
 from appliance.control.schema import (
@@ -24,6 +24,7 @@ from appliance.control.schema import (
     Logs,
     Part,
     Problem,
+    PublishParams,
     Session,
     Share,
     ShareParams,
@@ -142,6 +143,10 @@ class BoxController(Doorkeeper):
         """Ask an instance's encoder for a keyframe, named by id, session or application."""
         session = self._session_of(instance)
         await self._bus().publish(up(session), PeerEvent(kind="keyframe"))
+
+    async def publish(self, params: PublishParams) -> None:
+        """Publish an instance, named by id, session or application, somewhere else as well, or nowhere."""
+        await self._instances.publish(params.instance, Publication(url=params.url, token=params.token))
 
     async def share(self, params: ShareParams) -> Share:
         """A link into the named instance, or the only one."""

@@ -154,6 +154,13 @@ class StopRequest(Message):
     reason: str = ""
 
 
+class Publication(Message):
+    """Where the stream of an instance is published as well, by WHIP; an empty URL: nowhere."""
+
+    url: str = ""
+    token: str = Field("", repr=False)
+
+
 class PeerEvent(Message):
     """Something that happened to one signaling peer of a session."""
 

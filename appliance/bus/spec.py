@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.bus.messages import IceServer, Screen
+from appliance.bus.messages import Publication, Screen
+from appliance.config import IceSection
 
 Kind = Literal["x11", "wayland", "command", "camera", "file", "test-pattern"]
 
@@ -52,15 +53,15 @@ class StreamerSpec(BaseModel):
     pulse_server: str = ""
     input: bool = True
     clipboard: bool = True
-    ice_servers: list[IceServer] = []
+    ice: IceSection = IceSection()
+    """Viewers bring servers of their own; what is published goes by way of these."""
     udp_port: int = Field(0, ge=0, le=65535)
     """The first choice for the one port of all media; 0: each viewer gets ports of its own."""
     udp_ports: int = Field(1, ge=1)
     """So many ports, from `udp_port` on, may be tried: other streamers of the box have some of them."""
     external_address: str = ""
-    whip_url: str = ""
-    """Where the stream is published as well; empty: nowhere."""
-    whip_token: str = Field("", repr=False)
+    publication: Publication = Publication()
+    """Where the stream is published as well, at first."""
     viewers_max: int = 100
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""

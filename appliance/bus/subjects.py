@@ -51,6 +51,11 @@ def state(session: str) -> str:
     return f"session.{_words(session)}.state"
 
 
+def publication(session: str) -> str:
+    """Request: Publication -> Done. The box tells the streamer where its stream goes as well."""
+    return f"session.{_words(session)}.publication"
+
+
 def stats(instance: str) -> str:
     """InstanceStats, 1 Hz and when a viewer leaves."""
     return f"instance.{_words(instance)}.stats"

@@ -28,6 +28,7 @@ from appliance.control.schema import (
     Model,
     NameParams,
     Pin,
+    PublishParams,
     Share,
     ShareParams,
     Snapshot,
@@ -39,6 +40,7 @@ CHANGING = frozenset(
         "stop",
         "kick",
         "share",
+        "publish",
         "pair",
         "unpair",
         "account.create",
@@ -83,6 +85,9 @@ class Controller(Protocol):
 
     async def share(self, params: ShareParams) -> Share:
         """Make a link."""
+
+    async def publish(self, params: PublishParams) -> None:
+        """Publish an instance somewhere else as well, or nowhere."""
 
     async def pair(self) -> Pin:
         """Make a PIN."""
@@ -153,6 +158,10 @@ def methods(
         await controller.keyframe(params.id)
         return Done()
 
+    async def publish(params: PublishParams) -> Done:
+        await controller.publish(params)
+        return Done()
+
     async def pair(_: Model) -> Pin:
         return await controller.pair()
 
@@ -198,6 +207,7 @@ def methods(
         "kick": (IdParams, kick),
         "keyframe": (IdParams, keyframe),
         "share": (ShareParams, controller.share),
+        "publish": (PublishParams, publish),
         "pair": (Model, pair),
         "devices": (Model, devices),
         "unpair": (IdParams, unpair),

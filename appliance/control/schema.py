@@ -2,10 +2,11 @@
 
 Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
 `logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
-`share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
-AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
-`enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes; `enroll.delete` NameParams -> {};
-`drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs` IdParams -> InstanceLogs.
+`share` ShareParams -> Share; `publish` PublishParams -> {}; `pair` -> Pin; `devices` -> Devices;
+`account.create` AccountParams -> AccountToken; `account.list` -> Accounts; `account.delete` NameParams ->
+{}; `keyframe` IdParams -> {}; `enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes;
+`enroll.delete` NameParams -> {}; `drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs`
+IdParams -> InstanceLogs.
 """
 
 from typing import Any, Literal
@@ -187,6 +188,15 @@ class ShareParams(Model):
     instance: str | None = None
     role: Role = Role.VIEW
     expires_s: int = Field(12 * 3600, ge=1, le=30 * 86400)
+
+
+class PublishParams(Model):
+    """`publish`: send the stream of `instance` to the WHIP endpoint `url` as well; empty: not any more."""
+
+    instance: str
+    url: str = Field("", pattern=r"^(https?://\S+)?$", repr=False)
+    """Stream keys are part of many."""
+    token: str = Field("", repr=False)
 
 
 class Share(Model):

@@ -186,10 +186,10 @@ class ControlServer:
 
 
 def _said(params: Model) -> str:
-    """What was asked for, for the audit trail: parameters of this API hold no secrets."""
-    return " ".join(
-        f"{key}={value}" for key, value in params.model_dump(mode="json", exclude_none=True).items()
-    )
+    """What was asked for, for the audit trail, without secrets."""
+    secret = {name for name, field in type(params).model_fields.items() if not field.repr}
+    shown = params.model_dump(mode="json", exclude_none=True, exclude=secret)
+    return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -15,7 +15,6 @@ from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.enrolments import BoxRecord, BusDoor, CodeRecord, Enrolments
-from appliance.gateway.ice import IceSettings, ice_servers
 from appliance.gateway.kinesis.authority import Authority
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
@@ -30,6 +29,7 @@ from appliance.gateway.shares import ShareRecord, Shares
 from appliance.gateway.tickets import KeyRecord, Ticket, Tickets, shared_key
 from appliance.gateway.tokens import Principal
 from appliance.gateway.viewers import Viewers
+from appliance.ice import IceSettings, ice_servers
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from appliance.bus.messages import InstanceState, InstanceStats, Screen, SessionStatus
+from appliance.bus.messages import InstanceState, InstanceStats, Publication, Screen, SessionStatus
 from appliance.bus.spec import EncoderChoice
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
@@ -58,6 +58,8 @@ class Instance:
     """What goes before the commands of its programs, so that they keep within their limits."""
     limited: str = ""
     """How its limits are enforced, or why not; empty where it has none."""
+    publication: Publication = field(default_factory=Publication)
+    """Where its stream goes as well, also of a streamer that starts anew."""
     stats: InstanceStats | None = None
     supervisor: Supervisor | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -13,16 +13,18 @@ from appliance.bus.connection import Bus, BusAddress
 from appliance.bus.messages import (
     DRAINING,
     ApplicationInfo,
+    Done,
     InstanceInfo,
     InstanceState,
     InstanceStats,
     LaunchRequest,
+    Publication,
     SessionStatus,
 )
 from appliance.bus.spec import EncoderChoice
-from appliance.bus.subjects import id_of, stats_of
+from appliance.bus.subjects import id_of, publication, stats_of
 from appliance.config import Config
-from appliance.errors import FanlightError, NotFoundError
+from appliance.errors import FanlightError, InvalidInputError, NotFoundError
 from appliance.instances.admission import Admission
 from appliance.instances.autostart import keep_running
 from appliance.instances.idle import IdlePolicy
@@ -131,6 +133,7 @@ class InstanceManager:
             session,
             idle or IdlePolicy(application.idle_minutes),
             wish,
+            publication=Publication(url=application.whip_url, token=application.whip_token),
         )
         if not (session or wish.streaming):  # nobody can watch it, so nobody is missed
             instance.idle = IdlePolicy()
@@ -202,6 +205,17 @@ class InstanceManager:
         instance = self.find(instance_id)
         instance.stop_reason = reason
         instance.stopping.set()
+
+    async def publish(self, instance_id: str, wanted: Publication) -> None:
+        """Publish the stream of an instance there as well, or nowhere any more, for as long as it runs.
+
+        Raises NotFoundError, InvalidInputError where it does not stream, UnavailableError.
+        """
+        instance = self.find(instance_id)
+        if not instance.session:
+            raise InvalidInputError(f"instance {instance.id} was launched without streaming")
+        instance.publication = wanted
+        await self._bus().request(publication(instance.session), wanted, Done)
 
     def find(self, instance_id: str) -> Instance:
         """By id, by session, or by the application's name where one runs. Raises NotFoundError."""

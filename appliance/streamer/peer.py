@@ -304,7 +304,7 @@ class Peer:
         if not self._attempts.spend():
             raise LimitExceededError("message: too many new connections, slow down")
         await self._disconnect()
-        spec, event = self._stage.spec, self._event
+        event = self._event
 
         def changed(state: str) -> None:
             if state == "connected":
@@ -315,7 +315,7 @@ class Peer:
 
         connection = MediaConnection(
             self._stage.sources,
-            [*event.ice_servers, *spec.ice_servers],
+            event.ice_servers,
             changed=changed,
             channel=self._use_channel,
             controls=lambda: self.role.controls,

@@ -4,13 +4,15 @@ import asyncio
 import functools
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from appliance.bus import subjects
 from appliance.bus.connection import BusAddress, connect
-from appliance.bus.messages import InstanceStats, Screen, ViewerStats
+from appliance.bus.messages import IceServer, InstanceStats, Publication, Screen, ViewerStats
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import UnavailableError
+from appliance.ice import ice_servers
 from appliance.signaling.anbox import Settings
 from appliance.streamer import stats
 from appliance.streamer.aioice_adapter import host_addresses
@@ -29,7 +31,7 @@ from appliance.streamer.session import Session
 from appliance.streamer.shard.host import Shards
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
-from appliance.streamer.whip import Publisher
+from appliance.streamer.whip import Publishing
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Streamer:
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
-        self._publisher: Publisher | None = None
+        self._publishing: Publishing | None = None
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -106,9 +108,11 @@ class Streamer:
                 elsewhere=self._shards.place,
             )
             self._input.on_clipboard = session.tell_clipboard
-            if spec.whip_url:
-                self._publisher = _publisher(stage)
-                group.create_task(self._publisher.run())
+            self._publishing = _publishing(stage)
+            group.create_task(self._publishing.run())
+            group.create_task(
+                bus.serve(subjects.publication(session_id), Publication, self._publishing.publish)
+            )
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
             if self._microphone:
@@ -140,7 +144,7 @@ class Streamer:
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
-            published=self._publisher.status if self._publisher else "",
+            published=self._publishing.status if self._publishing else "",
             tasks=len(asyncio.all_tasks()),
         )
 
@@ -174,13 +178,13 @@ class Streamer:
         return stats.problem_of(self._renditions.values())
 
 
-def _publisher(stage: Stage) -> Publisher:
+def _publishing(stage: Stage) -> Publishing:
     spec = stage.spec
 
-    def connect(changed: Callable[[str], None]) -> MediaConnection:
+    def connect(changed: Callable[[str], None], told: Sequence[IceServer]) -> MediaConnection:
         return MediaConnection(
             stage.sources,
-            spec.ice_servers,
+            [*ice_servers(spec.ice, f"{spec.session}.publisher"), *told],
             changed=changed,
             channel=lambda _: None,
             controls=lambda: False,
@@ -188,7 +192,7 @@ def _publisher(stage: Stage) -> Publisher:
             for_many=True,
         )
 
-    return Publisher(spec.whip_url, spec.whip_token, Settings(enable_speaker=spec.audio), connect)
+    return Publishing(spec.publication, Settings(enable_speaker=spec.audio), connect)
 
 
 def _audio(spec: StreamerSpec) -> AudioSource | None:

@@ -2,54 +2,73 @@
 
 import asyncio
 import logging
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
-from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+from urllib.parse import urlsplit
 
+from appliance.bus.messages import Done, IceServer, Publication
 from appliance.errors import InvalidInputError, UnavailableError
 from appliance.signaling.anbox import Settings
 from appliance.streamer.connection import MediaConnection
+from appliance.streamer.whip_client import ask_ice_servers, delete_resource, post_offer
 
 logger = logging.getLogger(__name__)
 
-_ANSWER_SECONDS = 10.0
 _CONNECT_SECONDS = 15.0
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 _STABLE_SECONDS = 30.0
-_ANSWER_BYTES = 1 << 18
-_REDIRECTIONS = 5
+
+Connect: TypeAlias = Callable[[Callable[[str], None], Sequence[IceServer]], MediaConnection]
+"""Makes a connection that tells its states to the function it is given, by way of these ICE servers too."""
 
 
-class Answer(NamedTuple):
-    """What the server said: its description, and the resource that stands for our stream."""
+class Publishing:
+    """Publishes to where it was told to last, which may be nowhere."""
 
-    sdp: str
-    resource: str
+    def __init__(self, first: Publication, settings: Settings, connect: Connect) -> None:
+        self._wanted = first
+        self._settings = settings
+        self._connect = connect
+        self._changed = asyncio.Event()
+        self._publisher: Publisher | None = None
+
+    @property
+    def status(self) -> str:
+        """For people; empty where nothing is to be published."""
+        return self._publisher.status if self._publisher else ""
+
+    async def publish(self, wanted: Publication) -> Done:
+        """From now on publish there, or nowhere."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._changed.set()
+        return Done()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            self._changed.clear()
+            wanted = self._wanted
+            self._publisher = Publisher(wanted, self._settings, self._connect) if wanted.url else None
+            async with asyncio.TaskGroup() as group:
+                publishing = group.create_task(self._publisher.run()) if self._publisher else None
+                await self._changed.wait()
+                if publishing:
+                    publishing.cancel()
 
 
 class Publisher:
-    """Keeps one stream at `url`, and begins again, ever more slowly, whenever it breaks.
+    """Keeps one stream at a server, and begins again, ever more slowly, whenever it breaks."""
 
-    `connect` makes a connection that tells its states to the function it is given.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        settings: Settings,
-        connect: Callable[[Callable[[str], None]], MediaConnection],
-    ) -> None:
+    def __init__(self, publication: Publication, settings: Settings, connect: Connect) -> None:
         self.status = "not connected yet"
         """For people."""
-        self._url = url
-        self._token = token
+        self._url = publication.url
+        self._token = publication.token
         self._settings = settings
         self._connect = connect
-        self._host = urlsplit(url).hostname or url
+        self._host = urlsplit(self._url).hostname or self._url
+        self._told: list[IceServer] = []
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -75,12 +94,14 @@ class Publisher:
                 connected.set()
                 over.set()
 
-        connection = self._connect(changed)
+        # Most servers tell theirs only with the answer, when we have gathered: the next attempt has them.
+        told = await asyncio.to_thread(ask_ice_servers, self._url, self._token) or self._told
+        connection = self._connect(changed, told)
         resource = ""
         try:
             offer = await connection.offer(self._settings, channel=False)
             answer = await asyncio.to_thread(post_offer, self._url, self._token, offer)
-            resource = answer.resource
+            resource, self._told = answer.resource, answer.ice_servers
             for candidate in await connection.take_answer(answer.sdp):
                 await connection.add_candidate(candidate)
             try:
@@ -103,62 +124,3 @@ class Publisher:
         if status != self.status:
             self.status = status
             logger.log(level, "publishing: %s", status)
-
-
-def post_offer(url: str, token: str, offer: str) -> Answer:
-    """Blocks. Raises UnavailableError; redirections are followed (RFC 9725 section 4.2)."""
-    host = urlsplit(url).netloc
-    for _ in range(_REDIRECTIONS):
-        request = _request("POST", url, token if urlsplit(url).netloc == host else "", offer)
-        try:
-            with _open(request) as response:
-                body = response.read(_ANSWER_BYTES).decode()
-                location = response.headers.get("Location", "")
-                if response.status != 201 or not location:
-                    raise UnavailableError(f"no WHIP endpoint: it answered {response.status}")
-                return Answer(body, urljoin(url, location))
-        except urllib.error.HTTPError as exc:
-            with exc:
-                if exc.code not in (307, 308) or not (location := exc.headers.get("Location", "")):
-                    raise UnavailableError(_refusal(exc.code)) from None
-            url = urljoin(url, location)
-        except (OSError, HTTPException, UnicodeDecodeError) as exc:
-            raise UnavailableError(str(exc) or type(exc).__name__) from exc
-    raise UnavailableError(f"it redirected {_REDIRECTIONS} times")
-
-
-def delete_resource(resource: str, token: str) -> None:
-    """Tell the server that the stream has ended. Blocks; a server that is gone need not be told."""
-    try:
-        with _open(_request("DELETE", resource, token)):
-            pass
-    except (OSError, HTTPException) as exc:
-        logger.debug("the WHIP resource stays: %s", exc)
-
-
-class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    """A redirection must repeat the POST, and the token is for one host alone."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Leave it to the caller."""
-        return
-
-
-def _open(request: urllib.request.Request) -> Any:
-    return urllib.request.build_opener(_NoRedirection).open(request, timeout=_ANSWER_SECONDS)
-
-
-def _request(method: str, url: str, token: str, body: str | None = None) -> urllib.request.Request:
-    headers = {"Content-Type": "application/sdp"} if body else {}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    return urllib.request.Request(url, body.encode() if body else None, headers, method=method)  # noqa: S310
-
-
-def _refusal(status: int) -> str:
-    words = {
-        401: "the token is missing or wrong",
-        403: "the token may not publish there",
-        404: "no such endpoint",
-    }
-    return f"it answered {status}" + (f": {words[status]}" if status in words else "")

@@ -14,7 +14,7 @@ from aioice import stun
 
 from appliance.config import Config
 from appliance.control.schema import Snapshot
-from appliance.gateway.ice import LIFETIME_SECONDS, credentials
+from appliance.ice import LIFETIME_SECONDS, credentials
 from appliance.verbs.proof import Check, within
 from appliance.verbs.turn_client import Server, TurnClient, binding, turn_client
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from appliance.gateway.ice import credentials
+from appliance.ice import credentials
 from tests.support.namespaces import BOX, ROUTER, VIEWER, Namespaces, box_of, namespaces, page_of, plays
 from tests.support.turn import coturn, our_coturn
 

@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from appliance.config import Config
-from appliance.gateway.ice import IceSettings, credentials
 from appliance.gateway.kinesis import requests
 from appliance.gateway.kinesis.authority import Authority, Identity
 from appliance.gateway.kinesis.channels import Channel, Channels
@@ -23,6 +22,7 @@ from appliance.gateway.kinesis.errors import (
     ResourceNotFoundError,
     TagLimitError,
 )
+from appliance.ice import IceSettings, credentials
 
 Json = dict[str, Any]
 B = TypeVar("B", bound=BaseModel)

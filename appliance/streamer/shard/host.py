@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.bus.beat import until_beat
-from appliance.bus.messages import PeerEvent, PeerReply
+from appliance.bus.messages import PeerEvent, PeerReply, Publication
 from appliance.bus.spec import StreamerSpec
+from appliance.config import IceSection
 from appliance.errors import FanlightError, UnavailableError
 from appliance.processes import Child, child
 from appliance.streamer.connection import Sources
@@ -49,7 +50,8 @@ _SECRETS = {
     "bus_password": "",
     "bus_credentials": "",
     "bus_seed": "",
-    "whip_token": "",
+    "publication": Publication(),
+    "ice": IceSection(),
 }
 
 

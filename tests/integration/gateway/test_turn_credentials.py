@@ -8,7 +8,7 @@ import pytest
 from aioice import stun
 
 from appliance.config import IceSection
-from appliance.gateway.ice import credentials, ice_servers
+from appliance.ice import credentials, ice_servers
 from appliance.verbs.turn_client import Server, turn_client
 from tests.support.gateway import FakeAgent, FakeStreamer, serving, settings, street
 from tests.support.ports import free_ports

@@ -15,9 +15,11 @@ from aiortc.mediastreams import MediaStreamError
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress, connect
-from appliance.bus.messages import InstanceStats, Screen
+from appliance.bus.messages import Done, InstanceStats, Publication, Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from tests.support.gateway import nats_server
+from tests.support.ports import free_ports
+from tests.support.turn import coturn
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +33,7 @@ class Endpoint:
         self.token = TOKEN
         self.redirects = 0
         self.offers: list[str] = []
+        self.links: list[str] = []
         self.ended: asyncio.Queue[str] = asyncio.Queue()
         self.sizes: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self.peers: list[RTCPeerConnection] = []
@@ -44,6 +47,7 @@ class Endpoint:
             [
                 web.post("/old", self._redirect),
                 web.post("/whip/desk", self._publish),
+                web.options("/whip/desk", self._tell),
                 web.delete("/whip/desk/{id}", self._end),
             ]
         )
@@ -63,6 +67,13 @@ class Endpoint:
     async def _redirect(self, _: web.Request) -> web.Response:
         self.redirects += 1
         return web.Response(status=307, headers={"Location": "/whip/desk"})
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        assert request.headers["Access-Control-Request-Headers"] == "Link"
+        response = web.Response(status=204)
+        for each in self.links:
+            response.headers.add("Link", each)
+        return response
 
     async def _publish(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -121,8 +132,7 @@ async def publishing(address: BusAddress, url: str) -> AsyncIterator[asyncio.sub
         screen=Screen(width=320, height=240, fps=15),
         encoders=[EncoderChoice(name="x264", codec="H264", backend="pyav")],
         audio=False,
-        whip_url=url,
-        whip_token=TOKEN,
+        publication=Publication(url=url, token=TOKEN),
         bus_url=address.url,
         bus_user=address.user,
         bus_password=address.password,
@@ -181,3 +191,35 @@ async def test_a_lost_connection_begins_anew(address: BusAddress, endpoint: Endp
         assert await endpoint.ended.get() == "1"
         while len(endpoint.offers) < 2:
             await endpoint.sizes.get()
+
+
+async def test_where_the_stream_goes_may_change_while_it_runs(
+    address: BusAddress, bus: Bus, endpoint: Endpoint
+) -> None:
+    async def publish(url: str) -> None:
+        await bus.request(subjects.publication("s1"), Publication(url=url, token=TOKEN), Done)
+
+    async with asyncio.timeout(30), publishing(address, ""):
+        await says(bus, "")
+        await publish(f"{endpoint.url}/whip/desk")
+        assert await endpoint.sizes.get() == (320, 240)
+        await says(bus, "127.0.0.1: connected")
+        await publish(f"{endpoint.url}/whip/desk")
+        await publish("")
+        assert await endpoint.ended.get() == "1"
+        assert len(endpoint.offers) == 1
+
+
+async def test_relays_that_the_server_names_are_used(
+    address: BusAddress, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    port = free_ports(1).start
+    url = f"turn:127.0.0.1:{port}?transport=udp"
+    endpoint.links = [f'<{url}>; rel="ice-server"; username="u"; credential="p"; credential-type="password"']
+    async with (
+        asyncio.timeout(30),
+        coturn(tmp_path, "127.0.0.1", port, "lt-cred-mech", "user=u:p"),
+        publishing(address, f"{endpoint.url}/whip/desk"),
+    ):
+        assert await endpoint.sizes.get() == (320, 240)
+    assert " typ relay " in endpoint.offers[0]

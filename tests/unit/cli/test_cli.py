@@ -42,6 +42,7 @@ from appliance.control.schema import (
     Logs,
     Pin,
     Problem,
+    PublishParams,
     Share,
     ShareParams,
     Snapshot,
@@ -60,6 +61,7 @@ class House:
         self.changed = asyncio.Event()
         self.asked: list[Any] = []
         self.viewers = [ViewerStats(id="v1", label="Pixel phone")]
+        self.published = ""
 
     def snapshot(self) -> Snapshot:
         stats = InstanceStats(
@@ -67,6 +69,7 @@ class House:
             encoder="x264",
             encoder_reason="no GPU",
             software_fallback=True,
+            published=self.published,
             viewers=self.viewers,
         )
         return Snapshot(
@@ -108,6 +111,9 @@ class House:
     async def share(self, params: ShareParams) -> Share:
         self.asked.append(params)
         return Share(id="sh", url="https://x:8443/#share=t", role=params.role, expires_at=2_000_000_000)
+
+    async def publish(self, params: PublishParams) -> None:
+        self.asked.append(params)
 
     async def pair(self) -> Pin:
         return Pin(pin="123456", expires_at=2_000_000_000, url="https://x:8443/")
@@ -376,7 +382,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 34
+    assert len(places) == 35
     for where in places:
         assert callable(cli.verb(where))
 
@@ -408,3 +414,44 @@ def test_audit_prints_a_line_a_record(fanlight: Fanlight, house: House) -> None:
     assert out.splitlines()[2].split()[2:] == ["join", "Pixel", "192.0.2.7"]
     (only,) = json.loads(fanlight("audit", "--last", "1", "--json")[1])
     assert only["event"] == "join"
+
+
+def test_publish_begins_and_ends_what_is_named(fanlight: Fanlight, house: House, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("let-me-in\n")
+    url = "https://sfu.example/whip"
+    assert fanlight("publish", "desktop", "--whip", url, "--token-file", str(secret)) == (
+        0,
+        "desktop is published\n",
+        "",
+    )
+    assert fanlight("publish", "desktop", "--stop") == (0, "desktop is published no more\n", "")
+    assert house.asked == [
+        PublishParams(instance="desktop", url=url, token="let-me-in"),
+        PublishParams(instance="desktop"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("desktop",),
+        ("desktop", "--whip", "ftp://sfu.example"),
+        ("desktop", "--whip", "https://sfu.example", "--stop"),
+        ("desktop", "--whip", "https://sfu.example", "--token-file", "/nowhere"),
+        ("--stop",),
+    ],
+)
+def test_publish_says_what_it_needs(fanlight: Fanlight, house: House, args: tuple[str, ...]) -> None:
+    code, out, err = fanlight("publish", *args)
+    assert (code, out, house.asked) == (2, "", [])
+    assert err.startswith("fanlight: ")
+
+
+def test_publish_alone_lists_what_is_published(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("publish")[:2] == (0, "nothing is published\n")
+    house.published = "sfu.example: connected"
+    assert "desktop" in fanlight("publish")[1]
+    assert json.loads(fanlight("publish", "--json")[1]) == [
+        {"instance": "i1", "application": "desktop", "published": "sfu.example: connected"}
+    ]

@@ -33,6 +33,7 @@ from appliance.control.schema import (
     LogRecord,
     Logs,
     Pin,
+    PublishParams,
     Share,
     ShareParams,
     Snapshot,
@@ -77,6 +78,9 @@ class ScriptedController:
     async def share(self, params: ShareParams) -> Share:
         self.asked.append(("share", params))
         return Share(id="sh", url="https://box:8443/#share=t", role=params.role, expires_at=2_000_000_000)
+
+    async def publish(self, params: PublishParams) -> None:
+        self.asked.append(("publish", params))
 
     async def pair(self) -> Pin:
         return Pin(pin="123456", expires_at=2_000_000_000, url="https://box:8443/")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from appliance.config import IceSection
-from appliance.gateway.ice import ice_servers
+from appliance.ice import ice_servers
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,115 @@
+"""The requests of WHIP (RFC 9725), each of which blocks."""
+
+import logging
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from http.client import HTTPException
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from appliance.bus.messages import IceServer
+from appliance.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 10.0
+_ANSWER_BYTES = 1 << 18
+_REDIRECTIONS = 5
+_SERVERS_MAX = 8
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^\s",;]*))*)')
+_PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^\s",;]*))')
+_ICE_URL = re.compile(r"(?:stun|turns?):[^\s?:]+(?::[0-9]+)?(?:\?transport=(?:udp|tcp))?")
+
+
+class Answer(NamedTuple):
+    """What the server said: its description, the resource that stands for our stream, and ICE servers."""
+
+    sdp: str
+    resource: str
+    ice_servers: list[IceServer]
+
+
+def ask_ice_servers(url: str, token: str) -> list[IceServer]:
+    """What the server tells before it gets an offer (section 4.6): most need not, and say nothing."""
+    headers = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Link"}
+    try:
+        with _open(_request("OPTIONS", url, token, headers=headers)) as response:
+            return linked(response.headers.get_all("Link", []))
+    except (OSError, HTTPException) as exc:
+        logger.debug("no ICE servers are told: %s", exc)
+        return []
+
+
+def post_offer(url: str, token: str, offer: str) -> Answer:
+    """Raises UnavailableError; redirections are followed (section 4.2)."""
+    host = urlsplit(url).netloc
+    for _ in range(_REDIRECTIONS):
+        request = _request("POST", url, token if urlsplit(url).netloc == host else "", offer)
+        try:
+            with _open(request) as response:
+                body = response.read(_ANSWER_BYTES).decode()
+                location = response.headers.get("Location", "")
+                if response.status != 201 or not location:
+                    raise UnavailableError(f"no WHIP endpoint: it answered {response.status}")
+                return Answer(body, urljoin(url, location), linked(response.headers.get_all("Link", [])))
+        except urllib.error.HTTPError as exc:
+            with exc:
+                if exc.code not in (307, 308) or not (location := exc.headers.get("Location", "")):
+                    raise UnavailableError(_refusal(exc.code)) from None
+            url = urljoin(url, location)
+        except (OSError, HTTPException, UnicodeDecodeError) as exc:
+            raise UnavailableError(str(exc) or type(exc).__name__) from exc
+    raise UnavailableError(f"it redirected {_REDIRECTIONS} times")
+
+
+def delete_resource(resource: str, token: str) -> None:
+    """Tell the server that the stream has ended; one that is gone need not be told."""
+    try:
+        with _open(_request("DELETE", resource, token)):
+            pass
+    except (OSError, HTTPException) as exc:
+        logger.debug("the WHIP resource stays: %s", exc)
+
+
+def linked(headers: Iterable[str]) -> list[IceServer]:
+    """The ICE servers in `Link` headers; what is malformed, or no ICE server, is left out."""
+    servers = []
+    for url, rest in _LINK.findall(", ".join(headers)):
+        said = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
+        if said.get("rel") == "ice-server" and _ICE_URL.fullmatch(url):
+            user, password = said.get("username", ""), said.get("credential", "")
+            servers.append(IceServer(urls=[url], username=user, password=password))
+    return servers[:_SERVERS_MAX]
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    """A redirection must repeat the POST, and the token is for one host alone."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Leave it to the caller."""
+        return
+
+
+def _open(request: urllib.request.Request) -> Any:
+    return urllib.request.build_opener(_NoRedirection).open(request, timeout=_ANSWER_SECONDS)
+
+
+def _request(
+    method: str, url: str, token: str, body: str | None = None, headers: dict[str, str] | None = None
+) -> urllib.request.Request:
+    sent = {"Content-Type": "application/sdp"} if body else {}
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    data = body.encode() if body else None
+    return urllib.request.Request(url, data, sent | (headers or {}), method=method)  # noqa: S310
+
+
+def _refusal(status: int) -> str:
+    words = {
+        401: "the token is missing or wrong",
+        403: "the token may not publish there",
+        404: "no such endpoint",
+    }
+    return f"it answered {status}" + (f": {words[status]}" if status in words else "")
