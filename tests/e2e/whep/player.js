@@ -5,18 +5,33 @@ import { WHEPClient } from './whep.js';
 let pc;
 let client;
 
+function connection(policy) {
+  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceTransportPolicy: policy });
+  const shown = document.getElementById('video');
+  shown.srcObject = new MediaStream();
+  pc.addEventListener('track', ({ track }) => shown.srcObject.addTrack(track));
+}
+
 /** Watches `url` in `codec`, by `policy` (`all` or `relay`); the ICE servers are those of the answer. */
 export async function play(url, token, codec, policy) {
-  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceTransportPolicy: policy });
+  connection(policy);
   const video = pc.addTransceiver('video', { direction: 'recvonly' });
   pc.addTransceiver('audio', { direction: 'recvonly' });
   const known = RTCRtpReceiver.getCapabilities('video').codecs;
   video.setCodecPreferences(known.filter(({ mimeType }) => [`video/${codec}`, 'video/rtx'].includes(mimeType)));
-  const shown = document.getElementById('video');
-  shown.srcObject = new MediaStream();
-  pc.addEventListener('track', ({ track }) => shown.srcObject.addTrack(track));
   client = new WHEPClient();
   await client.view(pc, url, token);
+}
+
+/** Takes what is published: the answer to `offer`, with all candidates. */
+export async function take(offer) {
+  connection('all');
+  await pc.setRemoteDescription({ type: 'offer', sdp: offer });
+  await pc.setLocalDescription(await pc.createAnswer());
+  while (pc.iceGatheringState !== 'complete') {
+    await new Promise((resolve) => pc.addEventListener('icegatheringstatechange', resolve, { once: true }));
+  }
+  return pc.localDescription.sdp;
 }
 
 /** What `getStats` says of picture and sound that come in. */

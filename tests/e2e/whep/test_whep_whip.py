@@ -1,4 +1,4 @@
-"""Players that others wrote, against the gateway of a box."""
+"""Players that others wrote, against the gateway of a box, and a browser that takes what it publishes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page
 
 from appliance.streamer.aioice_adapter import host_addresses
 from tests.support.box import Box, box, chromium, running, settings
@@ -49,6 +49,13 @@ class Theatre:
     @property
     def endpoint(self) -> str:
         return f"{self.box.url}whep/pattern"
+
+    async def page(self) -> Page:
+        """A page that has loaded its player."""
+        page = await (await self.browser.new_context(ignore_https_errors=True)).new_page()
+        await page.goto(f"{self.origin}/player.html")
+        await page.wait_for_function("window.player")
+        return page
 
     async def viewers(self) -> list[Any]:
         """As `fanlight viewers` lists them."""
@@ -98,19 +105,22 @@ async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[The
         await runner.cleanup()
 
 
-@pytest.mark.parametrize(("codec", "policy"), [("H264", "all"), ("VP8", "relay")])
-async def test_an_npm_player_plays_in_a_browser(theatre: Theatre, codec: str, policy: str) -> None:
-    context = await theatre.browser.new_context(ignore_https_errors=True)
-    page = await context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    await page.goto(f"{theatre.origin}/player.html")
-    await page.wait_for_function("window.player")
-    await page.evaluate("args => player.play(...args)", [theatre.endpoint, theatre.token, codec, policy])
+async def plays(page: Page) -> Any:
+    """Wait until picture and sound have come for a while; what is known of them."""
     async with asyncio.timeout(20):
         while (shown := await page.evaluate("player.playing()"))["frames"] < 15 or shown["samples"] < 48000:
             await asyncio.sleep(0.1)
     assert shown["width"] == 320
+    return shown
+
+
+@pytest.mark.parametrize(("codec", "policy"), [("H264", "all"), ("VP8", "relay")])
+async def test_an_npm_player_plays_in_a_browser(theatre: Theatre, codec: str, policy: str) -> None:
+    page = await theatre.page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.evaluate("args => player.play(...args)", [theatre.endpoint, theatre.token, codec, policy])
+    shown = await plays(page)
     assert sorted(shown["codecs"]) == ["audio/opus", f"video/{codec}"]
     assert policy == "all" or shown["local"] == "relay"
     (viewer,) = await theatre.viewers()
@@ -119,7 +129,6 @@ async def test_an_npm_player_plays_in_a_browser(theatre: Theatre, codec: str, po
     await page.evaluate("player.stop()")
     await theatre.empty()
     assert not faults
-    await context.close()
 
 
 async def test_gstreamer_plays(theatre: Theatre) -> None:
@@ -132,3 +141,45 @@ async def test_gstreamer_plays(theatre: Theatre) -> None:
         player.process.terminate()
         await player.line(r"^left 200$")
         await theatre.empty()
+
+
+async def test_a_browser_takes_what_is_published(theatre: Theatre) -> None:
+    page = await theatre.page()
+    ended = asyncio.Event()
+
+    async def take(request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != "Bearer let-me-in":
+            return web.Response(status=401)
+        answer = await page.evaluate("offer => player.take(offer)", await request.text())
+        return web.Response(
+            status=201, text=answer, content_type="application/sdp", headers={"Location": "/whip/1"}
+        )
+
+    async def end(_: web.Request) -> web.Response:
+        ended.set()
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.post("/whip", take), web.delete("/whip/1", end)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/whip"
+        await theatre.box.cli("publish", "pattern", "--whip", url, "--token", "let-me-in")
+        shown = await plays(page)
+        assert sorted(shown["codecs"]) == ["audio/opus", "video/H264"]
+        await theatre.box.until("s['instances'][0]['stats']['published'] == '127.0.0.1: connected'")
+        (published,) = await theatre.box.cli("publish")
+        assert published["application"] == "pattern"
+        assert not await theatre.viewers()
+        assert not any(
+            "let-me-in" in str(each) or "/whip" in str(each) for each in await theatre.box.cli("audit")
+        )
+        await theatre.box.cli("publish", "pattern", "--stop")
+        async with asyncio.timeout(5):
+            await ended.wait()
+        await theatre.box.until("not s['instances'][0]['stats']['published']")
+        assert await theatre.box.cli("publish") == []
+    finally:
+        await runner.cleanup()
