@@ -36,7 +36,7 @@ export async function take(offer) {
 
 /** What `getStats` says of picture and sound that come in. */
 export async function playing() {
-  const stats = await pc.getStats();
+  const stats = (await pc?.getStats()) ?? new Map();
   const told = { frames: 0, width: 0, samples: 0, codecs: [], local: '' };
   for (const each of stats.values()) {
     if (each.type === 'inbound-rtp') told.codecs.push(stats.get(each.codecId)?.mimeType);

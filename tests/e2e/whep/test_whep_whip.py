@@ -1,6 +1,8 @@
 """Players that others wrote, against the gateway of a box, and a browser that takes what it publishes."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,14 @@ class Theatre:
     async def viewers(self) -> list[Any]:
         """As `fanlight viewers` lists them."""
         return list(await self.box.cli("viewers"))
+
+    async def viewer(self) -> Any:
+        """The only one, once it is told of."""
+        async with asyncio.timeout(5):
+            while not (found := await self.viewers()):
+                await asyncio.sleep(0.1)
+        (viewer,) = found
+        return viewer
 
     async def empty(self) -> None:
         async with asyncio.timeout(5):
@@ -123,7 +133,7 @@ async def test_an_npm_player_plays_in_a_browser(theatre: Theatre, codec: str, po
     shown = await plays(page)
     assert sorted(shown["codecs"]) == ["audio/opus", f"video/{codec}"]
     assert policy == "all" or shown["local"] == "relay"
-    (viewer,) = await theatre.viewers()
+    viewer = await theatre.viewer()
     assert (viewer["dialect"], viewer["label"], viewer["role"]) == ("whep", "player", "view")
     assert viewer["address"]
     await page.evaluate("player.stop()")
@@ -136,8 +146,7 @@ async def test_gstreamer_plays(theatre: Theatre) -> None:
     async with running((*program, theatre.endpoint, theatre.token, theatre.ca)) as player:
         told = {(await player.line(r"^(video H264|audio OPUS)$"))[0] for _ in range(2)}
         assert told == {"video H264", "audio OPUS"}
-        (viewer,) = await theatre.viewers()
-        assert viewer["dialect"] == "whep"
+        assert (await theatre.viewer())["dialect"] == "whep"
         player.process.terminate()
         await player.line(r"^left 200$")
         await theatre.empty()
@@ -146,11 +155,13 @@ async def test_gstreamer_plays(theatre: Theatre) -> None:
 async def test_a_browser_takes_what_is_published(theatre: Theatre) -> None:
     page = await theatre.page()
     ended = asyncio.Event()
+    taken: list[str] = []
 
     async def take(request: web.Request) -> web.Response:
         if request.headers["Authorization"] != "Bearer let-me-in":
             return web.Response(status=401)
-        answer = await page.evaluate("offer => player.take(offer)", await request.text())
+        taken.append(await request.text())
+        answer = await page.evaluate("offer => player.take(offer)", taken[-1])
         return web.Response(
             status=201, text=answer, content_type="application/sdp", headers={"Location": "/whip/1"}
         )
@@ -173,6 +184,11 @@ async def test_a_browser_takes_what_is_published(theatre: Theatre) -> None:
         (published,) = await theatre.box.cli("publish")
         assert published["application"] == "pattern"
         assert not await theatre.viewers()
+        streamer = (await theatre.box.snapshot())["instances"][0]["stats"]["pid"]
+        os.kill(streamer, signal.SIGKILL)
+        await theatre.box.until(f"(s['instances'][0]['stats'] or {{}}).get('pid', {streamer}) != {streamer}")
+        await theatre.box.until("s['instances'][0]['stats']['published'] == '127.0.0.1: connected'")
+        assert len(taken) == 2
         assert not any(
             "let-me-in" in str(each) or "/whip" in str(each) for each in await theatre.box.cli("audit")
         )

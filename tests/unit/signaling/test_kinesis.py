@@ -127,7 +127,7 @@ def test_the_master_of_an_instance_hears_offers_and_answers_them() -> None:
     assert event == Delivery(Action.ANSWER, kinesis.description("answer", "v=0\r\n"))
     with pytest.raises(InvalidInputError, match="action"):
         kinesis_master.parse(said(action="DANCE"))
-    assert set(dialects.DIALECTS) == {"anbox", "kinesis"}
+    assert set(dialects.DIALECTS) == {"anbox", "kinesis", "whep"}
 
 
 JSON = st.recursive(
