@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from appliance.bus.messages import Role, SessionStatus
+from appliance.bus.messages import Role, SessionState, SessionStatus
+from appliance.bus.subjects import state
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.gateway.service import Gateway
 from appliance.gateway.tokens import Principal
@@ -98,9 +99,16 @@ async def test_ice_servers_are_in_links_and_in_what_the_streamer_is_told(theatre
 async def test_an_instance_is_known_by_all_of_its_names(theatre: Theatre) -> None:
     streamer = PlayerStreamer(theatre.here.bus, theatre.session)
     async with serving(streamer):
-        await theatre.agent.report(theatre.session, SessionStatus.ACTIVE)
-        for name in (theatre.session, "desktop", "desktop/"):
-            assert (await theatre.offer(name.rstrip("/"))).status == 201
+        news = SessionState(session=theatre.session, status=SessionStatus.ACTIVE, instance="i-desktop")
+        await theatre.here.bus.publish(state(theatre.session), news)
+        context: Any = theatre.here.gateway._context
+
+        async def known() -> bool:
+            return (await context.sessions.get(theatre.session)).instance == "i-desktop"
+
+        await until(known)
+        for name in (theatre.session, "i-desktop", "desktop"):
+            assert (await theatre.offer(name)).status == 201
         assert (await theatre.offer("nobody")).status == 404
 
 
@@ -121,8 +129,6 @@ async def test_an_application_is_launched_for_who_may(theatre: Theatre) -> None:
         first = group.create_task(theatre.offer("demo"))
     assert first.result().status == 201
     assert theatre.agent.launched[0].application == "demo"
-    theatre.agent.slots = 0
-    await theatre.agent.announce()
 
 
 async def test_a_box_without_a_free_slot_says_come_again(theatre: Theatre) -> None:
