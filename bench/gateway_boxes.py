@@ -43,7 +43,8 @@ _ROUNDS_A_SECOND = 20
 
 def bus_address() -> BusAddress:
     """The bus that the benchmark started."""
-    return BusAddress(*os.environ[BUS].split())
+    url, user, password = os.environ[BUS].split()
+    return BusAddress(url, user, password)
 
 
 class Boxful:
