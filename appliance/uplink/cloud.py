@@ -69,8 +69,9 @@ class Cloud:
     def _presigned(self) -> str:
         if self._session is None:
             self._begin()
-        self._arn = self._find()
-        endpoints = self._endpoints()
+        with contextlib.closing(self._video):  # its idle connections: the next call is far away
+            self._arn = self._find()
+            endpoints = self._endpoints()
         self._signaling = self._client("kinesis-video-signaling", endpoints["HTTPS"])
         found = self._session.get_credentials().get_frozen_credentials()
         proof = Credentials(found.access_key, found.secret_key, found.token or "")
@@ -118,7 +119,7 @@ class Cloud:
         return {each["Protocol"]: each["ResourceEndpoint"] for each in found["ResourceEndpointList"]}
 
     def _ice_servers(self) -> Lease:
-        with _faults():
+        with _faults(), contextlib.closing(self._signaling):
             found = self._signaling.get_ice_server_config(ChannelARN=self._arn)["IceServerList"]
         servers = [
             IceServer(urls=each["Uris"], username=each["Username"], password=each["Password"])

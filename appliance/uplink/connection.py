@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -21,19 +22,22 @@ _MESSAGE_BYTES = 256 << 10
 _BETWEEN_SECONDS = 0.2
 """AWS takes five descriptions a second."""
 _KEPT = 128
+_KEPT_SECONDS = 15.0
+"""A viewer that hears nothing offers again, and an answer to what it said before would spoil that."""
 _SWITCHING = 101
 
 
 class Outbox:
-    """What is to be said to viewers, also while no socket is open."""
+    """What is to be said to viewers, also while no socket is open, but not for long."""
 
-    def __init__(self) -> None:
-        self._requests: deque[Request] = deque(maxlen=_KEPT)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._requests: deque[tuple[float, Request]] = deque(maxlen=_KEPT)
         self._filled = asyncio.Event()
 
     def put(self, request: Request) -> None:
         """The oldest is lost where far too much is waiting."""
-        self._requests.append(request)
+        self._requests.append((self._clock() + _KEPT_SECONDS, request))
         self._filled.set()
 
     async def empty(self, ws: aiohttp.ClientWebSocketResponse) -> None:
@@ -41,13 +45,15 @@ class Outbox:
         while True:
             self._filled.clear()
             while self._requests:
-                try:
-                    await ws.send_str(kinesis.request(self._requests[0]))
-                except ConnectionError:
-                    await ws.close()
-                    return
+                until, request = self._requests[0]
+                if self._clock() < until:
+                    try:
+                        await ws.send_str(kinesis.request(request))
+                    except ConnectionError:
+                        await ws.close()
+                        return
+                    await asyncio.sleep(_BETWEEN_SECONDS)
                 self._requests.popleft()
-                await asyncio.sleep(_BETWEEN_SECONDS)
             await self._filled.wait()
 
 

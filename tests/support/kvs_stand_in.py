@@ -22,6 +22,7 @@ class StandIn:
     url: str = ""
     sockets: asyncio.Queue["Socket"] = field(default_factory=asyncio.Queue)
     calls: Counter[str] = field(default_factory=Counter)
+    answers_pings: bool = True
     refused: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     """By path: status, error type, message."""
 
@@ -46,7 +47,7 @@ class StandIn:
                 server = {"Uris": ["turn:turn.example.org:443?transport=udp"], "Ttl": 300}
                 return web.json_response({"IceServerList": [server | {"Username": "1:u", "Password": "p"}]})
             case "/master":
-                ws = web.WebSocketResponse()
+                ws = web.WebSocketResponse(autoping=self.answers_pings)
                 await ws.prepare(request)
                 socket = Socket(ws, dict(request.query))
                 self.sockets.put_nowait(socket)

@@ -1,4 +1,4 @@
-"""A box without its daemon: the uplink, a bus, and a streamer that only says what real ones say."""
+"""A box without its daemon: the uplink, a streamer that only says what real ones say, and a gateway's bus."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from appliance.bus import subjects
-from appliance.bus.connection import Bus, connect
+from appliance.bus.connection import Bus, BusAddress, connect
 from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.nkey import UserKey
+from appliance.bus.permits import BoxUser
+from appliance.bus.server import EmbeddedServer, Listen
 from appliance.config import KinesisUplinkSection
 from appliance.uplink.service import Uplink
-from tests.support.gateway import FakeStreamer, nats_server, serving, until
+from tests.support.gateway import FakeStreamer, serving, until
 
-SESSION = "box1-s1"
+BOX, SESSION, INSTANCE = "box1", "box1-s1", "box1-i1"
 
 
 @dataclass
@@ -36,8 +39,8 @@ class Site:
 
     async def tell(self, *viewers: ViewerStats) -> None:
         """The statistics of the streamer."""
-        stats = InstanceStats(instance="box1-i1", session=SESSION, viewers=list(viewers))
-        await self.bus.publish(subjects.stats("box1-i1"), stats)
+        stats = InstanceStats(instance=INSTANCE, session=SESSION, viewers=list(viewers))
+        await self.bus.publish(subjects.stats(INSTANCE), stats)
 
     async def reads(self, words: str) -> None:
         """Wait until the status does."""
@@ -49,13 +52,17 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def uplinked(directory: Path, endpoint: str, **settings: Any) -> AsyncIterator[Site]:
-    """An uplink to the channel `demo` at `endpoint`."""
+    """An uplink to the channel `demo` at `endpoint`; its bus keeps it to what concerns its box."""
     fields = {"region": "eu-north-1", "channel": "demo", "endpoint": endpoint}
     section = KinesisUplinkSection.model_validate(fields | settings)
-    async with nats_server(directory / "box") as server, connect(server.address, name="box") as bus:
-        site = Site(bus)
-        site.uplink = Uplink(
-            "box1", section, lambda: bus, find=lambda: site.session, closed=lambda: site.draining
-        )
-        async with serving(site.uplink):
-            yield site
+    server, key = EmbeddedServer(directory / "box", Listen("127.0.0.1", 0)), UserKey.new()
+    async with serving(server):
+        await server.admit([BoxUser(BOX, key.public)])
+        address = BusAddress(server.address.url, seed=key.seed, inbox=subjects.inbox(BOX))
+        async with connect(address, name=BOX) as bus:
+            site = Site(bus)
+            site.uplink = Uplink(
+                BOX, section, lambda: bus, find=lambda: site.session, closed=lambda: site.draining
+            )
+            async with serving(site.uplink):
+                yield site

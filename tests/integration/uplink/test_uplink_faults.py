@@ -11,9 +11,10 @@ from appliance.bus import subjects
 from appliance.bus.messages import IceServer, Role, StreamerHello, ViewerStats
 from appliance.errors import LimitExceededError
 from appliance.signaling import kinesis_master
+from appliance.uplink import connection
 from tests.support.gateway import serving
 from tests.support.kvs_stand_in import StandIn, stand_in
-from tests.support.uplink_site import SESSION, Site, uplinked
+from tests.support.uplink_site import INSTANCE, SESSION, Site, uplinked
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +98,17 @@ async def test_told_to_go_away_it_connects_anew_and_its_viewers_stay(cloud: Stan
         assert [each.kind for each in streamer.seen if each.peer == opening.peer] == ["open", "message"]
 
 
+async def test_a_service_that_fell_silent_is_left(
+    cloud: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_PING_SECONDS", 0.2)
+    cloud.answers_pings = False
+    async with uplinked(tmp_path, cloud.url):
+        await cloud.socket()
+        cloud.answers_pings = True
+        await cloud.socket()
+
+
 async def test_what_it_does_not_understand_it_passes_over(cloud: StandIn, site: Site) -> None:
     socket = await cloud.socket()
     async with serving(streamer := site.streamer()):
@@ -130,7 +142,7 @@ async def test_a_streamer_that_says_hello_again_is_told_nothing_twice(cloud: Sta
     async with serving(streamer := site.streamer()):
         await socket.say("SDP_OFFER", "offer", sender="v1")
         await streamer.next("message")
-        await site.bus.publish(subjects.hello(SESSION), StreamerHello(instance="box1-i1"))
+        await site.bus.publish(subjects.hello(SESSION), StreamerHello(instance=INSTANCE))
         await streamer.next("open")
         await socket.say("ICE_CANDIDATE", "late", sender="v1")
         assert "ICE_CANDIDATE" in (await streamer.next("message")).text
