@@ -45,6 +45,7 @@ COMPILE = uv pip compile --quiet --universal --generate-hashes --no-header --no-
 lock: ## pin all dependencies by hash (needs uv)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
+	printf '%s\n' 'botocore>=1.44,<2' | $(COMPILE) --constraint requirements-dev.lock - -o requirements-aws.lock
 	printf '%s\n' 'hatchling>=1.27' editables setuptools cffi \
 		| $(COMPILE) --constraint requirements.lock - -o requirements-build.lock
 
@@ -54,3 +55,5 @@ wheels: ## fill DIR for `install.sh --offline DIR` on a machine of this kind
 		--require-hashes -r requirements-build.lock
 	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
 		--require-hashes -r requirements.lock
+	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
+		--require-hashes -r requirements-aws.lock

@@ -3,7 +3,7 @@
 set -Eeuo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-DRY_RUN="" OFFLINE="" PURGE="" TURN_HOST="" MODE=system
+DRY_RUN="" OFFLINE="" PURGE="" TURN_HOST="" AWS="" MODE=system
 
 # shellcheck source=packaging/steps.sh
 source "$ROOT/packaging/steps.sh"
@@ -30,6 +30,7 @@ Options:
   --with-turn HOST
                   a TURN server on this machine too (coturn), for viewers that no direct way leads to; HOST is the
                   name or address by which they reach it. With an installation or an upgrade
+  --with-aws      botocore too, which [kinesis.uplink] needs; upgrades keep it
   --dry-run       say what would be done, do nothing
   --offline DIR   take Python packages (and Debian packages, if any) from DIR instead of the network;
                   `make wheels DIR=...` on a machine with network fills such a folder
@@ -45,6 +46,7 @@ parse() {
       --run | --test | --upgrade | --rollback | --uninstall) MODE=${1#--} ;;
       --purge) PURGE=yes ;;
       --dry-run) DRY_RUN=yes ;;
+      --with-aws) AWS=yes ;;
       --with-turn)
         [[ ${2-} =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$ ]] || die "--with-turn needs a host name or an IPv4 address"
         TURN_HOST=$2
@@ -72,6 +74,7 @@ parse() {
     shift
   done
   [[ ! $TURN_HOST || $MODE == system || $MODE == upgrade ]] || die "--with-turn goes with an installation"
+  [[ ! $AWS || $MODE == system || $MODE == upgrade ]] || die "--with-aws goes with an installation"
   [[ ! $PURGE || $MODE == uninstall ]] || die "--purge goes with --uninstall"
 }
 

@@ -231,10 +231,21 @@ class InstancesSection(Section):
 
 
 class KinesisUplinkSection(Section):
-    """[kinesis.uplink]: be MASTER of a channel in the cloud."""
+    """[kinesis.uplink]: be MASTER of a channel in the cloud. Without `channel` there is no uplink."""
 
-    region: str = ""
-    channel: str = ""
+    region: str = Field("", pattern=r"^[a-z0-9-]{0,32}$")
+    channel: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,256}$")
+    application: str = ""
+    role: Literal["view", "control"] = "view"
+    create: bool = False
+    endpoint: str = Field("", pattern=r"^(https?://[^\s?#]+)?$")
+    ca: str = ""
+
+    @model_validator(mode="after")
+    def _both_named(self) -> "KinesisUplinkSection":
+        if bool(self.region) != bool(self.channel):
+            raise ValueError("an uplink needs both region and channel")
+        return self
 
 
 class KinesisSection(Section):
@@ -316,6 +327,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
         names = [each.name for each in self.application]
+        if self.kinesis.uplink.application not in ("", *names):
+            raise ValueError(f"kinesis.uplink: there is no application {self.kinesis.uplink.application!r}")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"application {name!r} is there twice")

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from appliance import config as configuration
 from appliance import foreground, lifecycle, logs, paths
@@ -28,6 +29,7 @@ from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
 from appliance.storage import remembered
+from appliance.uplink.service import Uplink
 from appliance.welcome import greet
 from appliance.witness import Witness
 from hw.inventory import HardwareMonitor, Inventory
@@ -73,6 +75,7 @@ class Daemon:
         self._witness = Witness(self.box_id, self._instances, self._bus)
         self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
+        self._uplink = self._make_uplink()
         self._advertiser = Advertiser(config.gateway.address[1], self._texts)
         self._controller = BoxController(
             box_id=self.box_id,
@@ -104,6 +107,7 @@ class Daemon:
             self._drain,
             *([self._ams] if self._config.instances.listen else []),
             self._agent,
+            *([self._uplink] if self._uplink else []),
             *([self._advertiser] if self._discoverable else []),
             self._controller,
             self._control,
@@ -116,6 +120,7 @@ class Daemon:
             self._witness.changed,
             self._controller.changed.set,
             self._advertiser.changed,
+            *([self._uplink.changed] if self._uplink else []),
         ]
         with self._monitor.subscribe(self._hardware_changed):
             greeting = functools.partial(greet, self._gateway) if self._gateway else None
@@ -152,6 +157,30 @@ class Daemon:
         if self._enrolment:
             return self._enrolment.address(self._state_dir, self.box_id)
         return external(self._config.bus)
+
+    def _make_uplink(self) -> Uplink | None:
+        section = self._config.kinesis.uplink
+        if not section.channel:
+            return None
+        return Uplink(
+            self.box_id,
+            section,
+            self._bus,
+            find=self._uplinked,
+            closed=lambda: self._instances.draining,
+        )
+
+    def _uplinked(self) -> str | None:
+        """The session that viewers in the cloud are shown."""
+        config = self._config
+        first = next((each.name for each in config.application if each.autostart), "")
+        wanted = config.kinesis.uplink.application or first
+        sessions = (
+            each.session
+            for each in self._instances.instances.values()
+            if each.application.name == wanted and each.session
+        )
+        return next(sessions, None)
 
     @property
     def _discoverable(self) -> bool:
@@ -193,6 +222,11 @@ class Daemon:
                 else []
             ),
             Part(name="agent", ok=self._bus.connected, detail=self.box_id),
+            *(
+                [Part(name="uplink", ok=self._uplink.connected, detail=self._uplink.detail)]
+                if self._uplink
+                else []
+            ),
             Part(
                 name="discovery",
                 ok=not self._advertiser.problem,
@@ -211,6 +245,10 @@ class Daemon:
         if self._restart_needed:
             what = f"changed, but in force only after a restart: {', '.join(self._restart_needed)}"
             found.append(Problem(severity="warning", what=what, fix="systemctl restart fanlight"))
+        if self._uplink and self._uplink.fault:
+            what = f"uplink: {self._uplink.detail}"
+            severity: Literal["warning", "error"] = "warning" if self._uplink.connected else "error"
+            found.append(Problem(severity=severity, what=what, fix=self._uplink.fix))
         if not self._bus.connected:
             found.append(
                 Problem(severity="error", what="the bus does not answer: streams go on, nobody can join")

@@ -31,6 +31,9 @@ install_system() {
   python=$(find_python)
   choose_version "$python"
   step "Version ${VERSION##*/}" build_version "$python"
+  if [[ $AWS ]] || has_aws; then
+    step "botocore" install_aws
+  fi
   remember_service
   step "System files" place_system_files "$VERSION/share"
   step "User and groups" make_user
@@ -127,6 +130,14 @@ build_version() {
   change mkdir -p "$VERSION/share"
   change cp -R "$ROOT"/systemd/. "$ROOT/examples/fanlight.toml" "$VERSION/share/"
   [[ $DRY_RUN ]] || printf '%s\n' "$DIGEST" >"$VERSION/.digest"
+}
+
+has_aws() {
+  compgen -G "$PREFIX/current/lib/python3*/site-packages/botocore" >/dev/null
+}
+
+install_aws() {
+  pip_install "$VERSION" --require-hashes --requirement "$ROOT/requirements-aws.lock"
 }
 
 # place SOURCE TARGET [INSTALL-OPTIONS...]: atomically, and only where something differs

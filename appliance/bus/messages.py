@@ -66,6 +66,13 @@ class Done(Message):
     """The answer where there is nothing to say."""
 
 
+class Opened(Message):
+    """The answer to who opens a peer."""
+
+    known: bool = False
+    """It was there already, with all that it was told."""
+
+
 class ApplicationInfo(Message):
     """An application that an agent can launch."""
 

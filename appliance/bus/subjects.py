@@ -32,7 +32,7 @@ def stop(agent: str) -> str:
 
 
 def up(session: str) -> str:
-    """Request: PeerEvent of kind `open` -> Done. Published: the other kinds of PeerEvent."""
+    """Request: PeerEvent of kind `open` -> Opened. Published: the other kinds of PeerEvent."""
     return f"session.{_words(session)}.up"
 
 

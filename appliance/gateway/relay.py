@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import Done, IceServer, PeerEvent, PeerReply, SessionState, StreamerHello
+from appliance.bus.messages import IceServer, Opened, PeerEvent, PeerReply, SessionState, StreamerHello
 from appliance.bus.subjects import down, hello, state, up
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.limits import RateLimit
@@ -170,15 +170,15 @@ class Relay:
 
     async def _pass_up(self) -> None:
         opening = self._opening
-        while await self._open(opening):
-            if opening.resumed:
+        while opened := await self._open(opening):
+            if opening.resumed and not opened.known:
                 self._resume()
             opening = self._opening.model_copy(update={"resumed": True})
             await self._forward()
         self._drop_held()
 
     def _resume(self) -> None:
-        """The streamer may not know what was said before."""
+        """The streamer does not know what was said before."""
 
     def _drop_held(self) -> None:
         self._held.clear()
@@ -204,26 +204,24 @@ class Relay:
                 return
             await self._wake.wait()
 
-    async def _open(self, opening: PeerEvent) -> bool:
-        """Have the streamer know this peer, however long it takes; False where it is over."""
+    async def _open(self, opening: PeerEvent) -> Opened | None:
+        """Have the streamer know this peer, however long it takes; None where it is over."""
         began, told = time.monotonic(), False
         while True:
             self._reopen = False
             event = opening.model_copy(update={"ice_servers": self._ice_servers()})
             try:
-                await self._bus.request(up(self.session), event, Done, timeout_s=_OPEN_SECONDS)
+                return await self._bus.request(up(self.session), event, Opened, timeout_s=_OPEN_SECONDS)
             except UnavailableError:
                 if self._page and not told:
                     await self._say(anbox.wait(self._why()))
                     told = True
             except FanlightError as exc:
                 await self._refuse(str(exc), WSCloseCode.POLICY_VIOLATION)
-                return False
-            else:
-                return True
+                return None
             if not opening.resumed and time.monotonic() - began > STREAMER_PATIENCE_SECONDS:
                 await self._refuse(self._why(), WSCloseCode.TRY_AGAIN_LATER)
-                return False
+                return None
             await self._give_up_on_old()
             await self._pause()
 

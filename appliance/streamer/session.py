@@ -12,8 +12,8 @@ from appliance.bus import subjects
 from appliance.bus.beat import on_beat, until_beat
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
-    Done,
     InstanceStats,
+    Opened,
     PeerEvent,
     PeerReply,
     SessionState,
@@ -97,11 +97,11 @@ class Session:
             if peer.role.controls:
                 peer.tell("fanlight::clipboard", {"text": text})
 
-    async def _on_event(self, event: PeerEvent) -> Done:
+    async def _on_event(self, event: PeerEvent) -> Opened:
         # Nothing here waits, so the events of a peer keep their order.
         if event.kind == "open":
-            self._open(event)
-        elif event.kind == "keyframe":
+            return Opened(known=self._open(event))
+        if event.kind == "keyframe":
             for rendition in self._stage.sources.renditions.values():
                 rendition.request_keyframe()
         elif event.kind == "notice":
@@ -121,13 +121,14 @@ class Session:
             logger.debug("a message of the unknown peer %s", event.peer)
             if text := DIALECTS[event.dialect].error("this peer is not known here"):
                 self._reply(event.peer, PeerReply(kind="message", text=text))
-        return Done()
+        return Opened()
 
-    def _open(self, event: PeerEvent) -> None:
+    def _open(self, event: PeerEvent) -> bool:
+        """Whether this peer was there already."""
         known = self._peers.get(event.peer)
         if known and not known.ended:
             known.opened(event)
-            return
+            return True
         if event.exclusive:
             for other in list(self._peers.values()):
                 if other.exclusive:
@@ -145,6 +146,7 @@ class Session:
         self._group.create_task(self._host(peer), name=f"viewer {event.peer}")
         if event.resumed:
             peer.signal(DIALECTS[event.dialect].restart("the streamer started again"))
+        return False
 
     async def _host(self, peer: Peer | RemotePeer) -> None:
         try:

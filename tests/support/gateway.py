@@ -22,6 +22,7 @@ from appliance.bus.messages import (
     InstanceStats,
     LaunchReply,
     LaunchRequest,
+    Opened,
     PeerEvent,
     PeerReply,
     SessionGrant,
@@ -250,14 +251,15 @@ class FakeStreamer:
         )
         await self.bus.publish(subjects.stats("i1"), stats)
 
-    async def _heard(self, event: PeerEvent) -> Done:
+    async def _heard(self, event: PeerEvent) -> Opened:
+        known = any(each.kind == "open" and each.peer == event.peer for each in self.seen)
         if self.refuses and event.kind == "open":
             raise self.refuses
         self.seen.append(event)
         self.events.put_nowait(event)
         if event.kind == "message":
             await self.say(event.peer, '{"echo": ' + event.text + "}")
-        return Done()
+        return Opened(known=known)
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:

@@ -32,7 +32,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     """Dotted names of all keys below `model`."""
     found: set[str] = set()
     for name, field in model.model_fields.items():
-        section = ApplicationSection if name == "application" else field.annotation
+        section = ApplicationSection if prefix + name == "application" else field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             found |= keys(section, f"{prefix}{name}.")
         else:
@@ -121,6 +121,11 @@ def test_every_example_is_sound(file: Path) -> None:
         (
             '[ice]\nstun = ["stun.example.org:3478"]\n',
             ":2: ice.stun: 'stun.example.org",
+        ),
+        ('[kinesis.uplink]\nchannel = "a"\n', ":1: kinesis.uplink: an uplink needs both region and channel"),
+        (
+            '[kinesis.uplink]\nregion = "eu-north-1"\nchannel = "a"\napplication = "b"\n',
+            "kinesis.uplink: there is no application 'b'",
         ),
         ("[video\n", "at line 1"),
     ],

@@ -136,7 +136,7 @@ async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_not
 ) -> None:
     box = machine(BOOTABLE)
     await box.boot()
-    await _install(box, "--with-turn", ADDRESS)
+    await _install(box, "--with-turn", ADDRESS, "--with-aws")
     settings = box.root / "etc/fanlight/fanlight.toml"
     assert (await box.run("stat", "--format=%a %U:%G", "/etc/fanlight/fanlight.toml"))[
         1
@@ -160,6 +160,7 @@ async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_not
     await _install(box, "--upgrade")
     second = (await box.run("readlink", "/opt/fanlight/current"))[1]
     assert second != first
+    assert (await box.run("/opt/fanlight/current/bin/python", "-c", "import botocore"))[0] == 0
     assert settings.read_text().endswith("# mine\n")
     assert settings.with_name("fanlight.toml.new").read_text().startswith("# new defaults\n")
 

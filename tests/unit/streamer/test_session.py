@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from appliance.bus.messages import (
     InstanceStats,
+    Opened,
     PeerEvent,
     PeerReply,
     Role,
@@ -130,8 +131,8 @@ class House:
     async def _ready(self) -> None:
         await self.picture.wait()
 
-    async def happens(self, kind: str, peer: str, **fields: Any) -> None:
-        await self.bus.handler(PeerEvent(kind=kind, peer=peer, **fields))
+    async def happens(self, kind: str, peer: str, **fields: Any) -> Any:
+        return await self.bus.handler(PeerEvent(kind=kind, peer=peer, **fields))
 
     async def said(self) -> tuple[str, Any]:
         """Subject, and the type of the text or the message itself."""
@@ -179,6 +180,11 @@ async def test_messages_are_answered_on_the_subject_of_their_peer(house: House) 
     assert await house.said() == ("session.s.down.p1", "resp:discover")
     await house.happens("message", "stranger", text='{"type":"discover"}')
     assert await house.said() == ("session.s.down.stranger", "error")
+
+
+async def test_who_opens_a_peer_hears_whether_it_was_known(house: House) -> None:
+    assert await house.happens("open", "p1") == Opened(known=False)
+    assert await house.happens("open", "p1") == Opened(known=True)
 
 
 async def test_a_viewer_too_many_is_refused(house: House) -> None:
