@@ -153,6 +153,7 @@ export async function report(name) {
     width: picture?.frameWidth ?? 0,
     energy: sound?.totalAudioEnergy ?? 0,
     way: local?.candidateType ?? '',
+    states: [call.pc.signalingState, ...call.states],
   };
 }
 

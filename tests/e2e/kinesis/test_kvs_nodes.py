@@ -66,3 +66,5 @@ async def test_media_outlives_the_gateway_and_both_sides_come_back_by_another(
             assert shown["frames"] > 5
         with capsys.disabled():
             print(f"\nlongest gaps, ms: {longest}")
+        await watcher.call("leave", "w1")
+        await attic.until("not s['instances'][0]['stats']['viewers']")
