@@ -28,6 +28,10 @@ class Viewer(Protocol):
     def connected(self) -> bool:
         """Whether media flows; where it does, the socket does not matter."""
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether its socket is known to be gone."""
+
     def closed(self) -> None:
         """Its socket is gone."""
 
@@ -49,7 +53,7 @@ class Orphans:
 
     async def look(self) -> None:
         """Close those that were without media the last time already, and for whom nobody listens."""
-        waiting = {each.id: each for each in self._viewers() if not each.connected}
+        waiting = {each.id: each for each in self._viewers() if not (each.connected or each.orphaned)}
         async with asyncio.TaskGroup() as group:
             for peer in waiting.keys() & self._waiting:
                 group.create_task(self._ask(waiting[peer]))

@@ -111,6 +111,11 @@ class Peer:
         """Whether media can flow."""
         return self._connection is not None and self._connection.connected
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether its signaling socket is known to be gone."""
+        return self._orphaned is not None
+
     async def run(self) -> None:
         """Serve this viewer until `end`."""
         try:
@@ -140,7 +145,7 @@ class Peer:
 
     def closed(self) -> None:
         """The signaling socket is gone; the picture goes on, if there is one."""
-        self._orphaned = self._orphaned or time.monotonic()
+        self._orphaned = time.monotonic()
         if self.visited and self._connection is None:
             self._ended.set()
 

@@ -52,6 +52,7 @@ async def test_media_outlives_the_gateway_and_both_sides_come_back_by_another(
         for name, client in playing.items():
             await plays(client, name)
             await client.page.evaluate("gap()")
+        (seen,) = (await attic.snapshot())["instances"][0]["stats"]["viewers"]
         os.kill(east.pid, signal.SIGKILL)
         for name, client in {**playing, "master": master}.items():
             await moved(client, name)
@@ -67,4 +68,5 @@ async def test_media_outlives_the_gateway_and_both_sides_come_back_by_another(
         with capsys.disabled():
             print(f"\nlongest gaps, ms: {longest}")
         await watcher.call("leave", "w1")
-        await attic.until("not s['instances'][0]['stats']['viewers']")
+        left = f"all(v['id'] != {seen['id']!r} for v in s['instances'][0]['stats']['viewers'])"
+        await attic.until(left)
