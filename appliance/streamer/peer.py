@@ -111,6 +111,11 @@ class Peer:
         """Whether media can flow."""
         return self._connection is not None and self._connection.connected
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether its signaling socket is known to be gone."""
+        return self._orphaned is not None
+
     async def run(self) -> None:
         """Serve this viewer until `end`."""
         try:

@@ -28,6 +28,7 @@ from appliance.errors import (
     UnavailableError,
 )
 from appliance.signaling.dialects import DIALECTS
+from appliance.streamer.orphans import Orphans
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.stage import Stage
@@ -87,6 +88,7 @@ class Session:
             )
             group.create_task(self._send_replies())
             group.create_task(self._tick())
+            group.create_task(Orphans(self._bus, self._session, self._peers.values).run())
             await serving.wait()
             group.create_task(self._announce())
             group.create_task(self._become_active())

@@ -61,6 +61,11 @@ class RemotePeer:
         """Whether media could flow when the shard last said."""
         return self._stats is not None and self._stats.state == "connected"
 
+    @property
+    def orphaned(self) -> bool:
+        """See Peer.orphaned."""
+        return self._closed
+
     async def run(self) -> None:
         """Until the shard has ended it, or cannot serve it any more."""
         try:

@@ -18,7 +18,6 @@ from appliance.signaling import kinesis_master
 from tests.support.cloud import Cloud
 from tests.support.gateway import FakeAgent, FakeStreamer, serving, until
 from tests.support.kvs import Lobby, open_lobby
-from tests.support.kvs_watcher import watching
 from tests.support.room import process, specification
 
 pytestmark = pytest.mark.integration
@@ -108,6 +107,14 @@ async def test_a_streamer_that_says_hello_again_is_told_nothing_twice(
         assert "ICE_CANDIDATE" in (await streamer.next("message")).text
 
 
+async def test_the_eleventh_viewer_of_an_instance_is_refused(desktop: Lobby, streamer: FakeStreamer) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(10):
+            await stack.enter_async_context(desktop.viewer(f"v{number}"))
+        refused = await desktop.refusal(desktop.url("VIEWER", "v10"))
+        assert refused[:2] == (400, "ClientLimitExceededException")
+
+
 async def test_bad_messages_are_refused_at_the_gateway(desktop: Lobby, streamer: FakeStreamer) -> None:
     async with desktop.viewer("v1") as viewer:
         await streamer.next("open")
@@ -192,7 +199,7 @@ async def test_an_offer_may_be_64_kib_and_a_longer_one_is_refused_to_who_sent_it
 ) -> None:
     async with (
         showing(cloud, session),
-        watching(desktop, "v1", "H264") as other,
+        desktop.watcher("v1", "H264") as other,
         desktop.viewer("v2") as viewer,
         calling() as caller,
     ):
@@ -227,7 +234,7 @@ async def test_viewers_see_the_picture_of_one_encoder_and_leave_nothing_behind(
         cloud.here.bus.subscribe(subjects.stats("i1"), InstanceStats) as all_stats,
         showing(cloud, session),
     ):
-        async with watching(desktop, "v1", "H264") as first, watching(desktop, "v2", "VP8") as second:
+        async with desktop.watcher("v1", "H264") as first, desktop.watcher("v2", "VP8") as second:
             for watcher in (first, second):
                 frame = await (await watcher.video).recv()
                 assert (frame.width, frame.height) == (320, 240)
