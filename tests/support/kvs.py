@@ -78,9 +78,13 @@ class Watcher:
         self.video: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.told: asyncio.Queue[Any] = asyncio.Queue()
         self.connected = asyncio.Event()
-        self.pc.on("track", lambda track: track.kind == "video" and self.video.set_result(track))
+        self.pc.on("track", self._take)
         self.pc.on("connectionstatechange", self._note)
         self.codec = codec
+
+    def _take(self, track: Any) -> None:
+        if track.kind == "video":
+            self.video.set_result(track)
 
     async def call(self) -> None:
         """Offer, trickle, and take the answer."""

@@ -23,7 +23,8 @@ async def package_file(package: str, integrity: str, name: str) -> bytes:
 async def installed(project: Path) -> Path:
     """A folder whose `node_modules` is what the package-lock.json of `project` pins, by version and hash.
 
-    Made by `npm install --package-lock-only --omit-lockfile-registry-resolved --omit=peer --legacy-peer-deps`.
+    Made by `npm install --package-lock-only --omit-lockfile-registry-resolved --omit=peer
+    --legacy-peer-deps`.
     """
     lock = (project / "package-lock.json").read_bytes()
     folder = _CACHE / f"{project.name}-{hashlib.sha256(lock).hexdigest()[:12]}"
