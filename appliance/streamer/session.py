@@ -23,6 +23,7 @@ from appliance.bus.messages import (
 )
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling.dialects import DIALECTS
+from appliance.streamer.ingest.ingest import Ingest
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.stage import Stage
@@ -46,7 +47,7 @@ class Session:
 
     `ready` returns once there is a picture; `measure` makes the statistics of the instance from those of its
     viewers. `elsewhere` finds a place in another process for who opens, told how many are served in this one;
-    None where there is none.
+    None where there is none. `ingest` hears of the way to the master whose picture it is, if it is one's.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Session:
         ready: Callable[[], Awaitable[None]],
         measure: Callable[[list[ViewerStats]], InstanceStats],
         elsewhere: Elsewhere = lambda *_: None,
+        ingest: Ingest | None = None,
     ) -> None:
         self._session = session
         self._stage = stage
@@ -65,6 +67,7 @@ class Session:
         self._ready = ready
         self._measure = measure
         self._elsewhere = elsewhere
+        self._ingest = ingest
         self._peers: dict[str, Peer | RemotePeer] = {}
         self._visits = self._farewells = 0
         self._left = asyncio.Event()
@@ -94,7 +97,11 @@ class Session:
 
     async def _on_event(self, event: PeerEvent) -> Done:
         # Nothing here waits, so the events of a peer keep their order.
-        if event.kind == "open":
+        if event.source:
+            if self._ingest is None:
+                raise InvalidInputError("source: the picture of this instance is no master's")
+            self._ingest.hear(event, self._reply)
+        elif event.kind == "open":
             self._open(event)
         elif event.kind == "keyframe":
             for rendition in self._stage.sources.renditions.values():
