@@ -83,6 +83,10 @@ class Doorkeeper:
             raise UnavailableError(f"this box has no door of its own: ask on the gateway {self._elsewhere}")
         return self._gateway
 
+    def cameras(self) -> list[str]:
+        """Channels that can be shown beside applications: their masters are there."""
+        return self._gateway.cameras() if self._gateway else []
+
     def urls(self) -> list[str]:
         """All addresses of the viewer page, the best one first."""
         return self._gateway.urls() if self._gateway else [self._elsewhere]

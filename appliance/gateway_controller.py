@@ -75,7 +75,10 @@ class GatewayController(Doorkeeper):
             ),
             parts=list(self._parts()),
             problems=problems,
-            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)],
+            applications=[
+                Application(name=name, kind=kind)
+                for name, kind in [*sorted(names), *((name, "channel") for name in self.cameras())]
+            ],
             sessions=sessions,
         )
 

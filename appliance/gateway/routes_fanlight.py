@@ -179,7 +179,8 @@ class FanlightRoutes:
         """What runs and what could; a guest sees the one session of its link."""
         caller = request[CALLER]
         running = [self._as_instance(each) async for each in self._visible(caller)]
-        names = self._context.registry.applications() if caller.session is None else []
+        shown = {each.application for each in running}
+        names = self._context.cameras.launchable(shown) if caller.session is None else []
         return plain(Everything(instances=running, applications=[Launchable(name=name) for name in names]))
 
     @takes(Launch)
@@ -190,7 +191,7 @@ class FanlightRoutes:
         caller = request[CALLER]
         if not caller.role.controls or caller.session is not None:
             raise RefusedError("this browser may watch, but not launch")
-        record = await self._context.sessions.create(
+        record = await self._context.cameras.launch(
             LaunchRequest(
                 session="",
                 application=wish.application,

@@ -124,6 +124,7 @@ class Streamer:
                 group.create_task(self._publisher.run())
             self._group = group
             if self._ingest:
+                self._ingest.on_problem = session.notice
                 group.create_task(self._ingest.run(mux))
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())

@@ -95,6 +95,11 @@ class Session:
             if peer.role.controls:
                 peer.tell("fanlight::clipboard", {"text": text})
 
+    def notice(self, text: str) -> None:
+        """Something to show to everybody."""
+        for peer in self._peers.values():
+            peer.notice(text)
+
     async def _on_event(self, event: PeerEvent) -> Done:
         # Nothing here waits, so the events of a peer keep their order.
         if event.source:
@@ -107,8 +112,7 @@ class Session:
             for rendition in self._stage.sources.renditions.values():
                 rendition.request_keyframe()
         elif event.kind == "notice":
-            for each in self._peers.values():
-                each.notice(event.text)
+            self.notice(event.text)
         elif peer := self._peers.get(event.peer):
             match event.kind:
                 case "message":

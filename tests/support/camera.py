@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
-from aiortc.contrib.media import MediaStreamTrack
-from aiortc.mediastreams import AudioStreamTrack
-from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket, is_rtcp
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
+from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket, is_rtcp
 from av import VideoFrame
-
-from appliance.streamer import aiortc_adapter
 
 Spoil = Callable[[RtpPacket], Iterable[RtpPacket]]
 """What arrives instead of a packet of the picture."""
@@ -46,20 +49,22 @@ class Camera:
         spoil: Spoil = lambda packet: [packet],
         size: tuple[int, int] = (320, 240),
     ) -> None:
-        aiortc_adapter.install()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.nacks = self.plis = 0
         self.limits: list[bytes] = []
         self.ended = asyncio.Event()
         self.pc.on(
             "connectionstatechange",
-            lambda: self.pc.connectionState in ("closed", "failed") and self.ended.set(),
+            lambda: self.ended.set() if self.pc.connectionState in ("closed", "failed") else None,
         )
         self._spoil = spoil
         tracks: list[MediaStreamTrack] = [Bars(size), *([AudioStreamTrack()] if sound else [])]
         for track in tracks:
             self.pc.addTrack(track)
-        self.pc.getTransceivers()[0].setCodecPreferences(aiortc_adapter.capabilities("video", [codec]))
+        known = RTCRtpSender.getCapabilities("video").codecs
+        self.pc.getTransceivers()[0].setCodecPreferences(
+            [each for each in known if each.name in (codec, "rtx")]
+        )
 
     async def answer(self, sdp: str) -> str:
         """With all candidates."""
@@ -86,7 +91,7 @@ class Camera:
                 with contextlib.suppress(ConnectionError):
                     await send(each.serialize())
 
-        async def heard(packet: RtcpPacket) -> None:
+        async def heard(packet: AnyRtcpPacket) -> None:
             match packet:
                 case RtcpRtpfbPacket():
                     self.nacks += 1
@@ -96,4 +101,5 @@ class Camera:
                     self.limits.append(packet.fci)
             await hear(packet)
 
-        dtls._send_rtp, sender._handle_rtcp_packet = spoiled, heard
+        dtls._send_rtp = spoiled
+        vars(sender)["_handle_rtcp_packet"] = heard

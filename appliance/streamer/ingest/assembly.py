@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aiortc.codecs import h264_depayload
+from aiortc.codecs.h264 import h264_depayload
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 from aiortc.rtp import RtpPacket
 

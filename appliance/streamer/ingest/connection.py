@@ -72,8 +72,8 @@ class IngestConnection:
             if not any(each in line for each in _TRANSPORT_WIDE)
         )
 
-    async def take_answer(self, sdp: str) -> Receiver:
-        """Begin to connect; returns what will receive.
+    async def take_answer(self, sdp: str) -> tuple[Receiver, list[Candidate]]:
+        """Begin to connect; returns what will receive, and the candidates whose names must be resolved first.
 
         Raises InvalidInputError, of which NoCodecError and NoSoundError are two.
         """
@@ -97,9 +97,7 @@ class IngestConnection:
             send=self._rtcp.put_nowait,
         )
         aiortc_reception.receive(self._pc, receiver.take, receiver.reported, media_bytes=_MEDIA_BYTES)
-        for candidate in named:
-            await self.add_candidate(candidate)
-        return receiver
+        return receiver, named
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Try one more way to the master; takes a second where a `.local` name does not resolve.

@@ -55,6 +55,8 @@ class Ingest:
         self, found: Callable[[Codec], None], hear: Callable[[EncodedAudio], None], kbps: int
     ) -> None:
         self.problem = AWAY
+        self.on_problem: Callable[[str], None] = lambda _: None
+        """Told of every new one."""
         self.codec: Codec | None = None
         self.description = "none from the camera"
         """Of the sound, for people."""
@@ -136,8 +138,14 @@ class Ingest:
 
     def _failed(self, failures: int, problem: str) -> int:
         logger.warning("nothing comes from the master: %s", problem)
-        self.problem = problem
+        self._suffer(problem)
         return failures + 1
+
+    def _suffer(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            if problem:
+                self.on_problem(problem)
 
     async def _pause(self, failures: int) -> None:
         """Not for long where the master comes anew."""
@@ -155,7 +163,7 @@ class Ingest:
     async def _until_wanted(self) -> None:
         while not (self._way and self._wanted):
             self._changed.clear()
-            self.problem = "" if self._way else AWAY
+            self._suffer("" if self._way else AWAY)
             await self._changed.wait()
 
     async def _attempt(self) -> None:
@@ -193,9 +201,9 @@ class Ingest:
                     early.append(said)
         except TimeoutError:
             raise UnavailableError("the camera does not answer") from None
-        receiver = await connection.take_answer(said.sdp)
-        for candidate in early:
-            await connection.add_candidate(candidate)
+        receiver, named = await connection.take_answer(said.sdp)
+        for candidate in (*early, *named):
+            self._inbox.put_nowait(candidate)
         if self.codec is None:
             logger.info("the master sends %s", receiver.codec)
             self.codec = receiver.codec
@@ -236,7 +244,7 @@ class Ingest:
         return time.monotonic() - receiver.heard_at > (_GONE_S if anew else _SILENT_S)
 
     def _show(self, arrived: Arrived) -> None:
-        self.problem = ""
+        self._suffer("")
         for watcher in tuple(self._watchers):
             watcher.show(arrived)
 

@@ -10,6 +10,8 @@ from appliance.streamer.ingest.assembly import Arrived
 from appliance.streamer.ingest.ingest import Ingest
 from appliance.streamer.ingest.timeline import Timeline
 
+_REFRESH_S = 2.0
+
 
 class IngestSource:
     """A VideoSource: `captured_ns` is when a frame's first packet came, `encoded_ns` when its last did."""
@@ -19,6 +21,7 @@ class IngestSource:
         self._codec = codec
         self._name = name
         self._timeline = Timeline(VIDEO_CLOCK)
+        self._refreshed_at = float("-inf")
         self._size: tuple[int, int] | None = None
         self._started = asyncio.Event()
         self._deliver: Callable[[EncodedFrame], None] = lambda _: None
@@ -71,8 +74,11 @@ class IngestSource:
         self._ingest.request_keyframe()
 
     def refresh(self) -> None:
-        """See VideoSource.refresh: only a keyframe can be had."""
-        self._ingest.request_keyframe()
+        """See VideoSource.refresh: only a keyframe can be had, for which nobody else should pay too often."""
+        now = time.monotonic()
+        if now - self._refreshed_at >= _REFRESH_S:
+            self._refreshed_at = now
+            self._ingest.request_keyframe()
 
     def set_bitrate(self, kbps: int) -> None:
         """See VideoSource.set_bitrate."""

@@ -1,5 +1,6 @@
 """From packets to pictures: what encoders really write, cut short, mixed up and made up."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
@@ -43,7 +44,7 @@ def packets(payloads: list[bytes], timestamp: int, *, marker: bool = True) -> li
     ]
 
 
-def put(assembler: Assembler, given: list[RtpPacket | None]) -> list[Arrived]:
+def put(assembler: Assembler, given: Sequence[RtpPacket | None]) -> list[Arrived]:
     return [arrived for number, each in enumerate(given) for arrived in assembler.put(each, number)]
 
 

@@ -17,7 +17,7 @@ def packet(number: int) -> RtpPacket:
 
 
 def numbers(packets: list[RtpPacket | None]) -> list[int | None]:
-    return [each and each.sequence_number for each in packets]
+    return [each.sequence_number if each else None for each in packets]
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Channels whose master is a client, as something to watch: listed, and shown by one instance each."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from appliance.bus.messages import LaunchRequest
+from appliance.bus.subjects import unword
+from appliance.gateway.kinesis.channels import Channels
+from appliance.gateway.kinesis.errors import ResourceNotFoundError
+from appliance.gateway.kinesis.presence import Presence
+from appliance.gateway.registry import Registry
+from appliance.gateway.sessions import SessionRecord, Sessions
+
+logger = logging.getLogger(__name__)
+
+_IDLE_MINUTES = 5
+
+
+class Cameras:
+    """Beside applications, whose names win. A camera is asked for its picture once, by one session."""
+
+    def __init__(
+        self, channels: Channels, presence: Presence, sessions: Sessions, registry: Registry
+    ) -> None:
+        self._channels = channels
+        self._presence = presence
+        self._sessions = sessions
+        self._registry = registry
+        self._launching = asyncio.Lock()
+
+    def names(self) -> list[str]:
+        """Those whose master is there."""
+        found = {
+            unword(name)
+            for key in self._presence.channels()
+            if (name := key.partition("@")[0]) != key and self._presence.master(key)
+        }
+        return sorted(found.difference(self._registry.applications()))
+
+    def launchable(self, shown: Collection[str] = ()) -> list[str]:
+        """Applications, and cameras but for those that are `shown` already."""
+        cameras = [name for name in self.names() if name not in shown]
+        return sorted([*self._registry.applications(), *cameras])
+
+    async def launch(self, request: LaunchRequest, region: str = "") -> SessionRecord:
+        """A session of an application, or the one of a camera. Raises NoCapacityError."""
+        if request.application in self._registry.applications():
+            return await self._sessions.create(request, region)
+        try:
+            channel = await self._channels.get_by_name(request.application)
+        except ResourceNotFoundError:
+            channel = None
+        if channel is None or channel.session:
+            return await self._sessions.create(request, region)
+        async with self._launching:
+            for record in await self._sessions.list():
+                if record.open and record.channel == channel.arn:
+                    return record
+            wish = {
+                "channel": channel.arn,
+                "joinable": True,
+                "ephemeral": False,
+                "idle_time_min": request.idle_time_min or _IDLE_MINUTES,
+            }
+            return await self._sessions.create(request.model_copy(update=wish), region)
