@@ -99,7 +99,7 @@ class BoxController(Doorkeeper):
                 Application(name=each.name, kind=each.kind, autostart=each.autostart)
                 for each in self._instances.applications()
             ]
-            + [Application(name=name, kind="channel") for name in self.cameras()],
+            + self.cameras(),
             instances=instances,
             sessions=self.known_sessions(),
         )
@@ -110,7 +110,7 @@ class BoxController(Doorkeeper):
 
     async def launch(self, params: LaunchParams) -> Launched:
         """Start an application; what is not said is as configured."""
-        if params.application in self.cameras():
+        if any(each.name == params.application for each in self.cameras()):
             made = await self._door.launch(params.application, None)
             return Launched(instance=made.instance or "", session=made.id)
         screen = None

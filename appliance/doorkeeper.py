@@ -12,6 +12,7 @@ from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Application,
     Audit,
     AuditParams,
     Code,
@@ -83,9 +84,10 @@ class Doorkeeper:
             raise UnavailableError(f"this box has no door of its own: ask on the gateway {self._elsewhere}")
         return self._gateway
 
-    def cameras(self) -> list[str]:
+    def cameras(self) -> list[Application]:
         """Channels that can be shown beside applications: their masters are there."""
-        return self._gateway.cameras() if self._gateway else []
+        found = self._gateway.cameras() if self._gateway else []
+        return [Application(name=each.name, kind="channel", viewers=each.viewers) for each in found]
 
     def urls(self) -> list[str]:
         """All addresses of the viewer page, the best one first."""

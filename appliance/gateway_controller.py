@@ -75,10 +75,7 @@ class GatewayController(Doorkeeper):
             ),
             parts=list(self._parts()),
             problems=problems,
-            applications=[
-                Application(name=name, kind=kind)
-                for name, kind in [*sorted(names), *((name, "channel") for name in self.cameras())]
-            ],
+            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)] + self.cameras(),
             sessions=sessions,
         )
 

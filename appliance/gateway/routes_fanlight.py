@@ -75,11 +75,19 @@ class Launchable(_Answer):
     name: str
 
 
+class Filming(_Answer):
+    """A camera that is there and not shown yet, and how many watch it without the box."""
+
+    name: str
+    viewers: int
+
+
 class Everything(_Answer):
     """The page's list."""
 
     instances: list[Running]
     applications: list[Launchable]
+    cameras: list[Filming]
 
 
 class Launched(_Answer):
@@ -179,9 +187,18 @@ class FanlightRoutes:
         """What runs and what could; a guest sees the one session of its link."""
         caller = request[CALLER]
         running = [self._as_instance(each) async for each in self._visible(caller)]
+        if caller.session is not None:
+            return plain(Everything(instances=running, applications=[], cameras=[]))
+        names = self._context.registry.applications()
         shown = {each.application for each in running}
-        names = self._context.cameras.launchable(shown) if caller.session is None else []
-        return plain(Everything(instances=running, applications=[Launchable(name=name) for name in names]))
+        cameras = [each for each in self._context.cameras.present() if each.name not in shown]
+        return plain(
+            Everything(
+                instances=running,
+                applications=[Launchable(name=name) for name in names],
+                cameras=[Filming(name=each.name, viewers=each.viewers) for each in cameras],
+            )
+        )
 
     @takes(Launch)
     @answers(201, Launched, "none")

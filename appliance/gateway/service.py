@@ -26,6 +26,7 @@ from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.kinesis.bridge import Bridges
+from appliance.gateway.kinesis.cameras import Camera
 from appliance.gateway.kinesis.keys import AccessKey
 from appliance.gateway.kinesis.policies import Policy
 from appliance.gateway.kinesis.routes import KinesisRoutes
@@ -279,9 +280,9 @@ class Gateway:
         """What the boxes that answer said last."""
         return self._state.registry.agents() if self._state else []
 
-    def cameras(self) -> list[str]:
+    def cameras(self) -> list[Camera]:
         """Channels whose master is there."""
-        return self._state.cameras.names() if self._state else []
+        return self._state.cameras.present() if self._state else []
 
     async def launch(self, application: str, screen: Screen | None) -> SessionRecord:
         """A session on the best box. Raises NoCapacityError."""

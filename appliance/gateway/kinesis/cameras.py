@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from typing import NamedTuple
 
 from appliance.bus.messages import LaunchRequest
 from appliance.bus.subjects import unword
@@ -17,6 +17,13 @@ logger = logging.getLogger(__name__)
 _IDLE_MINUTES = 5
 
 
+class Camera(NamedTuple):
+    """The master of a channel, and how many viewers it has; the box is one of them while it shows it."""
+
+    name: str
+    viewers: int
+
+
 class Cameras:
     """Beside applications, whose names win. A camera is asked for its picture once, by one session."""
 
@@ -29,19 +36,20 @@ class Cameras:
         self._registry = registry
         self._launching = asyncio.Lock()
 
-    def names(self) -> list[str]:
+    def present(self) -> list[Camera]:
         """Those whose master is there."""
-        found = {
-            unword(name)
-            for key in self._presence.channels()
-            if (name := key.partition("@")[0]) != key and self._presence.master(key)
-        }
-        return sorted(found.difference(self._registry.applications()))
+        found = []
+        for key in self._presence.channels():
+            name, made, _ = key.partition("@")
+            if made and self._presence.master(key):
+                viewers = sum(bool(each.client) for each in self._presence.clients(key))
+                found.append(Camera(unword(name), viewers))
+        applications = self._registry.applications()
+        return [each for each in found if each.name not in applications]
 
-    def launchable(self, shown: Collection[str] = ()) -> list[str]:
-        """Applications, and cameras but for those that are `shown` already."""
-        cameras = [name for name in self.names() if name not in shown]
-        return sorted([*self._registry.applications(), *cameras])
+    def launchable(self) -> list[str]:
+        """Names of applications and cameras."""
+        return sorted([*self._registry.applications(), *(each.name for each in self.present())])
 
     async def launch(self, request: LaunchRequest, region: str = "") -> SessionRecord:
         """A session of an application, or the one of a camera. Raises NoCapacityError."""

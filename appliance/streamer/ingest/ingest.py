@@ -132,6 +132,8 @@ class Ingest:
                 if self.codec:
                     raise UnavailableError(f"the camera sends {self.codec} no more") from exc
                 failures = self._failed(failures, "the camera sends no picture in H.264 or VP8")
+            except InvalidInputError as exc:
+                failures = self._failed(failures, f"the camera's {exc}")
             except FanlightError as exc:
                 failures = self._failed(failures, str(exc))
             await self._pause(failures)

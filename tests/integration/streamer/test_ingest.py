@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -46,10 +47,10 @@ class Scene:
         assert isinstance(offer, Offer)
         self.offers.put_nowait((peer, offer.sdp))
 
-    async def connect(self, camera: Camera) -> str:
+    async def connect(self, camera: Camera, edit: Callable[[str], str] = str) -> str:
         """Let `camera` answer the next offer; returns that."""
         peer, sdp = await self.offers.get()
-        payload = kinesis.description("answer", await camera.answer(sdp))
+        payload = kinesis.description("answer", edit(await camera.answer(sdp)))
         text = kinesis.deliver(Delivery(Action.ANSWER, payload))
         self.ingest.hear(PeerEvent(kind="message", peer=peer, text=text, source=True), self._reply)
         return sdp
@@ -191,3 +192,49 @@ async def test_a_camera_that_comes_anew_is_offered_its_codec_again(scene: Scene)
             assert after[0].keyframe
             assert after[0].timestamp > before[-1].timestamp
             assert not scene.ingest.problem
+
+
+def without(kind: str) -> Callable[[str], str]:
+    """An answer that rejects the media of this kind, RFC 8829 section 5.3.1."""
+
+    def edit(sdp: str) -> str:
+        mid = {"video": "0", "audio": "1"}[kind]
+        sdp = re.sub(rf"m={kind} \d+ ", f"m={kind} 0 ", sdp)
+        return re.sub(r"a=group:BUNDLE .*", f"a=group:BUNDLE {1 - int(mid)}", sdp)
+
+    return edit
+
+
+async def test_a_camera_that_rejects_the_sound_is_offered_none(scene: Scene) -> None:
+    mute, silent = Camera(), Camera(sound=False)
+    async with filming(mute), filming(silent):
+        scene.open("source-1")
+        assert "m=audio" in await scene.connect(mute, without("audio"))
+        assert "m=audio" not in await scene.connect(silent)
+        async with scene.watched():
+            await scene.see(3)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (without("video"), "the camera sends no picture in H.264 or VP8"),
+        (lambda _: "v=0", "the camera's sdp: must have 1 to 8 media"),
+        (lambda sdp: sdp.replace("a=mid:0", "a=mid:7"), "the camera's sdp: BUNDLE must have all media"),
+        (lambda sdp: sdp.replace("a=sendonly", "a=inactive"), "the camera sends no picture in H.264 or VP8"),
+    ],
+)
+async def test_what_is_no_answer_is_said_and_offered_again(
+    scene: Scene, edit: Callable[[str], str], problem: str
+) -> None:
+    bad, good = Camera(), Camera()
+    async with filming(bad), filming(good):
+        scene.open("source-1")
+        await scene.connect(bad, edit)
+        while scene.ingest.problem == AWAY:
+            await asyncio.sleep(0.01)
+        assert scene.ingest.problem.startswith(problem)
+        scene.open("source-2")  # not after the pause, but at once
+        await scene.connect(good)
+        async with scene.watched():
+            await scene.see(3)

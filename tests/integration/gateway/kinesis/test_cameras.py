@@ -53,7 +53,7 @@ async def test_a_camera_is_listed_while_it_is_there_and_shown_by_one_session(
         assert await applications(here, token) == ["demo"]
         async with lobby.master():
             assert await applications(here, token) == ["demo", "lobby.2"]
-            assert here.gateway.cameras() == ["lobby.2"]
+            assert here.gateway.cameras() == [("lobby.2", 0)]
             assert (await launch(here, token))[0] == 201
             (first,) = await here.gateway.sessions()
             assert (agent.launched[0].application, agent.launched[0].channel) == ("lobby.2", lobby.arn)
