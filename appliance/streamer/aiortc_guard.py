@@ -101,7 +101,7 @@ def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None, media_bytes: in
     async def taken(data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
         """aiortc would decode it, in a thread for each track."""
         try:
-            packet = RtpPacket.parse(data)
+            packet = RtpPacket.parse(data, dtls._rtp_header_extensions_map)
         except MALFORMED as exc:
             logger.debug("malformed RTP: %r", exc)
             return

@@ -80,16 +80,17 @@ class Camera:
     def _tap(self) -> None:
         sender = self.pc.getSenders()[0]
         dtls: Any = sender.transport
+        extensions = dtls._rtp_header_extensions_map
         send, hear = dtls._send_rtp, sender._handle_rtcp_packet
 
         async def spoiled(data: bytes) -> None:
-            packet = None if is_rtcp(data) else RtpPacket.parse(data)
+            packet = None if is_rtcp(data) else RtpPacket.parse(data, extensions)
             if packet is None or packet.ssrc != sender._ssrc:
                 await send(data)
                 return
             for each in self._spoil(packet):
                 with contextlib.suppress(ConnectionError):
-                    await send(each.serialize())
+                    await send(each.serialize(extensions))
 
         async def heard(packet: AnyRtcpPacket) -> None:
             match packet:

@@ -39,13 +39,13 @@ class Cameras:
     def present(self) -> list[Camera]:
         """Those whose master is there."""
         found = []
-        for key in self._presence.channels():
+        for key, clients in self._presence.everywhere().items():
             name, made, _ = key.partition("@")
-            if made and self._presence.master(key):
-                viewers = sum(bool(each.client) for each in self._presence.clients(key))
+            viewers = sum(bool(each.client) for each in clients)
+            if made and viewers < len(clients):
                 found.append(Camera(unword(name), viewers))
         applications = self._registry.applications()
-        return [each for each in found if each.name not in applications]
+        return sorted(each for each in found if each.name not in applications)
 
     def launchable(self) -> list[str]:
         """Names of applications and cameras."""

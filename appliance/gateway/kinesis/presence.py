@@ -43,9 +43,14 @@ class Presence:
                 found += told.clients
         return found
 
-    def channels(self) -> list[str]:
-        """Keys of all that anybody is connected to."""
-        return sorted({*self._ours, *(channel for _, channel in self._theirs)})
+    def everywhere(self) -> dict[str, list[ChannelClient]]:
+        """All that are connected to anything, by channel."""
+        lost = self._clock() - _LOST_SECONDS
+        found = {channel: list(clients.values()) for channel, clients in sorted(self._ours.items())}
+        for (_, channel), (heard, told) in self._theirs.items():
+            if heard > lost:
+                found.setdefault(channel, []).extend(told.clients)
+        return found
 
     def master(self, channel: str) -> str | None:
         """The connection of its master, the newest one; None while it is away."""

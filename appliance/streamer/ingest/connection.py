@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription
 
+from appliance.bus.connection import heeding_cancellation
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate
@@ -20,6 +21,7 @@ from appliance.streamer.mux import Mux
 logger = logging.getLogger(__name__)
 
 _CANDIDATES_MAX = 64
+_CLOSE_S = 1.0
 _MEDIA_BYTES = 8 << 20
 """Of a second: 64 Mb/s."""
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
@@ -51,7 +53,8 @@ class IngestConnection:
         self._offered: list[tuple[str, str]] = []
         self._candidates = 0
         self._rtcp: asyncio.Queue[bytes] = asyncio.Queue()
-        self.connected = asyncio.Event()
+        self.decided = asyncio.Event()
+        """Set once it is connected, or known that it will not be."""
         self.ended = asyncio.Event()
         self._receiver: Receiver | None = None
 
@@ -119,7 +122,7 @@ class IngestConnection:
 
     async def send_feedback(self) -> None:
         """Send what the receiver has to say, until cancelled."""
-        await self.connected.wait()
+        await self.decided.wait()
         while True:
             rtcp = await self._rtcp.get()
             with contextlib.suppress(ConnectionError):  # it is about to end
@@ -129,13 +132,17 @@ class IngestConnection:
         """End it; the master is told."""
         if self._receiver:
             self._receiver.close()
-        await self._pc.close()
+        try:
+            with heeding_cancellation():
+                await asyncio.wait_for(self._pc.close(), _CLOSE_S)
+        except TimeoutError:
+            logger.warning("the connection to the master did not close in time")
 
     def _changed(self) -> None:
         state = self._pc.connectionState
-        if state == "connected":
-            self.connected.set()
-        elif state in ("failed", "closed"):
+        if state in ("connected", "failed", "closed"):
+            self.decided.set()
+        if state in ("failed", "closed"):
             self.ended.set()
 
     def _read(self, sdp: str) -> SessionDescription:

@@ -22,10 +22,11 @@ from appliance.streamer.talkspurts import EncodedAudio
 logger = logging.getLogger(__name__)
 
 AWAY = "the camera is away"
+_NO_WAY = "no media comes from the camera: the network lets none through"
 _CODECS = (Codec.H264, Codec.VP8)  # the first is what cameras encode in hardware
 _ANSWER_S = 10.0
 _CONNECT_S = 15.0
-_SILENT_S = 5.0
+_QUIET_S, _SILENT_S = 2.0, 5.0
 """Senders report that often, whatever their picture does."""
 _GONE_S = 1.5
 """The same, where it has come anew: what it sends, if it is another, it sends to somebody else."""
@@ -108,13 +109,15 @@ class Ingest:
                 if self._inbox.qsize() < _MESSAGES_MAX and (said := _read(event.text)):
                     self._inbox.put_nowait(said)
             case "close" if self._way and self._way.peer == event.peer:
-                self._way = None  # media goes on where it does: masters open their sockets again
+                self._way = None
+                if not self._receiver:  # media goes on where it does: masters open their sockets again
+                    self._suffer(AWAY)
         self._changed.set()
 
     def _open(self, event: PeerEvent, reply: Reply) -> None:
         if not self._way or self._way.peer != event.peer:
             logger.info("the master is there (%s)", event.peer)
-            self._opened_at = time.monotonic()
+            self._opened_at, self._with_sound = time.monotonic(), True
         self._way, self._reply = event, reply
 
     async def run(self, mux: Mux | None) -> None:
@@ -202,7 +205,7 @@ class Ingest:
                 while isinstance(said := await self._inbox.get(), Candidate):
                     early.append(said)
         except TimeoutError:
-            raise UnavailableError("the camera does not answer") from None
+            raise UnavailableError("the camera does not answer" if self._way else AWAY) from None
         receiver, named = await connection.take_answer(said.sdp)
         for candidate in (*early, *named):
             self._inbox.put_nowait(candidate)
@@ -227,15 +230,19 @@ class Ingest:
         """Until nobody wants it any more; else why nothing comes."""
         try:
             async with asyncio.timeout(_CONNECT_S):
-                await connection.connected.wait()
+                await connection.decided.wait()
         except TimeoutError:
-            return "no media comes from the camera: the network lets none through"
+            return _NO_WAY
+        if connection.ended.is_set():
+            return _NO_WAY
         receiver.heard_at = time.monotonic()
         reported_at = 0.0
         while self._wanted and not connection.ended.is_set() and not self._is_silent(receiver):
+            quiet = time.monotonic() - receiver.heard_at > _QUIET_S
+            self._suffer("nothing comes from the camera" if quiet else "")
             if time.monotonic() - reported_at >= _REPORT_S:
                 reported_at = time.monotonic()
-                receiver.feedback.report(self._kbps)
+                receiver.report(self._kbps)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await connection.ended.wait()

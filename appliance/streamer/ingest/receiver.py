@@ -10,6 +10,7 @@ from aiortc.rtp import RtcpSrPacket, RtpPacket, unwrap_rtx
 
 from appliance.streamer.frames import AUDIO_CLOCK, VIDEO_CLOCK, Codec
 from appliance.streamer.ingest.assembly import Arrived, Assembler
+from appliance.streamer.ingest.brake import Brake
 from appliance.streamer.ingest.feedback import Feedback
 from appliance.streamer.ingest.reorder import Reorder
 
@@ -49,6 +50,8 @@ class Receiver:
             if is_rtx(each) and each.parameters.get("apt") == self._picture_type
         }
         self._sound_types = {each.payloadType for each in audio if each.name.lower() == "opus"}
+        self._brake = Brake()
+        self._wished_kbps = 0
         self._show = show
         self._hear = hear
         self._media: int | None = None
@@ -62,6 +65,7 @@ class Receiver:
     def take(self, packet: RtpPacket) -> None:
         """A packet of the sender, decrypted."""
         now = self.heard_at = time.monotonic()
+        self._watch_queue(packet, now)
         if packet.payload_type == self._picture_type:
             self.feedback.count(packet, VIDEO_CLOCK)
             if packet.ssrc != self._media:
@@ -83,6 +87,17 @@ class Receiver:
         """A report of the sender."""
         self.heard_at = time.monotonic()
         self.feedback.heard(report)
+
+    def report(self, wished_kbps: int) -> None:
+        """Once a second: tell the sender what came, and how much of `wished_kbps` there is room for."""
+        self._wished_kbps = wished_kbps
+        allowed = self._brake.allowed_bps(wished_kbps * 1000, time.monotonic())
+        self.feedback.report(allowed // 1000)
+
+    def _watch_queue(self, packet: RtpPacket, now: float) -> None:
+        sent = packet.extensions.abs_send_time
+        if sent is not None and self._brake.add(sent, len(packet.payload) + packet.padding_size, now):
+            self.report(self._wished_kbps)
 
     def request_keyframe(self) -> None:
         """Coalesced by the caller."""

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
+from unittest.mock import MagicMock
 
 import av
 import pytest
@@ -17,6 +18,7 @@ from appliance.signaling import kinesis
 from appliance.signaling.anbox import Offer
 from appliance.signaling.kinesis import Action, Delivery
 from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.ingest.brake import Brake
 from appliance.streamer.ingest.ingest import AWAY, Ingest
 from appliance.streamer.ingest.source import IngestSource
 from appliance.streamer.talkspurts import EncodedAudio
@@ -93,7 +95,11 @@ async def filming(camera: Camera) -> AsyncIterator[Camera]:
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-async def test_picture_and_sound_arrive_as_they_were_encoded(scene: Scene, codec: Codec) -> None:
+async def test_picture_and_sound_arrive_as_they_were_encoded(
+    scene: Scene, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = MagicMock(return_value=False)
+    monkeypatch.setattr(Brake, "add", queues)
     async with filming(Camera(codec)) as camera:
         assert scene.ingest.problem == AWAY
         scene.open("source-1")
@@ -102,6 +108,7 @@ async def test_picture_and_sound_arrive_as_they_were_encoded(scene: Scene, codec
         async with scene.watched() as source:
             frames = await scene.see(10)
             assert frames[0].keyframe
+            assert queues.called, "packets say when they left"
             assert scene.started.is_set()
             assert (source.info.codec, source.info.width, source.info.height) == (codec, 320, 240)
             assert not scene.ingest.problem
