@@ -95,12 +95,12 @@ async def encode_once(viewers: int, processes: int, options: argparse.Namespace,
         watchers(link, viewers, "--log", str(log)),
     ):
         await asyncio.sleep(SETTLE_SECONDS)
-        before = await _fresh_stats(box)
+        before = await fresh_stats(box)
         began, began_ms = time.monotonic(), time.time() * 1000
         pids = [before["pid"], *before["shards"]]
         spent = [cpu_seconds(pid) for pid in pids]
         await asyncio.sleep(options.seconds)
-        after = await _fresh_stats(box)
+        after = await fresh_stats(box)
         elapsed = time.monotonic() - began
         streamer, *shards = (cpu_seconds(pid) - cpu for pid, cpu in zip(pids, spent, strict=True))
     return {
@@ -112,7 +112,7 @@ async def encode_once(viewers: int, processes: int, options: argparse.Namespace,
     }
 
 
-async def _fresh_stats(box: Box) -> Any:
+async def fresh_stats(box: Box) -> Any:
     """What the streamer says next: it does so once a second."""
     stats = (await box.snapshot())["instances"][0]["stats"]
     known = stats["frames_encoded"]

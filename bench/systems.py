@@ -13,6 +13,7 @@ import aiohttp
 from tests.support.box import DESKTOP, ROOT, Box, box, running, settings
 
 NAMES = ("fanlight", "stock", "stock-pd", "gstreamer", "selkies")
+VIEWERS = 1000
 SELKIES = "2.1.0"
 SELKIES_VENV = ROOT / "bench" / "results" / "selkies-venv"
 GSTREAMER = ("/usr/bin/python3", ROOT / "bench" / "gstreamer.py")
@@ -93,7 +94,8 @@ async def fanlight(job: Job, scratch: Path, place: Place = HERE) -> AsyncIterato
     """Fanlight on its defaults but for rate and size; the page is a share link."""
     video = f"fps = {job.fps}\nbitrate_kbps = {job.kbps}"
     limits = f"viewers_per_process = {job.per_process}"
-    configuration = settings(video=video, limits=limits) + DESKTOP % (job.display, job.size)
+    kinesis = f"viewers_per_channel = {VIEWERS}"
+    configuration = settings(video=video, limits=limits, kinesis=kinesis) + DESKTOP % (job.display, job.size)
     directory = scratch / f"box-{secrets.token_hex(3)}"
     async with box(directory, configuration, prefix=place.prefix) as running_box:
         await running_box.until("s['instances'] and s['instances'][0]['state'] == 'running'")

@@ -135,6 +135,19 @@ class Bus:
             raise from_code(answer.headers[_ERROR_HEADER], answer.data.decode(errors="replace"))
         return _parse(answer, reply)
 
+    async def heard(self, subject: str, message: BaseModel, *, timeout_s: float = 1.0) -> bool:
+        """Send `message`, which nobody need answer; whether anybody listens. Raises UnavailableError."""
+        try:
+            with heeding_cancellation():
+                await self.client.request(subject, message.model_dump_json().encode(), timeout=timeout_s)
+        except nats.errors.NoRespondersError:
+            return False
+        except nats.errors.TimeoutError:
+            return True
+        except (nats.errors.Error, OSError) as exc:
+            raise UnavailableError(f"bus: {subject}: {exc or type(exc).__name__}") from exc
+        return True
+
     @contextlib.asynccontextmanager
     async def subscribe(
         self, subject: str, model: type[M], *, queue: str = ""

@@ -79,8 +79,11 @@ def inbox(agent: str) -> str:
 
 PRESENCE_ALL = "channel.*.presence"
 MAIL_ALL = "mail.>"
-"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `@` is the master and `!` sends arrivals."""
-MASTER = "@"
+"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master and `!` sends arrivals.
+
+No word has an `@`: between the servers of a cluster, what is after the last one is taken for the subject.
+"""
+MASTER = "+"
 ARRIVALS = "!"
 
 

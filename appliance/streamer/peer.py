@@ -140,7 +140,7 @@ class Peer:
 
     def closed(self) -> None:
         """The signaling socket is gone; the picture goes on, if there is one."""
-        self._orphaned = time.monotonic()
+        self._orphaned = self._orphaned or time.monotonic()
         if self.visited and self._connection is None:
             self._ended.set()
 

@@ -24,6 +24,7 @@ from appliance.bus.messages import (
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.ingest.ingest import Ingest
+from appliance.streamer.orphans import Orphans
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.stage import Stage
@@ -85,6 +86,7 @@ class Session:
             )
             group.create_task(self._send_replies())
             group.create_task(self._tick())
+            group.create_task(Orphans(self._bus, self._session, self._peers.values).run())
             await serving.wait()
             group.create_task(self._announce())
             group.create_task(self._become_active())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -68,6 +69,56 @@ class Peer:
         return self.ws.close_code
 
 
+class Watcher:
+    """What the viewer of an SDK does, media through aiortc; it knows `codec` alone where one is named."""
+
+    def __init__(self, peer: Peer, codec: str = "") -> None:
+        self.peer = peer
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.video: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.connected = asyncio.Event()
+        self.pc.on("track", lambda track: track.kind == "video" and self.video.set_result(track))
+        self.pc.on("connectionstatechange", self._note)
+        self.codec = codec
+
+    async def call(self) -> None:
+        """Offer, trickle, and take the answer."""
+        channel: RTCDataChannel = self.pc.createDataChannel("kvsDataChannel")
+        channel.on("message", self.told.put_nowait)
+        video = self.pc.addTransceiver("video", direction="recvonly")
+        if self.codec:
+            known = RTCRtpSender.getCapabilities("video").codecs
+            video.setCodecPreferences([each for each in known if each.name == self.codec])
+        self.pc.addTransceiver("audio", direction="recvonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        sdp = self.pc.localDescription.sdp
+        lines = [line for line in sdp.splitlines() if not line.startswith(("a=candidate", "a=end-of-cand"))]
+        await self.peer.send("SDP_OFFER", {"type": "offer", "sdp": "\r\n".join((*lines, ""))})
+        for line in sorted({line for line in sdp.splitlines() if line.startswith("a=candidate")}):
+            content = {"candidate": line.removeprefix("a="), "sdpMid": "0", "sdpMLineIndex": 0}
+            await self.peer.send("ICE_CANDIDATE", content)
+        kind, content, sender = await self.peer.got()
+        assert (kind, sender) == ("SDP_ANSWER", None)
+        await self.pc.setRemoteDescription(RTCSessionDescription(**content))
+
+    def _note(self) -> None:
+        if self.pc.connectionState == "connected":
+            self.connected.set()
+
+
+@contextlib.asynccontextmanager
+async def watching(http: aiohttp.ClientSession, url: str, codec: str = "") -> AsyncIterator[Watcher]:
+    """A viewer of an instance by a presigned URL, once it has called."""
+    async with http.ws_connect(url) as ws:
+        watcher = Watcher(Peer(ws), codec)
+        try:
+            await watcher.call()
+            yield watcher
+        finally:
+            await watcher.pc.close()
+
+
 @dataclass
 class Lobby:
     """A channel with its two endpoints, and one key."""
@@ -91,17 +142,26 @@ class Lobby:
         async with self.http.ws_connect(self.url("VIEWER", client)) as ws:
             yield Peer(ws)
 
+    def watcher(self, client: str, codec: str = "") -> contextlib.AbstractAsyncContextManager[Watcher]:
+        """A viewer of an instance, with media."""
+        return watching(self.http, self.url("VIEWER", client), codec)
+
     async def refusal(self, url: str) -> tuple[int, str, str]:
-        """Status, error type and message of an upgrade that is refused."""
-        headers = {
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
-        }
-        async with self.http.get(url.replace("ws", "http", 1), headers=headers) as answer:
-            body = await answer.json()
-            return answer.status, answer.headers["x-amzn-ErrorType"], body["message"]
+        """See `refusal`."""
+        return await refusal(self.http, url)
+
+
+async def refusal(http: aiohttp.ClientSession, url: str) -> tuple[int, str, str]:
+    """Status, error type and message of an upgrade that is refused."""
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
+    }
+    async with http.get(url.replace("ws", "http", 1), headers=headers) as answer:
+        body = await answer.json()
+        return answer.status, answer.headers["x-amzn-ErrorType"], body["message"]
 
 
 @contextlib.asynccontextmanager

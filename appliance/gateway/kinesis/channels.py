@@ -47,7 +47,7 @@ class Channel(Message):
     @property
     def key(self) -> str:
         """One word of a subject, the same whichever of its names it was found by."""
-        return self.session or f"{word(self.name)}@{self.arn.rpartition('/')[2]}"
+        return self.session or f"{word(self.name)}~{self.arn.rpartition('/')[2]}"
 
 
 class Arn(NamedTuple):

@@ -83,8 +83,9 @@ class RemotePeer:
 
     def closed(self) -> None:
         """See Peer.closed."""
-        self._closed = True
-        self._shard.order(Happened(event=PeerEvent(kind="close", peer=self.id)))
+        if not self._closed:
+            self._closed = True
+            self._shard.order(Happened(event=PeerEvent(kind="close", peer=self.id)))
 
     def end(self, reason: str) -> None:
         """See Peer.end."""

@@ -3,6 +3,7 @@
 import pytest
 
 from appliance.bus import subjects
+from appliance.gateway.kinesis.channels import Channel
 
 pytestmark = pytest.mark.unit
 
@@ -19,3 +20,13 @@ def test_an_id_belongs_to_the_whole_name_of_its_agent_only() -> None:
     assert subjects.belongs(session, "box-1")
     assert not subjects.belongs(session, "box")
     assert not subjects.belongs("abc", "box-1")
+
+
+def test_mail_has_no_word_that_the_servers_of_a_cluster_misread() -> None:
+    arn = "arn:aws:kinesisvideo:us-east-1:000000000000:channel/lobby.1/1795269896850"
+    channel = Channel(name="lobby.1", arn=arn, created_at=0.0, version="1")
+    assert (
+        subjects.mail(channel.key, subjects.word("v.1"), subjects.MASTER)
+        == "mail.lobby=1~1795269896850.v=1.+"
+    )
+    assert "@" not in subjects.mail(channel.key, subjects.MASTER, subjects.ARRIVALS)

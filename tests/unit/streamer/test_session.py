@@ -64,6 +64,9 @@ class FakeBus:
         self._again.clear()
         return epoch + 1
 
+    async def heard(self, subject: str, message: BaseModel) -> bool:
+        return True
+
     def come_back(self) -> None:
         self._again.set()
 

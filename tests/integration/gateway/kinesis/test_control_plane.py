@@ -210,21 +210,3 @@ async def test_keys_and_channels_of_one_node_count_at_another(
         await cloud.here.gateway.delete_key("camera")
         with pytest.raises(ClientError, match="security token included in the request is invalid"):
             await there("list_signaling_channels")
-
-
-async def test_boto3_trusts_the_gateway_by_its_ca(tmp_path: Path) -> None:
-    async with street(tmp_path, settings(tls={"mode": "auto"})) as here:
-        ca = tmp_path / "ca.pem"
-        async with here.http.get(f"{here.base}/ca.pem", ssl=False) as answer:
-            ca.write_text(await answer.text())
-        cloud = Cloud(here, verify=str(ca))
-        video = await cloud.root()
-        arn = await create(video, "door")
-        wish = {"Protocols": ["WSS", "HTTPS"], "Role": "VIEWER"}
-        answer = await video(
-            "get_signaling_channel_endpoint", ChannelARN=arn, SingleMasterChannelEndpointConfiguration=wish
-        )
-        endpoints = {each["Protocol"]: each["ResourceEndpoint"] for each in answer["ResourceEndpointList"]}
-        assert endpoints["WSS"].startswith("wss://127.0.0.1:")
-        signaling = cloud.client(await cloud.key("viewer"), "kinesis-video-signaling", endpoints["HTTPS"])
-        assert (await signaling("get_ice_server_config", ChannelARN=arn))["IceServerList"] == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.bus import subjects
 from appliance.bus.messages import InstanceStats, Role, SessionState, SessionStatus
@@ -17,7 +17,7 @@ from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.signaling import kinesis_master
 from tests.support.cloud import Cloud
 from tests.support.gateway import FakeAgent, FakeStreamer, serving, until
-from tests.support.kvs import Lobby, Peer, open_lobby
+from tests.support.kvs import Lobby, open_lobby
 from tests.support.room import process, specification
 
 pytestmark = pytest.mark.integration
@@ -95,6 +95,14 @@ async def test_what_was_not_answered_is_said_again_to_a_streamer_that_starts_ane
             assert [(await second.next("message")).text for _ in range(2)] == said
 
 
+async def test_the_eleventh_viewer_of_an_instance_is_refused(desktop: Lobby, streamer: FakeStreamer) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(10):
+            await stack.enter_async_context(desktop.viewer(f"v{number}"))
+        refused = await desktop.refusal(desktop.url("VIEWER", "v10"))
+        assert refused[:2] == (400, "ClientLimitExceededException")
+
+
 async def test_bad_messages_are_refused_at_the_gateway(desktop: Lobby, streamer: FakeStreamer) -> None:
     async with desktop.viewer("v1") as viewer:
         await streamer.next("open")
@@ -119,47 +127,6 @@ async def test_the_newer_of_two_connections_of_a_viewer_takes_over(
             await streamer.say(second.peer, answer)
             assert (await newer.got())[0] == "SDP_ANSWER"
             assert not older.ws.closed
-
-
-class Watcher:
-    """What the viewer of an SDK does, media through aiortc."""
-
-    def __init__(self, peer: Peer, codec: str) -> None:
-        self.peer = peer
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.video: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
-        self.pc.on("track", lambda track: track.kind == "video" and self.video.set_result(track))
-        self.codec = codec
-
-    async def call(self) -> None:
-        channel: RTCDataChannel = self.pc.createDataChannel("kvsDataChannel")
-        channel.on("message", self.told.put_nowait)
-        known = RTCRtpSender.getCapabilities("video").codecs
-        video = self.pc.addTransceiver("video", direction="recvonly")
-        video.setCodecPreferences([each for each in known if each.name == self.codec])
-        self.pc.addTransceiver("audio", direction="recvonly")
-        await self.pc.setLocalDescription(await self.pc.createOffer())
-        sdp = self.pc.localDescription.sdp
-        lines = [line for line in sdp.splitlines() if not line.startswith(("a=candidate", "a=end-of-cand"))]
-        await self.peer.send("SDP_OFFER", {"type": "offer", "sdp": "\r\n".join((*lines, ""))})
-        for line in sorted({line for line in sdp.splitlines() if line.startswith("a=candidate")}):
-            content = {"candidate": line.removeprefix("a="), "sdpMid": "0", "sdpMLineIndex": 0}
-            await self.peer.send("ICE_CANDIDATE", content)
-        kind, content, sender = await self.peer.got()
-        assert (kind, sender) == ("SDP_ANSWER", None)
-        await self.pc.setRemoteDescription(RTCSessionDescription(**content))
-
-
-@contextlib.asynccontextmanager
-async def watching(desktop: Lobby, name: str, codec: str) -> AsyncIterator[Watcher]:
-    async with desktop.viewer(name) as peer:
-        watcher = Watcher(peer, codec)
-        try:
-            await watcher.call()
-            yield watcher
-        finally:
-            await watcher.pc.close()
 
 
 @contextlib.asynccontextmanager
@@ -220,7 +187,7 @@ async def test_an_offer_may_be_64_kib_and_a_longer_one_is_refused_to_who_sent_it
 ) -> None:
     async with (
         showing(cloud, session),
-        watching(desktop, "v1", "H264") as other,
+        desktop.watcher("v1", "H264") as other,
         desktop.viewer("v2") as viewer,
         calling() as caller,
     ):
@@ -255,7 +222,7 @@ async def test_viewers_see_the_picture_of_one_encoder_and_leave_nothing_behind(
         cloud.here.bus.subscribe(subjects.stats("i1"), InstanceStats) as all_stats,
         showing(cloud, session),
     ):
-        async with watching(desktop, "v1", "H264") as first, watching(desktop, "v2", "VP8") as second:
+        async with desktop.watcher("v1", "H264") as first, desktop.watcher("v2", "VP8") as second:
             for watcher in (first, second):
                 frame = await (await watcher.video).recv()
                 assert (frame.width, frame.height) == (320, 240)
