@@ -27,6 +27,7 @@ from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
+from appliance.retention import Retention
 from appliance.storage import remembered
 from appliance.welcome import greet
 from appliance.witness import Witness
@@ -70,6 +71,7 @@ class Daemon:
             self._machine,
         )
         self._drain = Drain(self._instances, self._bus, self._gateway)
+        self._retention = Retention(lambda: self._config, state_dir)
         self._witness = Witness(self.box_id, self._instances, self._bus)
         self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
@@ -84,6 +86,7 @@ class Daemon:
             instances=self._instances,
             drain=self._drain,
             machine=self._machine,
+            retention=self._retention,
             parts=self._parts,
             problems=self._problems,
             records=records,
@@ -102,6 +105,7 @@ class Daemon:
             self._witness,
             self._instances,
             self._drain,
+            self._retention,
             *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._advertiser] if self._discoverable else []),
@@ -211,6 +215,9 @@ class Daemon:
         if self._restart_needed:
             what = f"changed, but in force only after a restart: {', '.join(self._restart_needed)}"
             found.append(Problem(severity="warning", what=what, fix="systemctl restart fanlight"))
+        if self._retention.problem:
+            what = f"recordings are not looked after: {self._retention.problem}"
+            found.append(Problem(severity="error", what=what))
         if not self._bus.connected:
             found.append(
                 Problem(severity="error", what="the bus does not answer: streams go on, nobody can join")

@@ -19,6 +19,7 @@ from appliance.control.schema import (
     Logs,
     Part,
     Problem,
+    Recordings,
     Share,
     ShareParams,
     Snapshot,
@@ -109,6 +110,10 @@ class GatewayController(Doorkeeper):
     async def instance_logs(self, instance: str) -> InstanceLogs:
         """They stay on the box of the instance."""
         raise InvalidInputError(f"what {instance} said is on its box: `fanlight instances logs` there")
+
+    async def recordings(self) -> Recordings:
+        """They stay on their boxes."""
+        raise InvalidInputError("a gateway records nothing: `fanlight recordings` is for its boxes")
 
     async def drain(self, params: DrainParams) -> None:  # noqa: ARG002
         """Boxes are drained, each where it is."""

@@ -284,6 +284,10 @@ class InstanceStats(Message):
     """Processes that serve some of the viewers, where one core is not enough for all."""
     published: str = ""
     """How publishing to another server goes; empty where nothing is to be published."""
+    recording: str = ""
+    """The name of the file that is being recorded; empty where none is."""
+    recording_problem: str = ""
+    """Why nothing is recorded, where something should be."""
     problem: str = ""
     viewers: list[ViewerStats] = []
     visits: int = 0

@@ -62,6 +62,8 @@ class StreamerSpec(BaseModel):
     whip_url: str = ""
     """Where the stream is published as well; empty: nowhere."""
     whip_token: str = Field("", repr=False)
+    record: str = ""
+    """The directory that it is recorded in; empty: nowhere."""
     viewers_max: int = 100
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""

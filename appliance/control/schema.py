@@ -5,7 +5,8 @@ Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snaps
 `share` ShareParams -> Share; `pair` -> Pin; `devices` -> Devices; `account.create` AccountParams ->
 AccountToken; `account.list` -> Accounts; `account.delete` NameParams -> {}; `keyframe` IdParams -> {};
 `enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes; `enroll.delete` NameParams -> {};
-`drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs` IdParams -> InstanceLogs.
+`drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs` IdParams -> InstanceLogs;
+`recordings` -> Recordings.
 """
 
 from typing import Any, Literal
@@ -359,6 +360,28 @@ class InstanceLogs(Model):
 
     instance: str
     lines: list[str]
+
+
+class Recording(Model):
+    """A file of a recording; `began` is unix time."""
+
+    name: str
+    """Of the application, or of the channel."""
+    kind: str
+    """applications or channels."""
+    file: str
+    began: int
+    length_s: float
+    size: int
+    """Bytes."""
+    running: bool
+
+
+class Recordings(Model):
+    """All of them below `directory`, the oldest first."""
+
+    directory: str
+    recordings: list[Recording]
 
 
 class RpcRequest(Model):

@@ -57,6 +57,14 @@ def bitrate(kbps: float | None) -> str:
     return f"{kbps / 1000:.1f} Mb/s" if kbps >= 1000 else f"{kbps:.0f} kb/s"
 
 
+def amount(size: int) -> str:
+    """Of bytes: `640 kB`, `1.2 GB`."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
+
+
 def bitrate_of(kbps: float | None, target_kbps: int | None) -> str:
     """`7.9 of 8.0 Mb/s`."""
     if target_kbps is None:

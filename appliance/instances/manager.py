@@ -34,6 +34,7 @@ from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
 from appliance.instances.supervisor import Supervisor
+from appliance.recordings import root_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class InstanceManager:
         self._config = config
         self._state_dir = state_dir / "instances"
         self._runtime_dir = runtime_dir
+        self._recordings = root_of(config().recording.directory, state_dir)
         self._bus = bus
         self._bus_address = bus_address
         self._sessions = sessions
@@ -222,7 +224,8 @@ class InstanceManager:
         def make(screen: ScreenHandle, resumed: bool) -> str:
             return specification(
                 self._config(), self._bus_address(), instance, plan, screen, ladder,
-                channels=self._outfitter.belongings.sockets(instance.id), resumed=resumed,
+                channels=self._outfitter.belongings.sockets(instance.id), recordings=self._recordings,
+                resumed=resumed,
             ).model_dump_json()  # fmt: skip
 
         def report(state: InstanceState, detail: str) -> None:

@@ -26,6 +26,7 @@ from appliance.streamer.ingest.source import IngestSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
+from appliance.streamer.recording.recorder import Recorder
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
 from appliance.streamer.shard.host import Shards
@@ -67,6 +68,7 @@ class Streamer:
         self._mux: Mux | None = None
         self._shards: Shards | None = None
         self._publisher: Publisher | None = None
+        self._recorder = self._recorder_of(spec)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -134,6 +136,8 @@ class Streamer:
                 group.create_task(self._audio.run(self._sound.deliver))
             if channels:
                 group.create_task(channels.run())
+            if self._recorder:
+                group.create_task(self._recorder.run())
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())
@@ -160,9 +164,17 @@ class Streamer:
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
             published=self._publisher.status if self._publisher else "",
+            recording=self._recorder.file if self._recorder else "",
+            recording_problem=self._recorder.problem if self._recorder else "",
             problem=self._ingest.problem if self._ingest else "",
             tasks=len(asyncio.all_tasks()),
         )
+
+    def _recorder_of(self, spec: StreamerSpec) -> Recorder | None:
+        if not spec.record:
+            return None
+        rendition, sound = next(iter(self._renditions.values())), self._sound if spec.audio else None
+        return Recorder(rendition, sound, Path(spec.record), spec.application)
 
     def _open_source(self, codec: Codec) -> VideoSource:
         if self._ingest:

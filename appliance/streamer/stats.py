@@ -79,6 +79,8 @@ def instance_stats(
     udp_port: int = 0,
     shards: Sequence[int] = (),
     published: str = "",
+    recording: str = "",
+    recording_problem: str = "",
     problem: str = "",
     tasks: int = 0,
 ) -> InstanceStats:
@@ -114,6 +116,8 @@ def instance_stats(
         udp_port=udp_port,
         shards=list(shards),
         published=published,
+        recording=recording,
+        recording_problem=recording_problem,
         problem=problem or problem_of(renditions),
         viewers=viewers,
         tasks=tasks,

@@ -42,6 +42,8 @@ from appliance.control.schema import (
     Logs,
     Pin,
     Problem,
+    Recording,
+    Recordings,
     Share,
     ShareParams,
     Snapshot,
@@ -149,6 +151,13 @@ class House:
 
     async def key_delete(self, name: str) -> None:
         self.asked.append(name)
+
+    async def recordings(self) -> Recordings:
+        tape = Recording(
+            name="desktop", kind="applications", file="/kept/a.mkv", began=0, length_s=90, size=1_500_000,
+            running=False,
+        )  # fmt: skip
+        return Recordings(directory="/kept", recordings=[tape])
 
     async def drain(self, params: DrainParams) -> None:
         self.asked.append(params)
@@ -376,7 +385,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 34
+    assert len(places) == 35
     for where in places:
         assert callable(cli.verb(where))
 
@@ -408,3 +417,10 @@ def test_audit_prints_a_line_a_record(fanlight: Fanlight, house: House) -> None:
     assert out.splitlines()[2].split()[2:] == ["join", "Pixel", "192.0.2.7"]
     (only,) = json.loads(fanlight("audit", "--last", "1", "--json")[1])
     assert only["event"] == "join"
+
+
+def test_recordings_are_listed_with_their_length_and_size(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("recordings")
+    assert code == 0
+    assert out.splitlines()[1].endswith("1 min 30 s  1.5 MB  /kept/a.mkv")
+    assert json.loads(fanlight("recordings", "--json")[1])["recordings"][0]["size"] == 1_500_000
