@@ -79,11 +79,12 @@ def inbox(agent: str) -> str:
 
 PRESENCE_ALL = "channel.*.presence"
 MAIL_ALL = "mail.>"
-"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master and `!` sends arrivals.
+"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master, `~` records, `!` arrives.
 
 No word has an `@`: between the servers of a cluster, what is after the last one is taken for the subject.
 """
 MASTER = "+"
+STORAGE = "~"
 ARRIVALS = "!"
 
 
