@@ -140,6 +140,8 @@ class LaunchRequest(Message):
     extra_data: Any = None
     channel: str | None = None
     """The ARN of the channel whose master is shown; `application` is its name then."""
+    record: bool = False
+    """Also where the application is not configured to be recorded."""
 
 
 class LaunchReply(Message):
@@ -319,6 +321,12 @@ class ChannelClient(Message):
     """Who it is, for people: the name of its access key."""
     address: str = ""
     since: float
+
+
+class ChannelJoin(Message):
+    """The master, or this viewer, of a channel with media storage wants to be sent an offer."""
+
+    client: str = ""
 
 
 class ChannelDeleted(Message):

@@ -77,6 +77,7 @@ def inbox(agent: str) -> str:
     return f"_INBOX_{agent}"
 
 
+JOIN_ALL = "channel.*.join"
 PRESENCE_ALL = "channel.*.presence"
 MAIL_ALL = "mail.>"
 """ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master, `~` records, `!` arrives.
@@ -91,6 +92,11 @@ ARRIVALS = "!"
 def presence(channel: str) -> str:
     """ChannelPresence, every 5 s and on every change; `channel` is its key."""
     return f"channel.{channel}.presence"
+
+
+def join(channel: str) -> str:
+    """ChannelJoin, to the nodes that bridge it to its instance or hold its viewers."""
+    return f"channel.{channel}.join"
 
 
 def deleted(channel: str) -> str:

@@ -62,6 +62,10 @@ class SessionRecord(Message):
     screen: Screen = Screen()
     channel: str | None = None
     """The ARN of the Kinesis channel whose master it shows."""
+    recorded: bool = False
+    """It is a storage session, which records what that master sends."""
+    joined: bool = False
+    """Whether that master asked for it."""
     created_at: float
     changed_at: float
 
@@ -122,6 +126,7 @@ class Sessions:
                 joinable=request.joinable,
                 screen=request.screen or Screen(),
                 channel=request.channel,
+                recorded=request.record,
             )
             try:
                 with about(session=record.id):
@@ -144,6 +149,10 @@ class Sessions:
         return await self._bucket.update(
             record.id, lambda old: old.model_copy(update={"instance": reply.instance})
         )
+
+    async def join(self, session: str) -> None:
+        """The master asks for this storage session. Raises NotFoundError."""
+        await self._bucket.update(session, lambda old: old.model_copy(update={"joined": True}))
 
     async def grant(self, request: SessionRequest) -> SessionGrant:
         """A session for a stream-enabled instance: its earlier one where it asks for that, else a new one."""
@@ -188,6 +197,7 @@ class Sessions:
         joinable: bool,
         screen: Screen,
         channel: str | None = None,
+        recorded: bool = False,
     ) -> SessionRecord:
         now = time.time()
         record = SessionRecord(
@@ -198,6 +208,7 @@ class Sessions:
             joinable=joinable,
             screen=screen,
             channel=channel,
+            recorded=recorded,
             created_at=now,
             changed_at=now,
         )

@@ -68,6 +68,11 @@ class Instance:
     stop_reason: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def stored(self) -> bool:
+        """Whether it records what a master sends, which is as good as a viewer."""
+        return bool(self.wish.channel and self.stats and self.stats.recording and not self.stats.problem)
+
 
 class Sessions(Protocol):
     """Where instances get their sessions: the agent's desk at the gateway."""

@@ -182,6 +182,7 @@ class InstanceManager:
             version=request.version,
             extra_data=request.extra_data,
             channel=request.channel is not None,
+            record=request.record,
         )
         instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
@@ -295,7 +296,8 @@ class InstanceManager:
                 if not instance:
                     continue
                 instance.stats = stats
-                instance.idle.watched_by(len(stats.viewers), visits=stats.visits, farewells=stats.farewells)
+                viewers = len(stats.viewers) + instance.stored
+                instance.idle.watched_by(viewers, visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:
                     instance.state, instance.detail = InstanceState.RUNNING, ""
                     self._note(instance, InstanceState.RUNNING)

@@ -71,4 +71,5 @@ def specification(
 def _folder(recordings: Path, instance: Instance) -> str:
     """Where it is recorded; empty where it is not."""
     wanted = instance.application.record or instance.wish.record
-    return str(recordings / Shelf.APPLICATION) if wanted else ""
+    shelf = Shelf.CHANNEL if instance.wish.channel else Shelf.APPLICATION
+    return str(recordings / shelf) if wanted else ""

@@ -68,7 +68,7 @@ class Streamer:
         self._mux: Mux | None = None
         self._shards: Shards | None = None
         self._publisher: Publisher | None = None
-        self._recorder = self._recorder_of(spec)
+        self._recorder: Recorder | None = None
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -136,8 +136,8 @@ class Streamer:
                 group.create_task(self._audio.run(self._sound.deliver))
             if channels:
                 group.create_task(channels.run())
-            if self._recorder:
-                group.create_task(self._recorder.run())
+            if self._renditions:
+                self._record()
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())
@@ -170,11 +170,15 @@ class Streamer:
             tasks=len(asyncio.all_tasks()),
         )
 
-    def _recorder_of(self, spec: StreamerSpec) -> Recorder | None:
-        if not spec.record:
-            return None
-        rendition, sound = next(iter(self._renditions.values())), self._sound if spec.audio else None
-        return Recorder(rendition, sound, Path(spec.record), spec.application)
+    def _record(self) -> None:
+        """From now on, if that is wanted."""
+        if self._group and self._spec.record:
+            rendition, sound = (
+                next(iter(self._renditions.values())),
+                self._sound if self._spec.audio else None,
+            )
+            self._recorder = Recorder(rendition, sound, Path(self._spec.record), self._spec.application)
+            self._group.create_task(self._recorder.run())
 
     def _open_source(self, codec: Codec) -> VideoSource:
         if self._ingest:
@@ -185,6 +189,7 @@ class Streamer:
         rendition = self._renditions[codec] = Broadcast(functools.partial(self._open_source, codec))
         if self._group:
             self._group.create_task(rendition.run())
+            self._record()
 
     def _open_second(self, codec: Codec) -> VideoSource:
         first = self._renditions[codec].source

@@ -13,6 +13,7 @@ from appliance.bus.connection import Bus
 from appliance.bus.mail import Mail
 from appliance.bus.messages import (
     ChannelClient,
+    ChannelJoin,
     ChannelMail,
     Done,
     IceServer,
@@ -20,7 +21,7 @@ from appliance.bus.messages import (
     PeerReply,
     StreamerHello,
 )
-from appliance.bus.subjects import HELLO_ALL, down, hello, up
+from appliance.bus.subjects import HELLO_ALL, JOIN_ALL, STORAGE, down, hello, up
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.errors import ClientLimitError, ResourceNotFoundError
@@ -39,6 +40,8 @@ _FULL_SECONDS = 5.0
 
 class Bridge:
     """Lives as long as the session, or until another node's bridge takes over.
+
+    In a storage session the offer comes from nobody, and no place of a viewer is taken.
 
     Each connection of the master is a peer of its own to the streamer, which offers to it when it likes.
     `ice_servers` is asked whenever the streamer is told of one.
@@ -63,13 +66,15 @@ class Bridge:
         self._me = ChannelClient(
             connection=new_id(), client=f"fanlight-{session}", label="the box", since=time.time()
         )
-        self._mailbox = Mailbox(bus, mail, channel.key, self._me.client, self._me.connection)
+        client = STORAGE if channel.storage else self._me.client
+        self._mailbox = Mailbox(bus, mail, channel.key, client, self._me.connection)
         self._peer = ""
         """Of the master's connection; empty while it is away."""
 
     async def run(self) -> None:
         """Bridge until cancelled, or superseded."""
-        await self._enter()
+        if not self._channel.storage:
+            await self._enter()
         try:
             async with asyncio.TaskGroup() as group:
                 serving = group.create_task(self._serve())
@@ -178,9 +183,11 @@ class Bridges:
         """Until cancelled."""
         async with (
             self._bus.subscribe(HELLO_ALL, StreamerHello) as hellos,
+            self._bus.subscribe(JOIN_ALL, ChannelJoin) as joins,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._hear(hellos))
+            group.create_task(self._hear(joins))
             led = False
             while True:
                 leads = self._leads()
@@ -196,8 +203,8 @@ class Bridges:
                     async with asyncio.timeout(until_beat()):
                         await self._wake.wait()
 
-    async def _hear(self, hellos: AsyncIterator[tuple[str, StreamerHello]]) -> None:
-        async for _ in hellos:
+    async def _hear(self, news: AsyncIterator[tuple[str, StreamerHello | ChannelJoin]]) -> None:
+        async for _ in news:
             self._wake.set()
 
     async def _look(self, group: asyncio.TaskGroup, *, leads: bool) -> None:
@@ -212,7 +219,9 @@ class Bridges:
             except ResourceNotFoundError:
                 await self._sessions.end(session, reason="its channel was deleted")
                 continue
-            if session not in self._running:
+            if record.recorded != channel.storage:
+                await self._sessions.end(session, reason="the media storage of its channel was changed")
+            elif session not in self._running and record.joined == channel.storage:
                 hosting = self._host(session, channel)
                 self._running[session] = group.create_task(hosting, name=f"bridge {session}")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from appliance.bus.messages import LaunchRequest
 from appliance.bus.subjects import unword
-from appliance.gateway.kinesis.channels import Channels
+from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.errors import ResourceNotFoundError
 from appliance.gateway.kinesis.presence import Presence
 from appliance.gateway.registry import Registry
@@ -14,7 +14,7 @@ from appliance.gateway.sessions import SessionRecord, Sessions
 
 logger = logging.getLogger(__name__)
 
-_IDLE_MINUTES = 5
+_IDLE_MINUTES, _STORED_IDLE_MINUTES = 5, 3
 
 
 class Camera(NamedTuple):
@@ -61,14 +61,33 @@ class Cameras:
             channel = None
         if channel is None or channel.session:
             return await self._sessions.create(request, region)
+        return await self.show(channel, request, region)
+
+    async def show(
+        self, channel: Channel, request: LaunchRequest | None = None, region: str = ""
+    ) -> SessionRecord:
+        """The session of a camera, which records what it sends where it has media storage.
+
+        Raises NoCapacityError.
+        """
         async with self._launching:
             for record in await self._sessions.list():
-                if record.open and record.channel == channel.arn:
+                shown = record.open and record.channel == channel.arn
+                if shown and record.recorded == channel.storage:
                     return record
+            wanted = request or LaunchRequest(session="", application=channel.name)
+            minutes = _STORED_IDLE_MINUTES if channel.storage else _IDLE_MINUTES
             wish = {
                 "channel": channel.arn,
+                "record": channel.storage,
                 "joinable": True,
                 "ephemeral": False,
-                "idle_time_min": request.idle_time_min or _IDLE_MINUTES,
+                "idle_time_min": wanted.idle_time_min or minutes,
             }
-            return await self._sessions.create(request.model_copy(update=wish), region)
+            return await self._sessions.create(wanted.model_copy(update=wish), region)
+
+    async def join(self, channel: Channel) -> None:
+        """The master of a channel with media storage wants to be asked. Raises NoCapacityError."""
+        record = await self.show(channel)
+        if not record.joined:
+            await self._sessions.join(record.id)
