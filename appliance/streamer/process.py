@@ -173,10 +173,8 @@ class Streamer:
     def _record(self) -> None:
         """From now on, if that is wanted."""
         if self._group and self._spec.record:
-            rendition, sound = (
-                next(iter(self._renditions.values())),
-                self._sound if self._spec.audio else None,
-            )
+            rendition = next(iter(self._renditions.values()))
+            sound = self._sound if self._spec.audio or self._ingest else None
             self._recorder = Recorder(rendition, sound, Path(self._spec.record), self._spec.application)
             self._group.create_task(self._recorder.run())
 
