@@ -40,7 +40,7 @@ class Cameras:
         """Those whose master is there."""
         found = []
         for key, clients in self._presence.everywhere().items():
-            name, made, _ = key.partition("@")
+            name, made, _ = key.partition("~")
             viewers = sum(bool(each.client) for each in clients)
             if made and viewers < len(clients):
                 found.append(Camera(unword(name), viewers))
