@@ -180,6 +180,7 @@ def _add_instance_verbs(verbs: _Verbs) -> None:
     instances = verbs.add("instances", "instances:instances", "what runs")
     logs = verbs.below(instances).add("logs", "instances:logs", "what one of them said lately")
     logs.add_argument("id", metavar="ID", help="also of one that has ended")
+    verbs.add("recordings", "recordings:recordings", "what was recorded, and where it is")
     stop = verbs.add("stop", "instances:stop", "stop an instance")
     stop.add_argument("id", metavar="ID")
 

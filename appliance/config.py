@@ -230,6 +230,23 @@ class InstancesSection(Section):
         return _address(self.listen)
 
 
+class RecordingSection(Section):
+    """[recording]: where recordings are kept, and for how long; without a `directory`, with the state."""
+
+    directory: str = ""
+    retention_hours: int = Field(168, ge=1, le=87_600)
+    """Of applications; that of channels is in [kinesis]."""
+    max_gb: float = Field(20.0, gt=0, le=1_000_000)
+    """Of all recordings together."""
+
+    @field_validator("directory")
+    @classmethod
+    def _is_absolute(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError("must be an absolute path, like /srv/recordings")
+        return value
+
+
 class KinesisUplinkSection(Section):
     """[kinesis.uplink]: be MASTER of a channel in the cloud. Without `channel` there is no uplink."""
 
@@ -279,6 +296,8 @@ class ApplicationSection(Section):
     idle_minutes: int = Field(0, ge=0)
     cpus: float = Field(0, ge=0, le=1024)
     memory_mb: int = Field(0, ge=0)
+    record: bool = False
+    """All the time that it runs."""
     whip_url: str = Field("", pattern=r"^(https?://\S+)?$")
     whip_token: str = Field("", repr=False)
 
@@ -321,6 +340,7 @@ class Config(Section):
     log: LogSection = LogSection()
     limits: LimitsSection = LimitsSection()
     instances: InstancesSection = InstancesSection()
+    recording: RecordingSection = RecordingSection()
     kinesis: KinesisSection = KinesisSection()
     application: list[ApplicationSection] = Field(default_factory=_default_applications)
 

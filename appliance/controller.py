@@ -25,6 +25,8 @@ from appliance.control.schema import (
     Part,
     Problem,
     PublishParams,
+    Recording,
+    Recordings,
     Session,
     Share,
     ShareParams,
@@ -32,13 +34,14 @@ from appliance.control.schema import (
 )
 from appliance.doorkeeper import Doorkeeper
 from appliance.drain import Drain
-from appliance.errors import InvalidInputError, NotFoundError
+from appliance.errors import InvalidInputError, NotFoundError, UnavailableError
 from appliance.gateway.service import Gateway
 from appliance.instances.instance import Instance as RunningInstance
 from appliance.instances.instance import Wish
 from appliance.instances.manager import InstanceManager
 from appliance.logs import RingBuffer
 from appliance.machine import Machine
+from appliance.retention import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class BoxController(Doorkeeper):
         instances: InstanceManager,
         drain: Drain,
         machine: Machine,
+        retention: Retention,
         parts: Callable[[], Sequence[Part]],
         problems: Callable[[], Sequence[Problem]],
         records: RingBuffer,
@@ -71,6 +75,7 @@ class BoxController(Doorkeeper):
         self._instances = instances
         self._drain = drain
         self._machine = machine
+        self._retention = retention
         self._parts = parts
         self._problems = problems
         self._records = records
@@ -99,7 +104,8 @@ class BoxController(Doorkeeper):
             applications=[
                 Application(name=each.name, kind=each.kind, autostart=each.autostart)
                 for each in self._instances.applications()
-            ],
+            ]
+            + self.cameras(),
             instances=instances,
             sessions=self.known_sessions(),
         )
@@ -110,6 +116,9 @@ class BoxController(Doorkeeper):
 
     async def launch(self, params: LaunchParams) -> Launched:
         """Start an application; what is not said is as configured."""
+        if any(each.name == params.application for each in self.cameras()):
+            made = await self._door.launch(params.application, None)
+            return Launched(instance=made.instance or "", session=made.id)
         screen = None
         if params.width or params.height or params.fps:
             sizes = {"width": params.width, "height": params.height, "fps": params.fps}
@@ -129,6 +138,28 @@ class BoxController(Doorkeeper):
         with contextlib.suppress(NotFoundError):
             instance = self._instances.find(instance).id
         return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance))
+
+    async def recordings(self) -> Recordings:
+        """What was recorded on this box. Raises UnavailableError."""
+        try:
+            found = await self._retention.list()
+        except OSError as exc:
+            raise UnavailableError(f"recordings: {exc}") from exc
+        return Recordings(
+            directory=str(self._retention.root),
+            recordings=[
+                Recording(
+                    name=each.name,
+                    kind=each.shelf,
+                    file=str(each.file),
+                    began=int(each.began),
+                    length_s=max(0.0, each.ended - each.began),
+                    size=each.size,
+                    running=each.running,
+                )
+                for each in found
+            ],
+        )
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer. Raises NotFoundError."""
@@ -221,6 +252,9 @@ def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:
             found.append(Problem(severity="error", what=f"{each.application}: {each.detail}"))
         if each.stats and each.stats.problem:
             found.append(Problem(severity="error", what=f"{each.application}: {each.stats.problem}"))
+        if each.stats and each.stats.recording_problem:
+            what = f"{each.application} is not recorded: {each.stats.recording_problem}"
+            found.append(Problem(severity="error", what=what))
         if each.stats and each.stats.software_fallback:
             what = f"{each.application} encodes in software: {each.stats.encoder_reason}"
             found.append(Problem(severity="warning", what=what, fix="fanlight doctor"))

@@ -28,6 +28,7 @@ from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
 from appliance.machine import Machine
+from appliance.retention import Retention
 from appliance.storage import remembered
 from appliance.uplink.service import Uplink
 from appliance.welcome import greet
@@ -72,6 +73,7 @@ class Daemon:
             self._machine,
         )
         self._drain = Drain(self._instances, self._bus, self._gateway)
+        self._retention = Retention(lambda: self._config, state_dir)
         self._witness = Witness(self.box_id, self._instances, self._bus)
         self._ams = AmsServer(config, state_dir, self._instances, self._machine, self._gateway)
         self._agent = Agent(self.box_id, config.box.name, config.box.region, self._bus, self._instances)
@@ -87,6 +89,7 @@ class Daemon:
             instances=self._instances,
             drain=self._drain,
             machine=self._machine,
+            retention=self._retention,
             parts=self._parts,
             problems=self._problems,
             records=records,
@@ -105,6 +108,7 @@ class Daemon:
             self._witness,
             self._instances,
             self._drain,
+            self._retention,
             *([self._ams] if self._config.instances.listen else []),
             self._agent,
             *([self._uplink] if self._uplink else []),
@@ -249,6 +253,9 @@ class Daemon:
             what = f"uplink: {self._uplink.detail}"
             severity: Literal["warning", "error"] = "warning" if self._uplink.connected else "error"
             found.append(Problem(severity=severity, what=what, fix=self._uplink.fix))
+        if self._retention.problem:
+            what = f"recordings are not looked after: {self._retention.problem}"
+            found.append(Problem(severity="error", what=what))
         if not self._bus.connected:
             found.append(
                 Problem(severity="error", what="the bus does not answer: streams go on, nobody can join")

@@ -20,6 +20,7 @@ from appliance.control.schema import (
     Part,
     Problem,
     PublishParams,
+    Recordings,
     Share,
     ShareParams,
     Snapshot,
@@ -76,7 +77,7 @@ class GatewayController(Doorkeeper):
             ),
             parts=list(self._parts()),
             problems=problems,
-            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)],
+            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)] + self.cameras(),
             sessions=sessions,
         )
 
@@ -114,6 +115,10 @@ class GatewayController(Doorkeeper):
     async def publish(self, params: PublishParams) -> None:
         """The box of the instance does it."""
         raise InvalidInputError(f"{params.instance} is published from its box: `fanlight publish` there")
+
+    async def recordings(self) -> Recordings:
+        """They stay on their boxes."""
+        raise InvalidInputError("a gateway records nothing: `fanlight recordings` is for its boxes")
 
     async def drain(self, params: DrainParams) -> None:  # noqa: ARG002
         """Boxes are drained, each where it is."""

@@ -145,6 +145,10 @@ class LaunchRequest(Message):
     idle_time_min: int | None = None
     version: int | None = None
     extra_data: Any = None
+    channel: str | None = None
+    """The ARN of the channel whose master is shown; `application` is its name then."""
+    record: bool = False
+    """Also where the application is not configured to be recorded."""
 
 
 class LaunchReply(Message):
@@ -186,6 +190,8 @@ class PeerEvent(Message):
     address: str = ""
     screen: Screen | None = None
     ice_servers: list[IceServer] = []
+    source: bool = False
+    """It is no viewer: at its other end is the master whose picture the instance shows."""
 
 
 class PeerReply(Message):
@@ -294,6 +300,10 @@ class InstanceStats(Message):
     """Processes that serve some of the viewers, where one core is not enough for all."""
     published: str = ""
     """How publishing to another server goes; empty where nothing is to be published."""
+    recording: str = ""
+    """The name of the file that is being recorded; empty where none is."""
+    recording_problem: str = ""
+    """Why nothing is recorded, where something should be."""
     problem: str = ""
     viewers: list[ViewerStats] = []
     visits: int = 0
@@ -325,6 +335,12 @@ class ChannelClient(Message):
     """Who it is, for people: the name of its access key."""
     address: str = ""
     since: float
+
+
+class ChannelJoin(Message):
+    """The master, or this viewer, of a channel with media storage wants to be sent an offer."""
+
+    client: str = ""
 
 
 class ChannelDeleted(Message):

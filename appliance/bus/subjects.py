@@ -12,6 +12,7 @@ GATEWAY_SETTINGS = "gateway.settings"
 
 ANNOUNCE_ALL = "agent.*.announce"
 STATE_ALL = "session.*.*.state"
+HELLO_ALL = "session.*.*.hello"
 STATS_ALL = "instance.>"
 QUEUE_GATEWAY = "gateway"
 
@@ -81,19 +82,26 @@ def inbox(agent: str) -> str:
     return f"_INBOX_{agent}"
 
 
+JOIN_ALL = "channel.*.join"
 PRESENCE_ALL = "channel.*.presence"
 MAIL_ALL = "mail.>"
-"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master and `!` sends arrivals.
+"""ChannelMail: `mail.<channel>.<recipient>.<sender>`, where `+` is the master, `~` records, `!` arrives.
 
 No word has an `@`: between the servers of a cluster, what is after the last one is taken for the subject.
 """
 MASTER = "+"
+STORAGE = "~"
 ARRIVALS = "!"
 
 
 def presence(channel: str) -> str:
     """ChannelPresence, every 5 s and on every change; `channel` is its key."""
     return f"channel.{channel}.presence"
+
+
+def join(channel: str) -> str:
+    """ChannelJoin, to the nodes that bridge it to its instance or hold its viewers."""
+    return f"channel.{channel}.join"
 
 
 def deleted(channel: str) -> str:

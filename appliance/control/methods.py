@@ -29,6 +29,7 @@ from appliance.control.schema import (
     NameParams,
     Pin,
     PublishParams,
+    Recordings,
     Share,
     ShareParams,
     Snapshot,
@@ -76,6 +77,9 @@ class Controller(Protocol):
 
     async def instance_logs(self, instance: str) -> InstanceLogs:
         """What an instance said lately, also one that has ended."""
+
+    async def recordings(self) -> Recordings:
+        """What was recorded on this box."""
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer."""
@@ -150,6 +154,9 @@ def methods(
     async def instance_logs(params: IdParams) -> InstanceLogs:
         return await controller.instance_logs(params.id)
 
+    async def recordings(_: Model) -> Recordings:
+        return await controller.recordings()
+
     async def kick(params: IdParams) -> Done:
         await controller.kick(params.id)
         return Done()
@@ -204,6 +211,7 @@ def methods(
         "launch": (LaunchParams, controller.launch),
         "stop": (IdParams, stop),
         "instance.logs": (IdParams, instance_logs),
+        "recordings": (Model, recordings),
         "kick": (IdParams, kick),
         "keyframe": (IdParams, keyframe),
         "share": (ShareParams, controller.share),

@@ -6,7 +6,7 @@ Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snaps
 `account.create` AccountParams -> AccountToken; `account.list` -> Accounts; `account.delete` NameParams ->
 {}; `keyframe` IdParams -> {}; `enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes;
 `enroll.delete` NameParams -> {}; `drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs`
-IdParams -> InstanceLogs.
+IdParams -> InstanceLogs; `recordings` -> Recordings.
 """
 
 from typing import Any, Literal
@@ -114,6 +114,8 @@ class Application(Model):
     name: str
     kind: str
     autostart: bool = False
+    viewers: int = 0
+    """Of a channel whose master is there: those of the master itself."""
 
 
 class Instance(Model):
@@ -367,6 +369,28 @@ class InstanceLogs(Model):
 
     instance: str
     lines: list[str]
+
+
+class Recording(Model):
+    """A file of a recording; `began` is unix time."""
+
+    name: str
+    """Of the application, or of the channel."""
+    kind: str
+    """applications or channels."""
+    file: str
+    began: int
+    length_s: float
+    size: int
+    """Bytes."""
+    running: bool
+
+
+class Recordings(Model):
+    """All of them below `directory`, the oldest first."""
+
+    directory: str
+    recordings: list[Recording]
 
 
 class RpcRequest(Model):

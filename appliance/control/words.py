@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from appliance.control.schema import Encoder, Health, Instance, InstanceState, ViewerStats
+from appliance.control.schema import Application, Encoder, Health, Instance, InstanceState, ViewerStats
 
 NA: Final = "n/a"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?")
@@ -57,6 +57,14 @@ def bitrate(kbps: float | None) -> str:
     return f"{kbps / 1000:.1f} Mb/s" if kbps >= 1000 else f"{kbps:.0f} kb/s"
 
 
+def amount(size: int) -> str:
+    """Of bytes: `640 kB`, `1.2 GB`."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
+
+
 def bitrate_of(kbps: float | None, target_kbps: int | None) -> str:
     """`7.9 of 8.0 Mb/s`."""
     if target_kbps is None:
@@ -82,6 +90,11 @@ def encoder(instance: Instance) -> str:
     if stats is None or not stats.encoder:
         return NA
     return f"{stats.encoder} (software)" if stats.software_fallback else stats.encoder
+
+
+def kind(each: Application) -> str:
+    """`command`; `channel, 2 viewers` of a camera that is there."""
+    return f"{each.kind}, {one_or_many(each.viewers, 'viewer')}" if each.viewers else each.kind
 
 
 def encoder_kind(each: Encoder) -> str:

@@ -60,6 +60,12 @@ class SessionRecord(Message):
     status_message: str = ""
     joinable: bool = False
     screen: Screen = Screen()
+    channel: str | None = None
+    """The ARN of the Kinesis channel whose master it shows."""
+    recorded: bool = False
+    """It is a storage session, which records what that master sends."""
+    joined: bool = False
+    """Whether that master asked for it."""
     created_at: float
     changed_at: float
 
@@ -111,13 +117,16 @@ class Sessions:
 
     async def create(self, request: LaunchRequest, region: str = "") -> SessionRecord:
         """Session first: launch on the best agent. Raises NoCapacityError where none can."""
-        for agent in self._registry.candidates(request.application, region):
+        wanted = None if request.channel else request.application
+        for agent in self._registry.candidates(wanted, region):
             record = await self._store(
                 request.application,
                 agent.id,
                 region=agent.region,
                 joinable=request.joinable,
                 screen=request.screen or Screen(),
+                channel=request.channel,
+                recorded=request.record,
             )
             try:
                 with about(session=record.id):
@@ -140,6 +149,10 @@ class Sessions:
         return await self._bucket.update(
             record.id, lambda old: old.model_copy(update={"instance": reply.instance})
         )
+
+    async def join(self, session: str) -> None:
+        """The master asks for this storage session. Raises NotFoundError."""
+        await self._bucket.update(session, lambda old: old.model_copy(update={"joined": True}))
 
     async def grant(self, request: SessionRequest) -> SessionGrant:
         """A session for a stream-enabled instance: its earlier one where it asks for that, else a new one."""
@@ -176,7 +189,15 @@ class Sessions:
         return SessionGrant(session=session)
 
     async def _store(
-        self, application: str, agent: str, *, region: str, joinable: bool, screen: Screen
+        self,
+        application: str,
+        agent: str,
+        *,
+        region: str,
+        joinable: bool,
+        screen: Screen,
+        channel: str | None = None,
+        recorded: bool = False,
     ) -> SessionRecord:
         now = time.time()
         record = SessionRecord(
@@ -186,6 +207,8 @@ class Sessions:
             region=region,
             joinable=joinable,
             screen=screen,
+            channel=channel,
+            recorded=recorded,
             created_at=now,
             changed_at=now,
         )

@@ -33,6 +33,10 @@ class Wish:
     gpu_vendor: str = ""
     """In lower case; empty: any."""
     limits: Limits = UNLIMITED
+    record: bool = False
+    """Also where its application is not configured to be."""
+    channel: bool = False
+    """The application is the channel of this name, whose master is shown."""
 
 
 AS_CONFIGURED = Wish()
@@ -65,6 +69,11 @@ class Instance:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_reason: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def stored(self) -> bool:
+        """Whether it records what a master sends, which is as good as a viewer."""
+        return bool(self.wish.channel and self.stats and self.stats.recording and not self.stats.problem)
 
 
 class Sessions(Protocol):

@@ -31,11 +31,12 @@ from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
 from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
 from appliance.instances.outfit import Outfitter
-from appliance.instances.plan import Plan, find_application, make_plan, screen_for
+from appliance.instances.plan import Plan, channel_application, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
 from appliance.instances.supervisor import Supervisor
+from appliance.recordings import root_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class InstanceManager:
         self._config = config
         self._state_dir = state_dir / "instances"
         self._runtime_dir = runtime_dir
+        self._recordings = root_of(config().recording.directory, state_dir)
         self._bus = bus
         self._bus_address = bus_address
         self._sessions = sessions
@@ -125,7 +127,7 @@ class InstanceManager:
         """
         if not self._group:
             raise NotFoundError("the instance manager does not run")
-        application = find_application(self._config(), name)
+        application = channel_application(name) if wish.channel else find_application(self._config(), name)
         instance = Instance(
             instance_id or self.new_id(),
             application,
@@ -178,7 +180,13 @@ class InstanceManager:
         """Launch for a session that exists already (session first); returns the instance's id."""
         minutes = request.idle_time_min or 0
         idle = IdlePolicy(minutes, ephemeral=request.ephemeral and not request.joinable)
-        wish = Wish(screen=request.screen, version=request.version, extra_data=request.extra_data)
+        wish = Wish(
+            screen=request.screen,
+            version=request.version,
+            extra_data=request.extra_data,
+            channel=request.channel is not None,
+            record=request.record,
+        )
         instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
 
@@ -231,7 +239,8 @@ class InstanceManager:
         def make(screen: ScreenHandle, resumed: bool) -> str:
             return specification(
                 self._config(), self._bus_address(), instance, plan, screen, ladder,
-                channels=self._outfitter.belongings.sockets(instance.id), resumed=resumed,
+                channels=self._outfitter.belongings.sockets(instance.id), recordings=self._recordings,
+                resumed=resumed,
             ).model_dump_json()  # fmt: skip
 
         def report(state: InstanceState, detail: str) -> None:
@@ -301,7 +310,8 @@ class InstanceManager:
                 if not instance:
                     continue
                 instance.stats = stats
-                instance.idle.watched_by(len(stats.viewers), visits=stats.visits, farewells=stats.farewells)
+                viewers = len(stats.viewers) + instance.stored
+                instance.idle.watched_by(viewers, visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:
                     instance.state, instance.detail = InstanceState.RUNNING, ""
                     self._note(instance, InstanceState.RUNNING)

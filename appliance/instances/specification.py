@@ -9,6 +9,7 @@ from appliance.config import Config
 from appliance.instances.instance import Instance
 from appliance.instances.plan import Plan
 from appliance.instances.screens import ScreenHandle
+from appliance.recordings import Shelf
 
 
 def specification(
@@ -20,6 +21,7 @@ def specification(
     encoders: list[EncoderChoice],
     *,
     channels: Path,
+    recordings: Path,
     resumed: bool,
 ) -> StreamerSpec:
     """Everything that the streamer of `instance` needs."""
@@ -51,6 +53,7 @@ def specification(
         external_address=config.ice.external_address,
         publication=instance.publication,
         ice=config.ice,
+        record=_folder(recordings, instance),
         viewers_max=config.limits.viewers_per_session,
         viewers_per_process=config.limits.viewers_per_process,
         channels=str(channels),
@@ -63,3 +66,10 @@ def specification(
         bus_inbox=bus.inbox,
         resumed=resumed,
     )
+
+
+def _folder(recordings: Path, instance: Instance) -> str:
+    """Where it is recorded; empty where it is not."""
+    wanted = instance.application.record or instance.wish.record
+    shelf = Shelf.CHANNEL if instance.wish.channel else Shelf.APPLICATION
+    return str(recordings / shelf) if wanted else ""

@@ -9,7 +9,7 @@ from appliance.signaling import anbox, kinesis_master, whep
 class Dialect(Protocol):
     """Text in, frozen dataclasses out."""
 
-    def parse(self, text: str, /) -> anbox.ClientMessage:
+    def parse(self, text: str, /) -> anbox.ClientMessage | kinesis_master.Join:
         """Read one text frame of a client. Raises InvalidInputError."""
 
     def answer(self, sdp: str, /) -> str:

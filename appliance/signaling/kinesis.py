@@ -79,22 +79,28 @@ def is_client_id(text: str) -> bool:
     return bool(_CLIENT_ID.fullmatch(text)) and not text.lower().startswith(_RESERVED)
 
 
-def parse(text: str, *, master: bool, payload_characters: int = PAYLOAD_CHARACTERS) -> Request | Refused:
-    """Read one text frame of a client; the case of its keys does not matter."""
+def parse(
+    text: str, *, master: bool, records: bool = False, payload_characters: int = PAYLOAD_CHARACTERS
+) -> Request | Refused:
+    """Read one text frame of a client; the case of its keys does not matter.
+
+    Where the service `records` what the master sends, a message of it without a recipient is for the service.
+    """
     fields = _object(text)
     if fields is None:
         return Refused("The message is not a JSON object.")
     correlation = fields.get("correlationid") or ""
     if not isinstance(correlation, str) or (correlation and not _CORRELATION.fullmatch(correlation)):
         return Refused(_invalid("correlationId", f"Member must satisfy pattern: {_CORRELATION.pattern}"))
-    fault = _fault(fields, master=master, payload_characters=payload_characters)
+    named = master and not (records and not fields.get("recipientclientid"))
+    fault = _fault(fields, named=named, payload_characters=payload_characters)
     if fault:
         return Refused(fault, correlation)
     recipient = fields.get("recipientclientid") if master else ""
     return Request(Action(fields["action"]), fields["messagepayload"], recipient or "", correlation)
 
 
-def _fault(fields: dict[str, Any], *, master: bool, payload_characters: int) -> str:
+def _fault(fields: dict[str, Any], *, named: bool, payload_characters: int) -> str:
     """What is wrong with the message; empty where it can be relayed."""
     if fields.get("action") not in list(Action):
         return _invalid("action", f"Member must satisfy enum value set: [{', '.join(Action)}]")
@@ -107,9 +113,9 @@ def _fault(fields: dict[str, Any], *, master: bool, payload_characters: int) -> 
     if _decoded(payload) is None:
         return _invalid("messagePayload", "Member must be base64")
     recipient = fields.get("recipientclientid")
-    if master and not (isinstance(recipient, str) and recipient):
+    if named and not (isinstance(recipient, str) and recipient):
         return _invalid("recipientClientId", "Member must not be null")
-    if master and not is_client_id(recipient or ""):
+    if named and not is_client_id(recipient or ""):
         return _invalid("recipientClientId", f"Member must satisfy pattern: {_CLIENT_ID.pattern}")
     return ""
 

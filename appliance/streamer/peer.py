@@ -13,7 +13,7 @@ from aiortc.exceptions import InvalidStateError
 from appliance.bus.connection import heeding_cancellation
 from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
-from appliance.signaling import anbox
+from appliance.signaling import anbox, kinesis_master
 from appliance.signaling.control import (
     Disconnect,
     Ignored,
@@ -249,7 +249,9 @@ class Peer:
                     logger.exception("viewer %s: signaling failed", self.id)
                     self.end("internal error")
 
-    async def _handle(self, message: anbox.ClientMessage, resolving: asyncio.TaskGroup) -> None:
+    async def _handle(
+        self, message: anbox.ClientMessage | kinesis_master.Join, resolving: asyncio.TaskGroup
+    ) -> None:
         match message:
             case anbox.Discover():
                 self.signal(anbox.resp_discover(fps=self._stage.spec.screen.fps))
@@ -262,6 +264,9 @@ class Peer:
                 if message.api_version > 1:
                     connection = await self._connect()
                     self.signal(anbox.offer(await connection.offer(message)))
+            case kinesis_master.Join():
+                connection = await self._connect()
+                self.signal(kinesis_master.offer(await connection.offer(self._settings, channel=False)))
             case anbox.Offer(sdp):
                 connection = await self._connect()
                 text, unresolved = await self._negotiate(connection.answer(sdp, self._settings))
@@ -308,6 +313,8 @@ class Peer:
     async def _connect(self) -> MediaConnection:
         if not self._attempts.spend():
             raise LimitExceededError("message: too many new connections, slow down")
+        if self._stage.settled:
+            await self._stage.settled()
         await self._disconnect()
         event = self._event
 

@@ -79,6 +79,9 @@ def instance_stats(
     udp_port: int = 0,
     shards: Sequence[int] = (),
     published: str = "",
+    recording: str = "",
+    recording_problem: str = "",
+    problem: str = "",
     tasks: int = 0,
 ) -> InstanceStats:
     """Counters over all renditions, rates and words of the busiest one."""
@@ -113,7 +116,9 @@ def instance_stats(
         udp_port=udp_port,
         shards=list(shards),
         published=published,
-        problem=problem_of(renditions),
+        recording=recording,
+        recording_problem=recording_problem,
+        problem=problem or problem_of(renditions),
         viewers=viewers,
         tasks=tasks,
     )

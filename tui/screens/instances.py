@@ -133,6 +133,10 @@ def _details(each: Instance | None) -> Content:
             fact("sound", stats.audio or words.NA),
             fact("input", stats.input or words.NA),
         ]
+        if stats.recording:
+            rows.append(fact("recorded", f"● {stats.recording}"))
+        if stats.recording_problem:
+            rows.append(fact("recorded", (f"not at all: {stats.recording_problem}", WARN)))
     if trouble := (each.stats.problem if each.stats else "") or each.detail:
         rows.append(fact("problem", (trouble, WARN)))
     return lines(*rows)

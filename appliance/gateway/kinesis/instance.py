@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import WSCloseCode
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, PeerEvent, PeerReply
-from appliance.bus.subjects import up
+from appliance.bus.messages import ChannelJoin, IceServer, PeerEvent, PeerReply
+from appliance.bus.subjects import join, up
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.lifetime import Lifetime
 from appliance.gateway.kinesis.line import superseded
@@ -17,7 +17,7 @@ from appliance.gateway.kinesis.mailbox import Mailbox
 from appliance.gateway.kinesis.quotas import MESSAGES_PER_S, Intake
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.relay import Relay
-from appliance.signaling import kinesis
+from appliance.signaling import kinesis, kinesis_master
 from appliance.signaling.kinesis import Action, Delivery, Refused
 
 _UNANSWERED = 128
@@ -27,7 +27,8 @@ _TAKEN_OVER = "a newer connection of this client took over"
 class InstanceViewer(Relay):
     """A relay that says an offer again to a streamer that started anew before it had answered.
 
-    `leave` is called when a newer connection of this client takes over; the socket stays open then.
+    When `client` joins the storage session of the channel with key `channel`, the streamer offers. `leave` is
+    called when a newer connection of this client takes over; the socket stays open then.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class InstanceViewer(Relay):
         life: Lifetime,
         bus: Bus,
         session: str,
+        channel: str,
+        client: str,
         opening: PeerEvent,
         metrics: Metrics,
         ice_servers: Callable[[], list[IceServer]],
@@ -54,6 +57,8 @@ class InstanceViewer(Relay):
             messages_per_second=MESSAGES_PER_S,
         )
         self._life = life
+        self._channel = channel
+        self._client = client
         self._mailbox = mailbox
         self._intake = intake
         self._leave = leave
@@ -61,12 +66,16 @@ class InstanceViewer(Relay):
 
     async def run(self) -> None:
         """Relay until the socket closes or is ended."""
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch_arrivals())
+        async with (
+            self._bus.subscribe(join(self._channel), ChannelJoin) as joins,
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [group.create_task(each) for each in (self._watch_arrivals(), self._watch_joins(joins))]
             try:
                 await super().run()
             finally:
-                watching.cancel()
+                for task in tasks:
+                    task.cancel()
 
     async def _watch_arrivals(self) -> None:
         await self._mailbox.receive(_nobody_sends)
@@ -74,6 +83,12 @@ class InstanceViewer(Relay):
         kick = PeerEvent(kind="kick", peer=self.peer, text=_TAKEN_OVER)
         with contextlib.suppress(UnavailableError):  # its connection ends by itself, only later
             await self._bus.publish(up(self.session), kick)
+
+    async def _watch_joins(self, joins: AsyncIterator[tuple[str, ChannelJoin]]) -> None:
+        async for _, each in joins:
+            if each.client == self._client:
+                self._unanswered = [kinesis_master.JOIN]
+                self._hold(kinesis_master.JOIN)
 
     async def _read(self) -> None:
         async for text in self._life.texts():
@@ -109,7 +124,7 @@ class InstanceViewer(Relay):
             if self._mailbox.superseded:
                 continue
             match kinesis.read_event(reply.text):
-                case Delivery(action=Action.ANSWER):
+                case Delivery(action=Action.ANSWER | Action.OFFER):
                     self._unanswered = []
             yield subject, reply
 

@@ -89,15 +89,21 @@ class Line:
         self._leave()
 
     async def _hand_over(self, delivery: Delivery) -> None:
+        if delivery.action is Action.OFFER and not delivery.sender:  # of who records, since not long perhaps
+            try:
+                self._channel = await self._channels.get_by_arn(self._channel.arn)
+            except ResourceNotFoundError as exc:
+                return await self.end(str(exc))
         await self._life.say(kinesis.deliver(delivery))
         self._metrics.relayed.labels("down").inc()
+        return None
 
     async def _read(self) -> None:
         async for text in self._life.texts():
             if self._intake.floods():
                 await self.end("too many messages")
                 continue
-            said = self._intake.read(text)
+            said = self._intake.read(text, records=self._channel.storage)
             refused = said if isinstance(said, Refused) else await self._relay(said)
             if refused:
                 self._metrics.refused.labels("message").inc()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from appliance.bus.connection import Bus
 from appliance.bus.mail import Letter, Mail
 from appliance.bus.messages import ChannelMail
-from appliance.bus.subjects import ARRIVALS, MASTER, mail, unword, word
+from appliance.bus.subjects import ARRIVALS, MASTER, STORAGE, mail, unword, word
 from appliance.errors import UnavailableError
 from appliance.gateway.tokens import new_id
 from appliance.signaling.kinesis import Action, Delivery, Request
@@ -23,7 +23,10 @@ _AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A message on its way; the master's `sender` is empty. Without an action, a connection arrives."""
+    """A message on its way; that of the master, or of who records, has no `sender`.
+
+    Without an action, a connection arrives.
+    """
 
     sender: str
     number: int
@@ -36,7 +39,8 @@ class Held:
         sender, mail = letter.subject.rpartition(".")[2], letter.content
         if mail.action == "ARRIVAL":
             return cls("", letter.number, None, mail)
-        return cls("" if sender == MASTER else unword(sender), letter.number, Action(mail.action), mail)
+        named = sender not in (MASTER, STORAGE)
+        return cls(unword(sender) if named else "", letter.number, Action(mail.action), mail)
 
 
 class Inbox:
@@ -115,13 +119,18 @@ def _not_overwritten(messages: list[Held]) -> list[Held]:
 
 
 class Mailbox:
-    """The mail of one connection to the channel with this key; `client` is empty for the master."""
+    """The mail of one connection to the channel with this key.
+
+    `client` is empty for the master, and STORAGE for who records. Who names nobody means the master; the
+    master means who records.
+    """
 
     def __init__(self, bus: Bus, mail: Mail[ChannelMail], channel: str, client: str, connection: str) -> None:
         self._bus = bus
         self._mail = mail
         self._channel = channel
         self._me = word(client) or MASTER
+        self._other = MASTER if client else STORAGE
         self._connection = connection
         self._inbox = Inbox(connection, redelivers=not client)
         self._arrived = False
@@ -133,7 +142,7 @@ class Mailbox:
 
     async def send(self, request: Request, ttl_s: float) -> None:
         """Leave it for its recipient. Raises UnavailableError while the bus is away."""
-        recipient = word(request.recipient) or MASTER
+        recipient = word(request.recipient) or self._other
         letter = ChannelMail(
             id=new_id(), action=request.action.value, payload=request.payload, expires_at=time.time() + ttl_s
         )
@@ -169,7 +178,7 @@ class Mailbox:
                         if each.action:
                             await hand_over(Delivery(each.action, each.mail.payload, each.sender))
                         if self._inbox.handed_over(each):
-                            await self._drop(word(each.sender) or MASTER, each.number)
+                            await self._drop(word(each.sender) or self._other, each.number)
                     if self.superseded:
                         return
         except UnavailableError as exc:

@@ -63,9 +63,14 @@ class Intake:
         """Count one message; whether it is one too many for any client."""
         return not self._all.allows()
 
-    def read(self, text: str) -> Request | Refused:
-        """One text frame."""
-        said = kinesis.parse(text, master=self._master, payload_characters=self._quotas.payload_characters)
+    def read(self, text: str, *, records: bool = False) -> Request | Refused:
+        """One text frame; `records` as in kinesis.parse."""
+        said = kinesis.parse(
+            text,
+            master=self._master,
+            records=records,
+            payload_characters=self._quotas.payload_characters,
+        )
         if isinstance(said, Refused):
             logger.info("%s: message refused: %s", self._who, said.description)
             return said

@@ -19,6 +19,7 @@ from appliance.gateway.kinesis.errors import (
 )
 from appliance.gateway.kinesis.operations import Call, Operation, Operations
 from appliance.gateway.kinesis.requests import read
+from appliance.gateway.kinesis.storage import StorageSessions
 from appliance.gateway.limits import RateLimit, caller_of
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class KinesisRoutes:
         self._context = context
         self._operations = Operations(context.authority, context.channels, context.config, context.ice)
         self._alexa = AlexaOffers(context)
+        self._storage = StorageSessions(context.authority, context.cameras, context.bus)
         rate = context.settings.now.max_http_requests_per_second
         self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
 
@@ -46,7 +48,7 @@ class KinesisRoutes:
         """Every call, and what browsers ask before it."""
         return [
             route
-            for each in (*self._operations.all(), *self._alexa.all())
+            for each in (*self._operations.all(), *self._alexa.all(), *self._storage.all())
             for route in (web.post(each.path, self._handler(each)), web.options(each.path, preflight))
         ]
 

@@ -41,6 +41,8 @@ class Guest(NamedTuple):
     channel: Channel
     client: str
     principal: Principal
+    session: str | None
+    """Of the instance that a viewer talks to, instead of the master."""
 
 
 class KinesisSockets:
@@ -107,7 +109,7 @@ class KinesisSockets:
             return self._refused(request, UnavailableServiceError(str(exc)))
         try:
             await life.ws.prepare(request)
-            with about(session=guest.channel.session):
+            with about(session=guest.session):
                 await self._serve(life, guest, connection, request.remote or "")
         finally:
             self._context.presence.leave(guest.channel.key, connection)
@@ -133,9 +135,12 @@ class KinesisSockets:
             raise ConnectDeniedError("This channel is that of a running instance, which is its master.")
         if not self._connects.allows(channel.key):
             raise ClientLimitError("Rate exceeded")
-        guest = Guest(channel, client, identity.viewer(channel.arn))
-        if channel.session:
-            self._context.admit(await self._context.sessions.get(channel.session), guest.principal)
+        session = channel.session
+        if client and channel.storage:  # its viewers are the recorder's
+            session = (await self._context.cameras.show(channel)).id
+        guest = Guest(channel, client, identity.viewer(channel.arn), session)
+        if session:
+            self._context.admit(await self._context.sessions.get(session), guest.principal)
         return guest
 
     def _refused(self, request: web.Request, error: KinesisError) -> web.Response:
@@ -169,7 +174,7 @@ class KinesisSockets:
         def leave() -> None:
             context.presence.leave(channel.key, connection)
 
-        session = channel.session
+        session = guest.session
         if session is None:
             return Line(
                 life, peer, context.bus, channel, context.channels, mailbox, intake, context.metrics, leave
@@ -186,6 +191,8 @@ class KinesisSockets:
             life,
             context.bus,
             session,
+            channel.key,
+            guest.client,
             opening,
             context.metrics,
             lambda: context.ice_servers(session, peer),

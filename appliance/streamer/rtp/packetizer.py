@@ -22,7 +22,7 @@ def h264(data: bytes) -> list[bytes]:
     payloads: list[bytes] = []
     small: list[bytes] = []
     room = PAYLOAD_BYTES - 1
-    for nal in _nal_units(data):
+    for nal in nal_units(data):
         if small and len(nal) + 2 > room:
             payloads.append(_aggregate(small))
             small, room = [], PAYLOAD_BYTES - 1
@@ -42,7 +42,7 @@ def vp8(data: bytes) -> list[bytes]:
     return [(b"\0" if start else b"\x10") + data[start : start + size] for start in range(0, len(data), size)]
 
 
-def _nal_units(data: bytes) -> Iterator[bytes]:
+def nal_units(data: bytes) -> Iterator[bytes]:
     """Of Annex B. A unit never ends in a zero: those belong to the start code that follows."""
     start = data.find(_START_CODE)
     while start >= 0:

@@ -43,6 +43,8 @@ from appliance.control.schema import (
     Pin,
     Problem,
     PublishParams,
+    Recording,
+    Recordings,
     Share,
     ShareParams,
     Snapshot,
@@ -155,6 +157,13 @@ class House:
 
     async def key_delete(self, name: str) -> None:
         self.asked.append(name)
+
+    async def recordings(self) -> Recordings:
+        tape = Recording(
+            name="desktop", kind="applications", file="/kept/a.mkv", began=0, length_s=90, size=1_500_000,
+            running=False,
+        )  # fmt: skip
+        return Recordings(directory="/kept", recordings=[tape])
 
     async def drain(self, params: DrainParams) -> None:
         self.asked.append(params)
@@ -382,7 +391,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 35
+    assert len(places) == 36
     for where in places:
         assert callable(cli.verb(where))
 
@@ -455,3 +464,10 @@ def test_publish_alone_lists_what_is_published(fanlight: Fanlight, house: House)
     assert json.loads(fanlight("publish", "--json")[1]) == [
         {"instance": "i1", "application": "desktop", "published": "sfu.example: connected"}
     ]
+
+
+def test_recordings_are_listed_with_their_length_and_size(fanlight: Fanlight, house: House) -> None:
+    code, out, _ = fanlight("recordings")
+    assert code == 0
+    assert out.splitlines()[1].endswith("1 min 30 s  1.5 MB  /kept/a.mkv")
+    assert json.loads(fanlight("recordings", "--json")[1])["recordings"][0]["size"] == 1_500_000

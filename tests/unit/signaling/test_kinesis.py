@@ -157,3 +157,14 @@ def test_nothing_makes_the_parser_stumble(text: str, master: bool) -> None:
             kinesis.read_payload(said.action, said.payload)
         except InvalidInputError:
             return
+
+
+def test_who_records_has_no_name() -> None:
+    text = said(recipientClientId=None)
+    assert isinstance(kinesis.parse(text, master=True), kinesis.Refused)
+    answer = kinesis.parse(text, master=True, records=True)
+    assert isinstance(answer, kinesis.Request)
+    assert answer.recipient == ""
+    assert isinstance(
+        kinesis.parse(said(recipientClientId="a b"), master=True, records=True), kinesis.Refused
+    )
