@@ -145,6 +145,8 @@ class LaunchRequest(Message):
     idle_time_min: int | None = None
     version: int | None = None
     extra_data: Any = None
+    channel: str | None = None
+    """The ARN of the channel whose master is shown; `application` is its name then."""
 
 
 class LaunchReply(Message):
@@ -186,6 +188,8 @@ class PeerEvent(Message):
     address: str = ""
     screen: Screen | None = None
     ice_servers: list[IceServer] = []
+    source: bool = False
+    """It is no viewer: at its other end is the master whose picture the instance shows."""
 
 
 class PeerReply(Message):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from appliance.bus.messages import Publication, Screen
 from appliance.config import IceSection
 
-Kind = Literal["x11", "wayland", "command", "camera", "file", "test-pattern"]
+Kind = Literal["x11", "wayland", "command", "camera", "file", "test-pattern", "channel"]
 
 
 class EncoderChoice(BaseModel):
@@ -33,7 +33,8 @@ class StreamerSpec(BaseModel):
     session: str | None
     application: str
     kind: Kind
-    """`command` runs `command` in pixelflux's Wayland compositor inside the streamer."""
+    """`command` runs `command` in pixelflux's Wayland compositor inside the streamer; `channel` shows what a
+    master sends, to which the gateway opens the way."""
     display: str = ""
     """`:0` for x11; the socket's name or path for wayland."""
     xauthority: str = ""

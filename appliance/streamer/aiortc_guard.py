@@ -22,17 +22,21 @@ _RTCP_BYTES = 1 << 15
 _MEDIA_BYTES = 1 << 19
 """The same, for a microphone and a camera."""
 _SOURCES_MAX = 16
-_MALFORMED = (struct.error, LookupError, ValueError)
+MALFORMED = (struct.error, LookupError, ValueError)
+"""What aiortc raises where it cannot read a packet."""
 
 
 class BoundedSession:
     """An inbound SRTP session that refuses what no honest viewer sends, by raising pylibsrtp.Error."""
 
-    def __init__(self, session: pylibsrtp.Session, *, takes_media: bool = False) -> None:
+    def __init__(
+        self, session: pylibsrtp.Session, *, takes_media: bool = False, media_bytes: int = _MEDIA_BYTES
+    ) -> None:
         self._session = session
         self._sources: set[bytes] = set()
         self._budget = Budget(_RTCP_BYTES, 1 / _RTCP_BYTES)
-        self._media = Budget(_MEDIA_BYTES, 1 / _MEDIA_BYTES) if takes_media else None
+        self._media_bytes = media_bytes
+        self._media = Budget(media_bytes, 1 / media_bytes) if takes_media else None
 
     def unprotect(self, packet: bytes) -> bytes:
         """Media of a known source, within the budget, where somebody takes it."""
@@ -40,7 +44,7 @@ class BoundedSession:
             raise pylibsrtp.Error(f"media is not taken: {len(packet)} bytes")
         source = self._source(packet[8:12])
         if not self._media.spend(len(packet)):
-            raise pylibsrtp.Error(f"more than {_MEDIA_BYTES} bytes of media a second")
+            raise pylibsrtp.Error(f"more than {self._media_bytes} bytes of media a second")
         found: bytes = self._session.unprotect(packet)
         self._sources.add(source)
         return found
@@ -60,35 +64,45 @@ class BoundedSession:
         return source
 
 
-def guard(connection: RTCPeerConnection, media: Callable[[RtpPacket], None] | None = None) -> None:
-    """To be called after the negotiation, before DTLS is through. `media` gets it all instead of aiortc."""
+def guard(
+    connection: RTCPeerConnection,
+    media: Callable[[RtpPacket], None] | None = None,
+    *,
+    media_bytes: int = _MEDIA_BYTES,
+) -> None:
+    """To be called after the negotiation, before DTLS is through. `media` gets it all instead of aiortc.
+
+    `media_bytes` of a second are taken at most.
+    """
     transports = {each.receiver.transport for each in connection.getTransceivers()}
     if connection.sctp:
         transports.add(connection.sctp.transport)
     for transport in transports:
-        _guard(transport, media)
+        _guard(transport, media, media_bytes)
 
 
-def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None) -> None:
+def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None, media_bytes: int) -> None:
     setup, handle = dtls._setup_srtp, dtls._handle_rtcp_data
 
     def bounded() -> None:
         setup()
         if dtls._rx_srtp is not None:
-            dtls._rx_srtp = BoundedSession(dtls._rx_srtp, takes_media=media is not None)
+            dtls._rx_srtp = BoundedSession(
+                dtls._rx_srtp, takes_media=media is not None, media_bytes=media_bytes
+            )
 
     async def checked(data: bytes) -> None:
         """aiortc expects nothing but ValueError, and would end the connection."""
         try:
             await handle(data)
-        except _MALFORMED as exc:
+        except MALFORMED as exc:
             logger.debug("malformed RTCP: %r", exc)
 
     async def taken(data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
         """aiortc would decode it, in a thread for each track."""
         try:
-            packet = RtpPacket.parse(data)
-        except _MALFORMED as exc:
+            packet = RtpPacket.parse(data, dtls._rtp_header_extensions_map)
+        except MALFORMED as exc:
             logger.debug("malformed RTP: %r", exc)
             return
         if media:

@@ -308,6 +308,8 @@ class Peer:
     async def _connect(self) -> MediaConnection:
         if not self._attempts.spend():
             raise LimitExceededError("message: too many new connections, slow down")
+        if self._stage.settled:
+            await self._stage.settled()
         await self._disconnect()
         event = self._event
 

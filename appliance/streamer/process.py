@@ -23,6 +23,8 @@ from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.channels import Channels
 from appliance.streamer.connection import MediaConnection, Sources
 from appliance.streamer.frames import Codec, VideoSource
+from appliance.streamer.ingest.ingest import Ingest
+from appliance.streamer.ingest.source import IngestSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
@@ -47,13 +49,22 @@ class Streamer:
         self._renditions = {
             codec: Broadcast(functools.partial(self._open_source, codec)) for codec in _codecs(spec)
         }
+        self._group: asyncio.TaskGroup | None = None
         self._seconds = {
             codec: Broadcast(functools.partial(self._open_second, codec), linger_s=_SECOND_LINGER_S)
             for codec in self._renditions
         }
         self._sound = SoundFan()
-        self._audio = _audio(spec)
-        self._microphone = Microphone(spec.instance, spec.pulse_server) if spec.audio else None
+        self._ingest = (
+            Ingest(self._add_rendition, self._sound.deliver, spec.bitrate_kbps)
+            if spec.kind == "channel"
+            else None
+        )
+        own_sound = spec.audio and self._ingest is None
+        self._audio = (
+            AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if own_sound else None
+        )
+        self._microphone = Microphone(spec.instance, spec.pulse_server) if own_sound else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
@@ -96,6 +107,7 @@ class Streamer:
                 resize=self._resize,
                 microphone=self._microphone,
                 mux=mux,
+                settled=self._ingest.settled if self._ingest else None,
                 channels=channels,
             )
             self._shards = Shards(spec, stage.sources)
@@ -106,6 +118,7 @@ class Streamer:
                 ready=self._first_frame,
                 measure=self._measure,
                 elsewhere=self._shards.place,
+                ingest=self._ingest,
             )
             self._input.on_clipboard = session.tell_clipboard
             self._publishing = _publishing(stage)
@@ -113,6 +126,10 @@ class Streamer:
             group.create_task(
                 bus.serve(subjects.publication(session_id), Publication, self._publishing.publish)
             )
+            self._group = group
+            if self._ingest:
+                self._ingest.on_problem = session.notice
+                group.create_task(self._ingest.run(mux))
             for rendition in (*self._renditions.values(), *self._seconds.values()):
                 group.create_task(rendition.run())
             if self._microphone:
@@ -130,6 +147,8 @@ class Streamer:
             logger.info("instance %s serves session %s", spec.instance, session_id)
 
     async def _first_frame(self) -> None:
+        if self._ingest:
+            await self._ingest.settled()
         rendition = next(iter(self._renditions.values()))
         with rendition.subscribe() as subscription:
             await subscription.next()
@@ -139,17 +158,25 @@ class Streamer:
             self._spec,
             list(self._renditions.values()),
             viewers,
-            audio=self._audio.description if self._audio else _NO_SOUND,
+            audio=sound.description if (sound := self._audio or self._ingest) else _NO_SOUND,
             microphone=self._microphone.description if self._microphone else _NO_SOUND,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
             published=self._publishing.status if self._publishing else "",
+            problem=self._ingest.problem if self._ingest else "",
             tasks=len(asyncio.all_tasks()),
         )
 
     def _open_source(self, codec: Codec) -> VideoSource:
+        if self._ingest:
+            return IngestSource(self._ingest, codec, self._spec.application)
         return open_source(self._spec, codec)
+
+    def _add_rendition(self, codec: Codec) -> None:
+        rendition = self._renditions[codec] = Broadcast(functools.partial(self._open_source, codec))
+        if self._group:
+            self._group.create_task(rendition.run())
 
     def _open_second(self, codec: Codec) -> VideoSource:
         first = self._renditions[codec].source
@@ -175,6 +202,8 @@ class Streamer:
         return self._spec.screen.width, self._spec.screen.height
 
     def _problem(self) -> str:
+        if self._ingest and self._ingest.problem:
+            return self._ingest.problem
         return stats.problem_of(self._renditions.values())
 
 
@@ -195,11 +224,12 @@ def _publishing(stage: Stage) -> Publishing:
     return Publishing(spec.publication, Settings(enable_speaker=spec.audio), connect)
 
 
-def _audio(spec: StreamerSpec) -> AudioSource | None:
-    return AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if spec.audio else None
-
-
 def _codecs(spec: StreamerSpec) -> list[Codec]:
-    """What can be encoded, in the order of the encoders; everything where the ladder is empty."""
+    """What can be encoded, in the order of the encoders; everything where the ladder is empty.
+
+    What a master encodes is known once it answers.
+    """
+    if spec.kind == "channel":
+        return []
     named = [Codec(choice.codec) for choice in spec.encoders]
     return list(dict.fromkeys(named or Codec))

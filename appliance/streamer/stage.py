@@ -38,5 +38,7 @@ class Stage:
     """Where the voice of who controls goes; None: nowhere."""
     mux: Mux | None = None
     """The port that all share; None: every viewer has ports of its own."""
+    settled: Callable[[], Awaitable[None]] | None = None
+    """Returns once it is known what can be offered; None: it always is."""
     channels: Channels | None = None
     """Where the data channels of who controls end; None: nowhere."""

@@ -79,6 +79,7 @@ def instance_stats(
     udp_port: int = 0,
     shards: Sequence[int] = (),
     published: str = "",
+    problem: str = "",
     tasks: int = 0,
 ) -> InstanceStats:
     """Counters over all renditions, rates and words of the busiest one."""
@@ -113,7 +114,7 @@ def instance_stats(
         udp_port=udp_port,
         shards=list(shards),
         published=published,
-        problem=problem_of(renditions),
+        problem=problem or problem_of(renditions),
         viewers=viewers,
         tasks=tasks,
     )

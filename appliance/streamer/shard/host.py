@@ -228,7 +228,7 @@ class Shards:
         self, event: PeerEvent, here: int, reply: Callable[[str, PeerReply], None]
     ) -> RemotePeer | None:
         """A place in a shard for who opens; None where the streamer itself, which serves `here`, should."""
-        if event.role.controls or event.exclusive:
+        if event.role.controls or event.exclusive or not self._sources.renditions:
             return None
         home = Home(here, self._load.busy)
         shard = choose(home, self._shards, self._spec.viewers_per_process, self._start)
