@@ -99,7 +99,8 @@ class BoxController(Doorkeeper):
             applications=[
                 Application(name=each.name, kind=each.kind, autostart=each.autostart)
                 for each in self._instances.applications()
-            ],
+            ]
+            + self.cameras(),
             instances=instances,
             sessions=self.known_sessions(),
         )
@@ -110,6 +111,9 @@ class BoxController(Doorkeeper):
 
     async def launch(self, params: LaunchParams) -> Launched:
         """Start an application; what is not said is as configured."""
+        if any(each.name == params.application for each in self.cameras()):
+            made = await self._door.launch(params.application, None)
+            return Launched(instance=made.instance or "", session=made.id)
         screen = None
         if params.width or params.height or params.fps:
             sizes = {"width": params.width, "height": params.height, "fps": params.fps}

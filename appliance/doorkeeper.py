@@ -12,6 +12,7 @@ from appliance.control.schema import (
     AccountParams,
     Accounts,
     AccountToken,
+    Application,
     Audit,
     AuditParams,
     Code,
@@ -82,6 +83,11 @@ class Doorkeeper:
         if self._gateway is None:
             raise UnavailableError(f"this box has no door of its own: ask on the gateway {self._elsewhere}")
         return self._gateway
+
+    def cameras(self) -> list[Application]:
+        """Channels that can be shown beside applications: their masters are there."""
+        found = self._gateway.cameras() if self._gateway else []
+        return [Application(name=each.name, kind="channel", viewers=each.viewers) for each in found]
 
     def urls(self) -> list[str]:
         """All addresses of the viewer page, the best one first."""

@@ -76,7 +76,7 @@ class GatewayController(Doorkeeper):
             ),
             parts=list(self._parts()),
             problems=problems,
-            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)],
+            applications=[Application(name=name, kind=kind) for name, kind in sorted(names)] + self.cameras(),
             sessions=sessions,
         )
 

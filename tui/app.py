@@ -264,7 +264,7 @@ class FanlightApp(App[None]):
             found.append(("Drain this box", "take nobody new", partial(self.drain, on=True)))
         for application in self.snapshot.applications:
             launch = partial(self.action_launch, application.name)
-            found.append((f"Launch {application.name}", application.kind, launch))
+            found.append((f"Launch {application.name}", words.kind(application), launch))
         for each in self.snapshot.instances:
             found.append((f"Stop {each.application}", each.id, partial(self.stop, each)))
             found.append((f"Keyframe of {each.application}", each.id, partial(self.keyframe, each)))

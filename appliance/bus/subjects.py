@@ -12,6 +12,7 @@ GATEWAY_SETTINGS = "gateway.settings"
 
 ANNOUNCE_ALL = "agent.*.announce"
 STATE_ALL = "session.*.*.state"
+HELLO_ALL = "session.*.*.hello"
 STATS_ALL = "instance.>"
 QUEUE_GATEWAY = "gateway"
 

@@ -114,6 +114,8 @@ class Application(Model):
     name: str
     kind: str
     autostart: bool = False
+    viewers: int = 0
+    """Of a channel whose master is there: those of the master itself."""
 
 
 class Instance(Model):

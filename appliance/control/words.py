@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from appliance.control.schema import Encoder, Health, Instance, InstanceState, ViewerStats
+from appliance.control.schema import Application, Encoder, Health, Instance, InstanceState, ViewerStats
 
 NA: Final = "n/a"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?")
@@ -82,6 +82,11 @@ def encoder(instance: Instance) -> str:
     if stats is None or not stats.encoder:
         return NA
     return f"{stats.encoder} (software)" if stats.software_fallback else stats.encoder
+
+
+def kind(each: Application) -> str:
+    """`command`; `channel, 2 viewers` of a camera that is there."""
+    return f"{each.kind}, {one_or_many(each.viewers, 'viewer')}" if each.viewers else each.kind
 
 
 def encoder_kind(each: Encoder) -> str:

@@ -16,10 +16,13 @@ from appliance.gateway.accounts import AccountRecord, Accounts
 from appliance.gateway.devices import DeviceRecord, Devices
 from appliance.gateway.enrolments import BoxRecord, BusDoor, CodeRecord, Enrolments
 from appliance.gateway.kinesis.authority import Authority
+from appliance.gateway.kinesis.bridge import Bridge
+from appliance.gateway.kinesis.cameras import Cameras
 from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.kinesis.mailbox import MOST_SECONDS
 from appliance.gateway.kinesis.presence import Presence
+from appliance.gateway.kinesis.quotas import Quotas
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -55,6 +58,7 @@ class Context:
     channels: Channels
     mail: Mail[ChannelMail]
     presence: Presence
+    cameras: Cameras
 
     @classmethod
     async def open(cls, config: Config, bus: Bus, server: EmbeddedServer | None = None) -> "Context":
@@ -63,6 +67,7 @@ class Context:
         registry = Registry()
         sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord), bus, registry)
         access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey))
+        presence = Presence(bus)
         channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis, bus)
         return cls(
             config=config,
@@ -87,7 +92,8 @@ class Context:
             authority=Authority(access_keys, channels),
             channels=channels,
             mail=Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies_on(bus)),
-            presence=Presence(bus),
+            presence=presence,
+            cameras=Cameras(channels, presence, sessions, registry),
         )
 
     def invite(
@@ -115,6 +121,18 @@ class Context:
             )
         )
         return self.socket_url(request, session, "slave", token), servers
+
+    def bridge(self, session: str, channel: Channel) -> Bridge:
+        """The way between `session` and the master of `channel`."""
+        return Bridge(
+            session,
+            channel,
+            self.bus,
+            self.mail,
+            self.presence,
+            Quotas.of(self.config.kinesis).viewers,
+            lambda peer: self.ice_servers(session, peer),
+        )
 
     def ice_servers(self, session: str, peer: str) -> list[IceServer]:
         """For one peer of `session`, with credentials that nobody else has."""

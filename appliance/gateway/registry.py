@@ -68,14 +68,17 @@ class Registry:
         """How many agents fell silent without a goodbye."""
         return len(self._heard) - len(self.agents())
 
-    def candidates(self, application: str, region: str = "") -> list[AgentAnnounce]:
-        """Agents that can launch `application`, the best first: free encoder slots, free slots, load."""
+    def candidates(self, application: str | None, region: str = "") -> list[AgentAnnounce]:
+        """Agents that can launch `application`, the best first: free encoder slots, free slots, load.
+
+        None is what every box can: show what somebody else sends.
+        """
         able = [
             each
             for each in self.agents()
             if each.slots_free > 0
             and region in ("", each.region)
-            and any(known.name == application for known in each.applications)
+            and (application is None or any(known.name == application for known in each.applications))
         ]
         return sorted(able, key=_rank)
 

@@ -70,7 +70,7 @@ class AnboxRoutes:
     @answers(200, list[Named], "list")
     async def list_applications(self, _: web.Request) -> web.Response:
         """What can be launched."""
-        names = self._context.registry.applications()
+        names = self._context.cameras.launchable()
         return success([Named(name=name) for name in names], total=len(names))
 
     @answers(200, list[Named], "list")
@@ -108,12 +108,14 @@ class AnboxRoutes:
     async def create_session(self, request: web.Request, post: SessionPost) -> web.Response:
         """Session first: launches an instance; the socket's URL is in the answer."""
         screen = even(post.screen)
-        record = await self._context.sessions.create(_launch(post, screen), post.region)
+        record = await self._context.cameras.launch(_launch(post, screen), post.region)
         caller = request[CALLER]
         audit.record(
             "launch", by=str(caller), session=record.id, application=record.app, address=request.remote
         )
-        url, servers = self._context.invite(request, record.id, caller, exclusive=True, screen=screen)
+        url, servers = self._context.invite(
+            request, record.id, caller, exclusive=not record.channel, screen=screen
+        )
         made = SessionMade(
             id=record.id,
             joinable=record.joinable,
@@ -138,7 +140,7 @@ class AnboxRoutes:
         record = open_session(await self._context.sessions.get(request.match_info["id"]))
         self._context.admit(record, request[CALLER])
         url, servers = self._context.invite(
-            request, record.id, request[CALLER], exclusive=True, screen=even(wish.screen)
+            request, record.id, request[CALLER], exclusive=not record.channel, screen=even(wish.screen)
         )
         return success(Invitation(url=url, stun_servers=servers))
 

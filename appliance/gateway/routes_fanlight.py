@@ -75,11 +75,19 @@ class Launchable(_Answer):
     name: str
 
 
+class Filming(_Answer):
+    """A camera that is there and not shown yet, and how many watch it without the box."""
+
+    name: str
+    viewers: int
+
+
 class Everything(_Answer):
     """The page's list."""
 
     instances: list[Running]
     applications: list[Launchable]
+    cameras: list[Filming]
 
 
 class Launched(_Answer):
@@ -179,8 +187,18 @@ class FanlightRoutes:
         """What runs and what could; a guest sees the one session of its link."""
         caller = request[CALLER]
         running = [self._as_instance(each) async for each in self._visible(caller)]
-        names = self._context.registry.applications() if caller.session is None else []
-        return plain(Everything(instances=running, applications=[Launchable(name=name) for name in names]))
+        if caller.session is not None:
+            return plain(Everything(instances=running, applications=[], cameras=[]))
+        names = self._context.registry.applications()
+        shown = {each.application for each in running}
+        cameras = [each for each in self._context.cameras.present() if each.name not in shown]
+        return plain(
+            Everything(
+                instances=running,
+                applications=[Launchable(name=name) for name in names],
+                cameras=[Filming(name=each.name, viewers=each.viewers) for each in cameras],
+            )
+        )
 
     @takes(Launch)
     @answers(201, Launched, "none")
@@ -190,7 +208,7 @@ class FanlightRoutes:
         caller = request[CALLER]
         if not caller.role.controls or caller.session is not None:
             raise RefusedError("this browser may watch, but not launch")
-        record = await self._context.sessions.create(
+        record = await self._context.cameras.launch(
             LaunchRequest(
                 session="",
                 application=wish.application,

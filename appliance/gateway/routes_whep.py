@@ -144,7 +144,7 @@ class WhepRoutes:
             raise RefusedError("the share link is for another session")
         if found:
             return found
-        if not caller.role.controls or name not in self._context.registry.applications():
+        if not caller.role.controls or name not in self._context.cameras.launchable():
             raise NotFoundError(f"nothing that is called {name!r} runs here")
         async with self._launching:
             return await self._running(name) or await self._launch(request, name)
@@ -160,7 +160,7 @@ class WhepRoutes:
             session="", application=application, joinable=True, ephemeral=False, idle_time_min=_IDLE_MINUTES
         )
         try:
-            record = await self._context.sessions.create(wish)
+            record = await self._context.cameras.launch(wish)
         except NoCapacityError as exc:
             raise UnavailableError(str(exc)) from exc
         audit.record(

@@ -25,6 +25,8 @@ from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
 from appliance.gateway.doorway import Doorway, more_files
 from appliance.gateway.enrolments import BoxRecord
+from appliance.gateway.kinesis.bridge import Bridges
+from appliance.gateway.kinesis.cameras import Camera
 from appliance.gateway.kinesis.keys import AccessKey
 from appliance.gateway.kinesis.policies import Policy
 from appliance.gateway.kinesis.routes import KinesisRoutes
@@ -97,6 +99,13 @@ class Gateway:
             lost_s=self._lost_s,
             leads=lambda: lease is None or lease.held,
         )
+        bridges = Bridges(
+            context.sessions,
+            context.channels,
+            bus,
+            context.bridge,
+            leads=lambda: lease is None or lease.held,
+        )
         answering = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
@@ -109,6 +118,8 @@ class Gateway:
                 if lease:
                     group.create_task(lease.serve())
                 group.create_task(watch.serve())
+                if self._config.kinesis.enabled:
+                    group.create_task(bridges.serve())
                 group.create_task(self.tls.keep())
                 await answering.wait()
                 async with self._listening(context):
@@ -271,12 +282,16 @@ class Gateway:
         """What the boxes that answer said last."""
         return self._state.registry.agents() if self._state else []
 
+    def cameras(self) -> list[Camera]:
+        """Channels whose master is there."""
+        return self._state.cameras.present() if self._state else []
+
     async def launch(self, application: str, screen: Screen | None) -> SessionRecord:
         """A session on the best box. Raises NoCapacityError."""
         request = LaunchRequest(
             session="", application=application, screen=screen, joinable=True, ephemeral=False
         )
-        return await self._context.sessions.create(request)
+        return await self._context.cameras.launch(request)
 
     async def create_key(self, name: str, policy: Policy) -> AccessKey:
         """A new access key of the Kinesis dialect. Raises ConflictError."""

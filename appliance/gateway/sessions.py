@@ -60,6 +60,8 @@ class SessionRecord(Message):
     status_message: str = ""
     joinable: bool = False
     screen: Screen = Screen()
+    channel: str | None = None
+    """The ARN of the Kinesis channel whose master it shows."""
     created_at: float
     changed_at: float
 
@@ -111,13 +113,15 @@ class Sessions:
 
     async def create(self, request: LaunchRequest, region: str = "") -> SessionRecord:
         """Session first: launch on the best agent. Raises NoCapacityError where none can."""
-        for agent in self._registry.candidates(request.application, region):
+        wanted = None if request.channel else request.application
+        for agent in self._registry.candidates(wanted, region):
             record = await self._store(
                 request.application,
                 agent.id,
                 region=agent.region,
                 joinable=request.joinable,
                 screen=request.screen or Screen(),
+                channel=request.channel,
             )
             try:
                 with about(session=record.id):
@@ -176,7 +180,14 @@ class Sessions:
         return SessionGrant(session=session)
 
     async def _store(
-        self, application: str, agent: str, *, region: str, joinable: bool, screen: Screen
+        self,
+        application: str,
+        agent: str,
+        *,
+        region: str,
+        joinable: bool,
+        screen: Screen,
+        channel: str | None = None,
     ) -> SessionRecord:
         now = time.time()
         record = SessionRecord(
@@ -186,6 +197,7 @@ class Sessions:
             region=region,
             joinable=joinable,
             screen=screen,
+            channel=channel,
             created_at=now,
             changed_at=now,
         )

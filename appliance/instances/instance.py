@@ -33,6 +33,8 @@ class Wish:
     gpu_vendor: str = ""
     """In lower case; empty: any."""
     limits: Limits = UNLIMITED
+    channel: bool = False
+    """The application is the channel of this name, whose master is shown."""
 
 
 AS_CONFIGURED = Wish()

@@ -31,7 +31,7 @@ from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
 from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
 from appliance.instances.outfit import Outfitter
-from appliance.instances.plan import Plan, find_application, make_plan, screen_for
+from appliance.instances.plan import Plan, channel_application, find_application, make_plan, screen_for
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
@@ -125,7 +125,7 @@ class InstanceManager:
         """
         if not self._group:
             raise NotFoundError("the instance manager does not run")
-        application = find_application(self._config(), name)
+        application = channel_application(name) if wish.channel else find_application(self._config(), name)
         instance = Instance(
             instance_id or self.new_id(),
             application,
@@ -178,7 +178,12 @@ class InstanceManager:
         """Launch for a session that exists already (session first); returns the instance's id."""
         minutes = request.idle_time_min or 0
         idle = IdlePolicy(minutes, ephemeral=request.ephemeral and not request.joinable)
-        wish = Wish(screen=request.screen, version=request.version, extra_data=request.extra_data)
+        wish = Wish(
+            screen=request.screen,
+            version=request.version,
+            extra_data=request.extra_data,
+            channel=request.channel is not None,
+        )
         instance = await self.launch(request.application, wish, session=request.session, idle=idle)
         return instance.id
 

@@ -35,7 +35,7 @@ class FoundDisplay(Protocol):
 class Plan:
     """How one instance gets its picture."""
 
-    source: Literal["virtual", "x11", "wayland", "command", "camera", "file", "test-pattern"]
+    source: Literal["virtual", "x11", "wayland", "command", "camera", "file", "test-pattern", "channel"]
     screen: Screen
     display: str = ""
     xauthority: str = ""
@@ -58,6 +58,11 @@ def find_application(config: Config, name: str) -> ApplicationSection:
         if application.name == name:
             return application
     raise NotFoundError(f"application {name!r} is not configured")
+
+
+def channel_application(name: str) -> ApplicationSection:
+    """What shows the master of the channel `name`: no configuration can say that, or has such names."""
+    return ApplicationSection.model_construct(name=name, kind="channel", gpu="software")  # type: ignore[arg-type]
 
 
 def screen_for(application: ApplicationSection, config: Config, asked: Screen | None) -> Screen:

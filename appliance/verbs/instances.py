@@ -11,7 +11,7 @@ from appliance.verbs.context import Context, note, params, table
 def apps(context: Context, _: argparse.Namespace) -> int:
     """List what can be launched."""
     found = asyncio.run(context.client.call("snapshot", None, Snapshot)).applications
-    rows = [(each.name, each.kind, "yes" if each.autostart else "no") for each in found]
+    rows = [(each.name, words.kind(each), "yes" if each.autostart else "no") for each in found]
     context.print(found, table(("NAME", "KIND", "AUTOSTART"), rows, "no applications are configured"))
     return 0
 

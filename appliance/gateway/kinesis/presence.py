@@ -1,6 +1,7 @@
 """Who is connected to the channels right now, at all gateway nodes: the dialect itself tells nobody."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class Presence:
         self._theirs: dict[tuple[str, str], tuple[float, ChannelPresence]] = {}
         self._untold: set[str] = set()
         self._changed = asyncio.Event()
+        self._news = asyncio.Event()
+        """Set, and replaced, with everything that is heard."""
 
     def clients(self, channel: str) -> list[ChannelClient]:
         """All that are connected to `channel`."""
@@ -39,6 +42,29 @@ class Presence:
             if where == channel:
                 found += told.clients
         return found
+
+    def everywhere(self) -> dict[str, list[ChannelClient]]:
+        """All that are connected to anything, by channel."""
+        lost = self._clock() - _LOST_SECONDS
+        found = {channel: list(clients.values()) for channel, clients in sorted(self._ours.items())}
+        for (_, channel), (heard, told) in self._theirs.items():
+            if heard > lost:
+                found.setdefault(channel, []).extend(told.clients)
+        return found
+
+    def master(self, channel: str) -> str | None:
+        """The connection of its master, the newest one; None while it is away."""
+        masters = [each for each in self.clients(channel) if not each.client]
+        return max(masters, key=lambda each: each.since).connection if masters else None
+
+    async def master_other_than(self, channel: str, known: str | None) -> str | None:
+        """Wait until `master` would return something else than `known`; returns that."""
+        while (master := self.master(channel)) == known:
+            news = self._news
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PERIOD_SECONDS):
+                    await news.wait()
+        return master
 
     def enter(self, channel: str, client: ChannelClient, *, viewers: int) -> None:
         """Count a connection. Raises ClientLimitError beyond `viewers`; who comes again counts once."""
@@ -74,10 +100,16 @@ class Presence:
         if news.node not in {node for node, _ in self._theirs}:
             self._tell(*self._ours)  # it may be new here
         self._theirs[news.node, news.channel] = (self._clock(), news)
+        self._wake()
 
     def _tell(self, *channels: str) -> None:
         self._untold.update(channels)
         self._changed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _announce(self) -> None:
         while True:

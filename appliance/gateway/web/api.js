@@ -58,7 +58,9 @@ export const guest = (share) => call('POST', '/fanlight/guest', { share });
 
 export const leave = () => call('POST', '/fanlight/leave', {});
 
-/** @returns {Promise<{instances: Instance[], applications: {name: string}[]}>} */
+/** @typedef {{instances: Instance[], applications: {name: string}[], cameras?: {name: string, viewers: number}[]}} Everything */
+
+/** @returns {Promise<Everything>} */
 export const instances = () => call('GET', '/fanlight/instances');
 
 /** @param {string} application @returns {Promise<{session: string}>} */

@@ -220,6 +220,7 @@ export class Session extends EventTarget {
       decoded: sample.framesDecoded,
       encoded: sample.at - this.#boxHeardAt < STATS_FRESH_MS ? this.box?.frames_encoded ?? null : null,
       hidden: document.hidden,
+      explained: Boolean(this.box?.problem),
     });
     if (advice === 'keyframe') this.send('fanlight::keyframe', {});
     if (advice === 'rejoin') this.#lost('The picture stopped coming.');

@@ -4,8 +4,9 @@ const NO_PICTURE_MS = 2000;
 const STALLED_MS = 3000;
 const KEYFRAME_MS = 2000;
 
-/** @typedef {{now: number, decoded: number, encoded: number|null, hidden: boolean}} Look
- *  `now` in ms; `encoded` is the box's own count of frames, null where it was not heard of lately. */
+/** @typedef {{now: number, decoded: number, encoded: number|null, hidden: boolean, explained?: boolean}} Look
+ *  `now` in ms; `encoded` is the box's own count of frames, null where it was not heard of lately; `explained`
+ *  where the box itself says why there is no picture. */
 
 export class Watchdog {
   /** @type {Look|null} */ #still = null;
@@ -17,7 +18,7 @@ export class Watchdog {
    * @returns {'fine'|'keyframe'|'rejoin'} what to do now
    */
   look(look) {
-    if (this.#still === null || look.hidden || look.decoded !== this.#still.decoded) {
+    if (this.#still === null || look.hidden || look.explained || look.decoded !== this.#still.decoded) {
       this.#still = look;
       this.#asked = null;
       return 'fine';

@@ -104,8 +104,8 @@ async def test_the_watchdog(page: Page, box: StandIn) -> None:
           const { Watchdog } = await import('/watchdog.js');
           const run = (looks) => {
             const dog = new Watchdog();
-            return looks.map(([now, decoded, encoded, hidden = false]) =>
-              dog.look({ now, decoded, encoded, hidden }));
+            return looks.map(([now, decoded, encoded, hidden = false, explained = false]) =>
+              dog.look({ now, decoded, encoded, hidden, explained }));
           };
           return {
             moving: run([[0, 1, 1], [3000, 2, 2], [6000, 3, 3]]),
@@ -113,6 +113,7 @@ async def test_the_watchdog(page: Page, box: StandIn) -> None:
             stalled: run([[0, 9, 50], [2000, 9, 99], [3000, 9, 120], [4000, 9, 150], [5000, 9, 180]]),
             deaf: run([[0, 9, null], [2900, 9, null], [3000, 9, null], [5000, 9, null]]),
             dark: run([[0, 0, null], [2000, 0, null], [4000, 0, null]]),
+            explained: run([[0, 9, 0], [9000, 9, 20, false, true], [19000, 9, 20, false, true]]),
             hidden: run([[0, 9, 0], [9000, 9, 99, true], [10000, 9, 99], [11000, 9, 199]]),
           };
         }"""
@@ -123,6 +124,7 @@ async def test_the_watchdog(page: Page, box: StandIn) -> None:
         "stalled": ["fine", "fine", "keyframe", "fine", "rejoin"],
         "deaf": ["fine", "fine", "keyframe", "rejoin"],
         "dark": ["fine", "keyframe", "rejoin"],
+        "explained": ["fine", "fine", "fine"],
         "hidden": ["fine", "fine", "fine", "fine"],
     }
 

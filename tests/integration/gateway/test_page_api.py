@@ -105,6 +105,7 @@ async def test_a_paired_browser_lists_launches_and_watches(here: Street) -> None
                 }
             ],
             "applications": [{"name": "demo"}],
+            "cameras": [],
         }
         status, launched = await here.api("POST", "/fanlight/launch", json={"application": "demo"})
         assert status == 201

@@ -50,12 +50,15 @@ export async function showHome(root, me, on, signal) {
     await nextLook(signal);
   }
 
-  function draw(/** @type {{instances: api.Instance[], applications: {name: string}[]}} */ { instances, applications }) {
+  function draw(/** @type {api.Everything} */ { instances, applications, cameras = [] }) {
     const focused = /** @type {HTMLElement|null} */ (document.activeElement)?.dataset?.key;
     cards.replaceChildren(...(instances.length ? instances.map((instance) => card(instance, me.box, on.open)) : [nothing(me)]));
     const mayLaunch = me.role !== 'view' && me.session === null;
-    launcher.hidden = !mayLaunch || applications.length === 0;
-    tiles.replaceChildren(...applications.map(({ name }) => tile(name, on.open)));
+    launcher.hidden = !mayLaunch || applications.length + cameras.length === 0;
+    tiles.replaceChildren(
+      ...applications.map(({ name }) => tile(name, on.open)),
+      ...cameras.map(({ name, viewers }) => tile(name, on.open, `camera · ${viewerWords(viewers)}`)),
+    );
     if (focused) /** @type {HTMLElement|null} */ (root.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
   }
 }
@@ -78,10 +81,10 @@ function card(instance, box, open) {
   return h('li', null, button);
 }
 
-/** @param {string} name @param {(session: string) => void} open */
-function tile(name, open) {
+/** @param {string} name @param {(session: string) => void} open @param {string} [what] */
+function tile(name, open, what) {
   const button = h('button.tile', { type: 'button', 'data-key': `launch ${name}`, 'data-application': name },
-    icon('plus'), h('span', null, name));
+    icon('plus'), h('span', null, name), what ? h('span.facts', null, what) : null);
   button.onclick = async () => {
     button.disabled = true;
     button.classList.add('busy');

@@ -1,0 +1,72 @@
+"""Channels whose master is a client, as something to watch: listed, and shown by one instance each."""
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+from appliance.bus.messages import LaunchRequest
+from appliance.gateway.kinesis.channels import Channels, created_name
+from appliance.gateway.kinesis.errors import ResourceNotFoundError
+from appliance.gateway.kinesis.presence import Presence
+from appliance.gateway.registry import Registry
+from appliance.gateway.sessions import SessionRecord, Sessions
+
+logger = logging.getLogger(__name__)
+
+_IDLE_MINUTES = 5
+
+
+class Camera(NamedTuple):
+    """The master of a channel, and how many viewers it has; the box is one of them while it shows it."""
+
+    name: str
+    viewers: int
+
+
+class Cameras:
+    """Beside applications, whose names win. A camera is asked for its picture once, by one session."""
+
+    def __init__(
+        self, channels: Channels, presence: Presence, sessions: Sessions, registry: Registry
+    ) -> None:
+        self._channels = channels
+        self._presence = presence
+        self._sessions = sessions
+        self._registry = registry
+        self._launching = asyncio.Lock()
+
+    def present(self) -> list[Camera]:
+        """Those whose master is there."""
+        found = []
+        for key, clients in self._presence.everywhere().items():
+            viewers = sum(bool(each.client) for each in clients)
+            if viewers < len(clients) and (name := created_name(key)):
+                found.append(Camera(name, viewers))
+        applications = self._registry.applications()
+        return sorted(each for each in found if each.name not in applications)
+
+    def launchable(self) -> list[str]:
+        """Names of applications and cameras."""
+        return sorted([*self._registry.applications(), *(each.name for each in self.present())])
+
+    async def launch(self, request: LaunchRequest, region: str = "") -> SessionRecord:
+        """A session of an application, or the one of a camera. Raises NoCapacityError."""
+        if request.application in self._registry.applications():
+            return await self._sessions.create(request, region)
+        try:
+            channel = await self._channels.get_by_name(request.application)
+        except ResourceNotFoundError:
+            channel = None
+        if channel is None or channel.session:
+            return await self._sessions.create(request, region)
+        async with self._launching:
+            for record in await self._sessions.list():
+                if record.open and record.channel == channel.arn:
+                    return record
+            wish = {
+                "channel": channel.arn,
+                "joinable": True,
+                "ephemeral": False,
+                "idle_time_min": request.idle_time_min or _IDLE_MINUTES,
+            }
+            return await self._sessions.create(request.model_copy(update=wish), region)
