@@ -12,7 +12,7 @@ from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
 from appliance.bus.messages import IceServer
-from appliance.errors import InvalidInputError, LimitExceededError
+from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import (
     aiortc_adapter,
@@ -393,7 +393,9 @@ class MediaConnection:
 
 
 def _ordered(available: Mapping[Codec, Rendition], preferred: Sequence[str]) -> list[Codec]:
-    """All of `available`, those that the client prefers first."""
+    """All of `available`, those that the client prefers first. Raises UnavailableError without any."""
+    if not available:
+        raise UnavailableError("there is no picture yet")
     return sorted(
         available, key=lambda codec: preferred.index(codec) if codec in preferred else len(preferred)
     )

@@ -5,8 +5,7 @@ import logging
 from typing import NamedTuple
 
 from appliance.bus.messages import LaunchRequest
-from appliance.bus.subjects import unword
-from appliance.gateway.kinesis.channels import Channel, Channels
+from appliance.gateway.kinesis.channels import Channel, Channels, created_name
 from appliance.gateway.kinesis.errors import ResourceNotFoundError
 from appliance.gateway.kinesis.presence import Presence
 from appliance.gateway.registry import Registry
@@ -40,10 +39,9 @@ class Cameras:
         """Those whose master is there."""
         found = []
         for key, clients in self._presence.everywhere().items():
-            name, made, _ = key.partition("~")
             viewers = sum(bool(each.client) for each in clients)
-            if made and viewers < len(clients):
-                found.append(Camera(unword(name), viewers))
+            if viewers < len(clients) and (name := created_name(key)):
+                found.append(Camera(name, viewers))
         applications = self._registry.applications()
         return sorted(each for each in found if each.name not in applications)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from appliance.bus.connection import Bus
 from appliance.bus.messages import ChannelDeleted, Message
 from appliance.bus.state import Bucket
-from appliance.bus.subjects import deleted, word
+from appliance.bus.subjects import deleted, unword, word
 from appliance.config import KinesisSection
 from appliance.errors import ConflictError, NotFoundError
 from appliance.gateway.kinesis.errors import (
@@ -26,6 +26,7 @@ from appliance.gateway.tokens import new_id
 DEFAULT_TTL_SECONDS = 60
 _ARN = re.compile(r"arn:aws:kinesisvideo:([a-z0-9-]+):([0-9]+):channel/([a-zA-Z0-9_.-]{1,256})/([0-9]+)")
 _INSTANCE_VERSION = "1"
+_CREATED_KEY = re.compile(r"([\w=-]+)[^\w=-][0-9]+")
 
 
 class Channel(Message):
@@ -196,6 +197,12 @@ class Channels:
             version=_INSTANCE_VERSION,
             session=session.id,
         )
+
+
+def created_name(key: str) -> str | None:
+    """The name of the channel with this key, where a client created it; None for an instance's."""
+    found = _CREATED_KEY.fullmatch(key)
+    return unword(found[1]) if found else None
 
 
 def _names(session: SessionRecord) -> tuple[str, str]:
