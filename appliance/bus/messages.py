@@ -195,7 +195,7 @@ class PeerEvent(Message):
 
 
 class PeerReply(Message):
-    """What the streamer says to one signaling peer."""
+    """What the streamer says to one signaling peer; without text it only looks whether anybody listens."""
 
     kind: Literal["message", "close"]
     text: str = ""

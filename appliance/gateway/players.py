@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Literal
 
 from appliance.bus.connection import Bus
@@ -34,7 +35,7 @@ class Players:
             try:
                 await self.say(session, opening.peer, offer)
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    _, reply = await anext(replies)
+                    reply = await _said(replies)
                 if reply.kind == "close":
                     raise UnavailableError(reply.text or "the application ended this viewer")
                 answer = whep.read_reply(reply.text)
@@ -67,6 +68,14 @@ class Players:
                 await asyncio.sleep(_AGAIN_SECONDS)  # it may be starting
             else:
                 return
+
+
+async def _said(replies: AsyncIterator[tuple[str, PeerReply]]) -> PeerReply:
+    """The first that is not just to see whether anybody listens."""
+    while True:
+        _, reply = await anext(replies)
+        if reply.text or reply.kind == "close":
+            return reply
 
 
 def _event(kind: Literal["message", "close", "kick"], peer: str, text: str = "") -> PeerEvent:

@@ -45,7 +45,7 @@ ANSWER = "v=0\r\ns=answer\r\n"
 
 @dataclass
 class PlayerStreamer(FakeStreamer):
-    """Answers offers as a Session does, and knows who is there."""
+    """Answers offers as a Session does, which looks now and then who listens, and knows who is there."""
 
     answer: str = ANSWER
     peers: set[str] = field(default_factory=set)
@@ -62,6 +62,7 @@ class PlayerStreamer(FakeStreamer):
         elif event.kind == "kick":
             self.peers.discard(event.peer)
         elif event.text.startswith("v=0"):
-            reply = PeerReply(kind="message", text=self.answer)
-            await self.bus.publish(subjects.down(self.session, event.peer), reply)
+            for text in ("", self.answer):
+                reply = PeerReply(kind="message", text=text)
+                await self.bus.publish(subjects.down(self.session, event.peer), reply)
         return Done()
