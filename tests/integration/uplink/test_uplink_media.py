@@ -14,8 +14,7 @@ from appliance.gateway.service import Gateway
 from tests.support import box as daemon
 from tests.support.cloud import Cloud
 from tests.support.gateway import serving, settings, street, until
-from tests.support.kvs import open_lobby
-from tests.support.kvs_watcher import Watcher, watching
+from tests.support.kvs import Watcher, open_lobby
 from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
@@ -86,8 +85,8 @@ async def test_viewers_in_the_cloud_see_the_picture_and_keep_it_while_the_servic
         async with node():
             await running.until(reads("connected as master of demo in eu-north-1"))
             lobby = await stack.enter_async_context(open_lobby(cloud, "demo"))
-            first = await stack.enter_async_context(watching(lobby, "v1", "H264"))
-            second = await stack.enter_async_context(watching(lobby, "v2", "VP8"))
+            first = await stack.enter_async_context(lobby.watcher("v1", "H264"))
+            second = await stack.enter_async_context(lobby.watcher("v2", "VP8"))
             await sees(first)
             await sees(second)
             shown = await running.until(reads("; 2 viewers"))
@@ -102,7 +101,7 @@ async def test_viewers_in_the_cloud_see_the_picture_and_keep_it_while_the_servic
 
         await until(goes_on)
         async with asyncio.TaskGroup() as group:
-            coming = group.create_task(stack.enter_async_context(watching(lobby, "v3")))
+            coming = group.create_task(stack.enter_async_context(lobby.watcher("v3", "H264")))
             await stack.enter_async_context(node())
             third = await coming
         await sees(third)
