@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from appliance import config as configuration
-from appliance import foreground, lifecycle, logs, paths
+from appliance import config_file, foreground, lifecycle, logs, paths
 from appliance.agent import enrolment
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
@@ -135,7 +134,7 @@ class Daemon:
         """SIGHUP: take what can be taken live; a broken file changes nothing."""
         lifecycle.notify("RELOADING=1")
         try:
-            fresh = configuration.load(self._file)
+            fresh = config_file.load(self._file)
         except ConfigError as exc:
             self._config_fault = str(exc)
             logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-from appliance import audit, lifecycle, logs
-from appliance import config as configuration
+from appliance import audit, config_file, lifecycle, logs
 from appliance.config import Config
 from appliance.errors import ConfigError, FanlightError
 
@@ -58,7 +57,7 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> in
     """Exit code 0 when it was asked to stop, 1 where a part failed, 2 for a bad configuration."""
     records = logs.setup()
     try:
-        config = configuration.load(file)
+        config = config_file.load(file)
         if config.log.format == "json":
             logs.write_json()
         for directory in (state_dir, runtime_dir):

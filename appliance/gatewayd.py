@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance import config as configuration
-from appliance import foreground, lifecycle, logs, paths
+from appliance import config_file, foreground, lifecycle, logs, paths
 from appliance.bus.connection import BusAddress
 from appliance.bus.external import external
 from appliance.bus.link import BusLink
@@ -74,7 +73,7 @@ class GatewayDaemon:
         """SIGHUP: take [ice] of the file; a broken one changes nothing."""
         lifecycle.notify("RELOADING=1")
         try:
-            self._gateway.reload(configuration.load(self._file))
+            self._gateway.reload(config_file.load(self._file))
             logger.info("[ice] reloaded; what else changed holds from the next start on")
         except ConfigError as exc:
             logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400

@@ -5,7 +5,7 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
-from appliance import config
+from appliance import config_file
 from appliance.control.words import mark
 from appliance.errors import ConfigError
 from appliance.verbs.context import Context
@@ -18,7 +18,7 @@ def doctor(context: Context, _: argparse.Namespace) -> int:
     """Prove every leg; 1 where one failed."""
     from appliance.verbs import doctor
 
-    checks = asyncio.run(doctor.run(config.load(context.file), context.state_dir, context.socket))
+    checks = asyncio.run(doctor.run(config_file.load(context.file), context.state_dir, context.socket))
     context.print([dataclasses.asdict(each) for each in checks], "\n".join(map(_line, checks)))
     return 1 if any(each.ok is False for each in checks) else 0
 
@@ -32,7 +32,7 @@ def check_config(context: Context, _: argparse.Namespace) -> int:
     """Read the configuration as the daemon would; the faults are the data here."""
     file = context.file
     try:
-        config.load(file)
+        config_file.load(file)
     except ConfigError as exc:
         faults = str(exc).splitlines()
         context.print({"file": str(file or ""), "ok": False, "faults": faults}, str(exc))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from appliance import config, paths
+from appliance import config_file, paths
 from appliance.control.client import ControlClient
 from appliance.control.schema import Model
 from appliance.errors import InvalidInputError
@@ -40,7 +40,7 @@ class Context:
     @property
     def file(self) -> Path | None:
         """The configuration file that counts; None for built-in defaults."""
-        return self.config_file or config.default_file()
+        return self.config_file or config_file.default_file()
 
     def print(self, data: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any], text: str) -> None:
         """Print `data` where --json was given, else `text`."""

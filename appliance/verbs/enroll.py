@@ -6,7 +6,7 @@ import os
 import time
 from datetime import UTC, datetime
 
-from appliance import config
+from appliance import config_file
 from appliance.agent import enrolment
 from appliance.bus.permits import BoxUser, users
 from appliance.control import words
@@ -17,7 +17,7 @@ from appliance.verbs.context import Context, note, params, table
 
 def enroll(context: Context, args: argparse.Namespace) -> int:
     """Register this box; works without its daemon, which takes it up at its next start."""
-    settings = config.load(context.file)
+    settings = config_file.load(context.file)
     box = remembered(context.state_dir / "box-id", os.urandom(8).hex())
     made = asyncio.run(
         enrolment.enroll(context.state_dir, args.url, args.code, box=box, name=settings.box.name)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from appliance.config import ApplicationSection, Config, VideoSection, default_file, load
+from appliance.config import ApplicationSection, Config, VideoSection
+from appliance.config_file import default_file, load
 from appliance.errors import ConfigError
 
 pytestmark = pytest.mark.unit
