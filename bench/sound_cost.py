@@ -18,8 +18,8 @@ from appliance.bench.fan_out import SYSTEMS, Frames, connect
 from appliance.bench.receivers import receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import Sources
 from appliance.streamer.frames import AUDIO_CLOCK, Codec
+from appliance.streamer.sources import Sources
 from appliance.streamer.tracks import SoundFan
 
 _WARM_UP_S = 2

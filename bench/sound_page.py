@@ -20,8 +20,9 @@ from appliance.bench.receivers import receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.audio import AudioSource
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import Codec
+from appliance.streamer.sources import Sources
 from appliance.streamer.talkspurts import EncodedAudio
 from appliance.streamer.tracks import SoundFan
 

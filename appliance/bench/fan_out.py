@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from appliance.bench.receivers import RECEIVERS, Receivers, receivers
 from appliance.signaling.anbox import Settings
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame, SourceInfo
+from appliance.streamer.sources import Sources
 from appliance.streamer.tracks import SoundFan
 
 FPS = 30

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
@@ -26,13 +26,11 @@ from appliance.streamer.budget import Budget
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
-from appliance.streamer.rtp.fan_out import FanOut
 from appliance.streamer.rtp.reception import Reception
-from appliance.streamer.rtp.renditions import Pair
 from appliance.streamer.rtp.seat import Seat
-from appliance.streamer.rtp.sound import SoundStream
-from appliance.streamer.steering import FLOOR_KBPS, Steering
-from appliance.streamer.tracks import Rendition, SoundFan, SoundTrack, VideoTrack
+from appliance.streamer.sources import Sources
+from appliance.streamer.steering import FLOOR_KBPS
+from appliance.streamer.tracks import Rendition, SoundTrack, VideoTrack
 from appliance.streamer.uplink import Uplink
 
 logger = logging.getLogger(__name__)
@@ -46,61 +44,6 @@ _CHANNEL, _CHANNEL_ID = "fanlight", 65534
 """So that the offer has data channels. Nobody uses it, and negotiated beforehand it takes no packets."""
 _NOT_AGREED = (InternalError, InvalidAccessError, InvalidStateError, OperationError, *descriptions.MALFORMED)
 _SOUND = ("opus", "red")  # what aiortc sends comes first
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What can be sent: one rendition per codec, best first, and the sound."""
-
-    renditions: Mapping[Codec, Rendition]
-    sound: SoundFan
-    own_packets: bool = True
-    """Whether picture and sound go out as packets of ours; False leaves them to aiortc for everybody."""
-    seconds: Mapping[Codec, Rendition] = field(default_factory=dict)
-    """The same, smaller, for who cannot follow; made from the first, which is a First."""
-    kbps: int = 8000
-    """The configured bitrate, which no encoder goes above."""
-    connections: set["MediaConnection"] = field(default_factory=set, init=False)
-    """All that are open."""
-    in_company: bool = False
-    """Whether others, in another process, see the same frames."""
-    _pairs: dict[Codec, Pair] = field(default_factory=dict, init=False)
-    _fan_outs: dict[Codec, FanOut] = field(default_factory=dict, init=False)
-    _steerings: dict[Codec, Steering] = field(default_factory=dict, init=False)
-    _memory: aiortc_sender.SrtpMemory = field(default_factory=aiortc_sender.SrtpMemory, init=False)
-
-    def steering(self, codec: Codec) -> Steering:
-        """What steers this rendition."""
-        if codec not in self._steerings:
-            rendition = self.renditions[codec]
-            self._steerings[codec] = Steering(lambda kbps: rendition.set_bitrate(kbps), self.kbps)
-        return self._steerings[codec]
-
-    def pair(self, codec: Codec) -> Pair | None:
-        """Both renditions of it; None where there is but one."""
-        if codec not in self._pairs and (second := self.seconds.get(codec)):
-            self._pairs[codec] = Pair(self.renditions[codec], second, self.kbps)
-        return self._pairs.get(codec)
-
-    def place(
-        self, codec: Codec, transceiver: RTCRtpTransceiver, reception: Reception
-    ) -> contextlib.AbstractContextManager[Seat] | None:
-        """A place at the fan-out of this rendition; None where aiortc has to send."""
-        link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
-        if link is None:
-            return None
-        if codec not in self._fan_outs:
-            self._fan_outs[codec] = FanOut(
-                self.renditions[codec], codec, self.pair(codec), in_company=self.in_company
-            )
-        return self._fan_outs[codec].attach(link, reception)
-
-    def place_sound(
-        self, transceiver: RTCRtpTransceiver
-    ) -> contextlib.AbstractContextManager[SoundStream] | None:
-        """A place where the sound is sent from; None where aiortc has to send."""
-        link = aiortc_sender.link(transceiver, self._memory) if self.own_packets else None
-        return self.sound.attach(link) if link else None
 
 
 @dataclass(frozen=True, slots=True)

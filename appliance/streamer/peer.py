@@ -7,45 +7,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from aiortc import RTCDataChannel
-from aiortc.exceptions import InvalidStateError
-
 from appliance.bus.connection import heeding_cancellation
 from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox, kinesis_master
-from appliance.signaling.control import (
-    Disconnect,
-    Ignored,
-    Keyframe,
-    Latency,
-    Ping,
-    Timing,
-    build_control,
-    parse_control,
-)
 from appliance.signaling.dialects import DIALECTS
 from appliance.streamer.budget import Budget
-from appliance.streamer.channels import NamedChannels
 from appliance.streamer.connection import Measured, MediaConnection
-from appliance.streamer.frames import AUDIO_CLOCK
-from appliance.streamer.microphone import CHANNELS
+from appliance.streamer.control_channel import ControlChannel
 from appliance.streamer.stage import Stage
-from appliance.streamer.timing import FrameTimes, box_ms
 
 logger = logging.getLogger(__name__)
 
-CONTROL_CHANNELS = ("control", "kvsDataChannel")
-"""Ours, and what viewers of the Kinesis dialect open."""
 CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
-_CHANNEL_BYTES_MAX = 1 << 20
 _CLOSE_SECONDS = 1
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
-
-_MICROPHONE = {"freq": AUDIO_CLOCK, "channels": CHANNELS, "samples": AUDIO_CLOCK // 100}
 
 T = TypeVar("T")
 
@@ -66,14 +45,12 @@ class Peer:
         adopt: Callable[["Peer", str], bool],
     ) -> None:
         self.id = event.peer
-        self.refused_messages = 0
         self.took_leave = False
         """Whether it said itself that it leaves."""
         self.visited = False
         """Whether it ever connected."""
         self._event = event
         self._dialect = DIALECTS[event.dialect]
-        self._holder = event.peer
         self._stage = stage
         self._reply = reply
         self._adopt = adopt
@@ -85,11 +62,8 @@ class Peer:
         self._negotiated = 0.0
         self._settings = anbox.Settings()
         self._connection: MediaConnection | None = None
-        self._channel: RTCDataChannel | None = None
-        self._named = NamedChannels(stage.channels, lambda: self.role.controls)
-        self._told: dict[str, Any] = {}
-        self._times = FrameTimes(lambda rows: self.tell("fanlight::frames", {"frames": rows}))
-        self._latency_ms: float | None = None
+        self._refused = 0
+        self._control = ControlChannel(self, event.peer, stage)
 
     @property
     def role(self) -> Role:
@@ -110,6 +84,11 @@ class Peer:
     def connected(self) -> bool:
         """Whether media can flow."""
         return self._connection is not None and self._connection.connected
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its microphone was agreed on."""
+        return self._connection is not None and self._connection.speaks
 
     @property
     def orphaned(self) -> bool:
@@ -140,8 +119,8 @@ class Peer:
         self._event = event
         self._orphaned = None
         if not self.role.controls:
-            self._stage.input.release(self._holder)
-        self._tell_role()
+            self._control.release()
+        self._control.tell_role()
 
     def closed(self) -> None:
         """The signaling socket is gone; the picture goes on, if there is one."""
@@ -177,7 +156,7 @@ class Peer:
         """Once a second: tell the page what is new, and give up on what never connected."""
         now = time.monotonic()
         if self.connected:
-            self._tell_role()
+            self._control.tell_role()
             self.tell("fanlight::stats", stats)
         elif self._orphaned is not None and now - self._orphaned > ORPHAN_SECONDS:
             self.end("its socket closed before it connected")
@@ -198,12 +177,17 @@ class Peer:
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Send a message through the control channel; skipped while it is not open or congested."""
-        channel = self._channel
-        if channel and channel.readyState == "open" and channel.bufferedAmount < _CHANNEL_BYTES_MAX:
-            try:
-                channel.send(build_control(kind, data))
-            except (InvalidStateError, ValueError) as exc:
-                logger.debug("viewer %s: %s was not sent: %s", self.id, kind, exc)
+        self._control.tell(kind, data)
+
+    def request_keyframe(self) -> None:
+        """For its picture, if it has one."""
+        if self._connection:
+            self._connection.request_keyframe()
+
+    def leave(self) -> None:
+        """It said itself that it leaves."""
+        self.took_leave = True
+        self.end("left")
 
     async def stats(self) -> ViewerStats:
         """What is known of this viewer."""
@@ -221,7 +205,7 @@ class Peer:
             codec=str(connection.codec or "") if connection else "",
             state="connected" if self.connected else "connecting" if connection else "waiting",
             age_s=round(time.monotonic() - self._opened, 1),
-            latency_ms=self._latency_ms,
+            latency_ms=self._control.latency_ms,
             frames_sent=track.frames_sent if track else 0,
             frames_dropped=track.frames_dropped if track else 0,
             nacks=connection.feedback.nacks if connection else 0,
@@ -329,9 +313,9 @@ class Peer:
             self._stage.sources,
             event.ice_servers,
             changed=changed,
-            channel=self._use_channel,
+            channel=self._control.use,
             controls=lambda: self.role.controls,
-            on_sent=self._times.sent,
+            on_sent=self._control.times.sent,
             mux=self._stage.mux,
             microphone=self._stage.microphone,
         )
@@ -345,11 +329,8 @@ class Peer:
             self._ended.set()
 
     async def _disconnect(self) -> None:
-        connection, self._connection, self._channel, self._told = self._connection, None, None, {}
-        self._stage.input.release(self._holder)
-        self._times.stop()
-        self._latency_ms = None
-        self._named.close()
+        connection, self._connection = self._connection, None
+        self._control.close()
         if connection:
             try:
                 # A task that is being cancelled gets no TimeoutError from Python 3.11.2's asyncio.timeout.
@@ -358,57 +339,9 @@ class Peer:
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
-    def _use_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label in CONTROL_CHANNELS:
-            self._channel, self._told = channel, {}
-            channel.on("message", self._control)
-            self._tell_role()
-            if self._connection and self._connection.speaks and self.role.controls:
-                self.tell("enable-microphone", _MICROPHONE)
-            return
-        try:
-            self._named.open(channel)
-        except FanlightError as exc:
-            logger.info("viewer %s: %s", self.id, exc)
-
-    def _control(self, text: str | bytes) -> None:
-        if self.ended or self._channel is None:
-            return
-        try:
-            match message := parse_control(text if isinstance(text, str) else text.decode()):
-                case Ping(t):
-                    self.tell("fanlight::pong", {"t": t, "box": box_ms()})
-                case Timing(wanted):
-                    self._times.wanted = wanted
-                case Latency(ms):
-                    self._latency_ms = ms
-                case Keyframe():
-                    if self._connection:
-                        self._connection.request_keyframe()
-                case Disconnect():
-                    self.took_leave = True
-                    self.end("left")
-                case Ignored():
-                    pass
-                case _:
-                    self._stage.input.handle(self._holder, self.role, message)
-        except (FanlightError, UnicodeDecodeError) as exc:
-            self.refused_messages += 1
-            logger.debug("viewer %s: %s", self.id, exc)
-        except Exception:
-            self.refused_messages += 1
-            logger.exception("viewer %s: a control message failed", self.id)
-
-    def _tell_role(self) -> None:
-        width, height = self._stage.size()
-        role = {"peer": self.id, "role": self.role.value, "width": width, "height": height}
-        if role != self._told and self._channel:
-            self._told = role
-            self.tell("fanlight::role", role)
-
     def _refuse(self, error: FanlightError) -> None:
-        self.refused_messages += 1
+        self._refused += 1
         # Once is enough to know of it: a viewer must not fill the log.
-        level = logging.INFO if self.refused_messages == 1 else logging.DEBUG
+        level = logging.INFO if self._refused == 1 else logging.DEBUG
         logger.log(level, "viewer %s: %s", self.id, error)
         self.signal(self._dialect.error(str(error)))

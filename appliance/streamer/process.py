@@ -21,7 +21,7 @@ from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import run_program
 from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.channels import Channels
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import Codec, VideoSource
 from appliance.streamer.ingest.ingest import Ingest
 from appliance.streamer.ingest.source import IngestSource
@@ -32,6 +32,7 @@ from appliance.streamer.recording.recorder import Recorder
 from appliance.streamer.resize import resized
 from appliance.streamer.session import Session
 from appliance.streamer.shard.host import Shards
+from appliance.streamer.sources import Sources
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 from appliance.streamer.whip import Publishing

@@ -8,9 +8,9 @@ from appliance.bus.messages import Role, Screen
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer.channels import Channels
-from appliance.streamer.connection import Sources
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
+from appliance.streamer.sources import Sources
 
 
 class InputSink(Protocol):

@@ -10,8 +10,9 @@ from aiortc.rtp import RtpPacket
 
 from appliance.bus.messages import IceServer
 from appliance.signaling.anbox import Settings
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import Codec
+from appliance.streamer.sources import Sources
 from appliance.streamer.tracks import SoundFan
 
 

@@ -11,7 +11,6 @@ from appliance.signaling.control import ControlMessage
 from appliance.streamer import stats
 from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import Sources
 from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.placement import Load
@@ -31,6 +30,7 @@ from appliance.streamer.shard.wire import (
     Started,
     Tick,
 )
+from appliance.streamer.sources import Sources
 from appliance.streamer.stage import Stage
 from appliance.streamer.talkspurts import EncodedAudio
 from appliance.streamer.tracks import SoundFan

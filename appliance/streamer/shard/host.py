@@ -15,7 +15,6 @@ from appliance.bus.spec import StreamerSpec
 from appliance.config import IceSection
 from appliance.errors import FanlightError, UnavailableError
 from appliance.processes import Child, child
-from appliance.streamer.connection import Sources
 from appliance.streamer.shard.placement import Home, Load, choose
 from appliance.streamer.shard.relay import Relay
 from appliance.streamer.shard.remote_peer import RemotePeer
@@ -34,6 +33,7 @@ from appliance.streamer.shard.wire import (
     ToShard,
     Watch,
 )
+from appliance.streamer.sources import Sources
 from appliance.streamer.talkspurts import EncodedAudio
 
 logger = logging.getLogger(__name__)

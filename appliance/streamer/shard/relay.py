@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Callable
 
-from appliance.streamer.connection import Sources
 from appliance.streamer.frames import EncodedFrame, SourceInfo
 from appliance.streamer.rtp.feed import SECOND, Queue, Subscribe
 from appliance.streamer.shard.wire import Failed, Frame, Link, RenditionName, Started
+from appliance.streamer.sources import Sources
 from appliance.streamer.steering import SHARE
 
 

@@ -15,9 +15,10 @@ from appliance.signaling.anbox import Settings
 from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.select import open_source
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import Codec
 from appliance.streamer.mux import Mux, shared_port
+from appliance.streamer.sources import Sources
 from appliance.streamer.tracks import SoundFan
 from tests.support.ports import free_ports
 

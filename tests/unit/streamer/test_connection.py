@@ -10,10 +10,11 @@ from appliance.errors import InvalidInputError, LimitExceededError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.budget import Budget
-from appliance.streamer.connection import MediaConnection, Sources
+from appliance.streamer.connection import MediaConnection
 from appliance.streamer.descriptions import split_mdns
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.bandwidth import BandwidthEstimator
+from appliance.streamer.sources import Sources
 from appliance.streamer.subscription import Subscription
 from appliance.streamer.tracks import SoundFan, VideoTrack
 from tests.support.loopback import Loopback

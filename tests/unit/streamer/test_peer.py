@@ -13,9 +13,9 @@ from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage, Key
 from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, EncodedFrame
 from appliance.streamer.peer import Peer
+from appliance.streamer.sources import Sources
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 
@@ -257,7 +257,7 @@ async def test_who_asks_is_told_of_every_frame_on_the_clock_of_its_echoes(house:
     _, echo = await house.told.get()
     now = int(echo["box"] * 1e6)
     frame = EncodedFrame(b"", True, 0, now, now + 1_500_000, now + 4_000_000)
-    house.peer._times.sent(frame, 4_000_000_000)
+    house.peer._control.times.sent(frame, 4_000_000_000)
     kind, told = await house.told.get()
     ((timestamp, captured, capture, encode, sent),) = told["frames"]
     assert (kind, timestamp, capture, encode) == ("fanlight::frames", 4_000_000_000, 1.5, 2.5)

@@ -12,9 +12,9 @@ from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec
 from appliance.streamer.peer import Peer
+from appliance.streamer.sources import Sources
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 from tests.support.signals import WHOLE, corpus

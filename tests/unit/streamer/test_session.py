@@ -21,11 +21,11 @@ from appliance.bus.spec import StreamerSpec
 from appliance.errors import LimitExceededError, NotFoundError, UnavailableError
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import session as session_module
-from appliance.streamer.connection import Sources
 from appliance.streamer.peer import Peer
 from appliance.streamer.session import Session
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.shard.wire import Happened, ToShard
+from appliance.streamer.sources import Sources
 from appliance.streamer.stage import Stage
 from appliance.streamer.tracks import SoundFan
 

@@ -8,7 +8,6 @@ import pytest
 
 from appliance.errors import UnavailableError
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.connection import Sources
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.shard.relay import Relay
 from appliance.streamer.shard.source import RemoteSource
@@ -22,6 +21,7 @@ from appliance.streamer.shard.wire import (
     Started,
     Watch,
 )
+from appliance.streamer.sources import Sources
 from appliance.streamer.tracks import SoundFan
 
 pytestmark = pytest.mark.unit
