@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 ROOT = Path(__file__).parents[2]
 PROBE = (Path(__file__).with_name("probe.js")).read_text()
@@ -235,6 +235,13 @@ async def visitor(browser: Browser, **options: Any) -> AsyncIterator[BrowserCont
         yield context
     finally:
         await context.close()
+
+
+async def comes_true(page: Page, condition: str, argument: object = None, seconds: float = 20) -> None:
+    """Wait for an async function of the page to say yes; `wait_for_function` takes its promise for that."""
+    async with asyncio.timeout(seconds):
+        while not await page.evaluate(condition, argument):
+            await asyncio.sleep(0.05)
 
 
 DESKTOP = """

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.kinesis.clients import InPage, Stage
-from tests.support.box import visitor
+from tests.support.box import comes_true, visitor
 from tests.support.viewer import viewer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
@@ -30,9 +30,7 @@ async def plays(page: Page) -> None:
     """Wait until frames are decoded, and go on being so."""
     await page.wait_for_function("window.fanlight?.state === 'playing'", timeout=20_000)
     seen = await page.evaluate(DECODED)
-    await page.wait_for_function(
-        "async (seen) => (await fanlight.stats())?.framesDecoded > seen + 10", arg=seen, timeout=20_000
-    )
+    await comes_true(page, "async (seen) => (await fanlight.stats())?.framesDecoded > seen + 10", seen)
 
 
 async def test_our_page_plays_a_master_of_the_sdk(stage: Stage) -> None:
@@ -52,7 +50,7 @@ async def test_our_page_plays_a_master_of_the_sdk(stage: Stage) -> None:
         await tile.click()
         await plays(page)
         assert await page.evaluate("document.querySelector('video').videoWidth") == 320
-        await page.wait_for_function(f"async () => await ({ENERGY})() > 0.01", timeout=20_000)
+        await comes_true(page, f"async () => await ({ENERGY})() > 0.01")
         launched = await stage.box.cli("launch", "porch")  # there is one already
         link = (await stage.box.cli("share", launched["instance"], "--role", "view"))["url"]
         for _ in range(4):
@@ -69,6 +67,7 @@ async def test_our_page_plays_a_master_of_the_sdk(stage: Stage) -> None:
         await camera.reload()
         await expect(page.locator("#toasts")).to_contain_text("the camera is away", timeout=20_000)
         assert await page.evaluate("fanlight.state") == "playing", "the last picture stays"
-        await camera.call("serve", channel)
+        await camera.call("serve", await stage.doors.channel("porch", "MASTER", "relay"))
         await plays(page)
         assert await page.evaluate("fanlight.connections") == 1
+        assert (await camera.call("report", f"fanlight-{stats['session']}"))["way"] == "relay"

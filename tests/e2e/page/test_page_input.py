@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.e2e.page.standin import HEIGHT, SESSION, WIDTH, StandIn, stand_in
+from tests.support.box import comes_true
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -205,7 +206,7 @@ async def test_the_clipboard_of_the_box_arrives(playing: Page, box: StandIn, con
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     await playing.mouse.click(640, 400)
     box.peer.say("fanlight::clipboard", {"text": "from the box"})
-    await playing.wait_for_function("async () => (await navigator.clipboard.readText()) === 'from the box'")
+    await comes_true(playing, "async () => (await navigator.clipboard.readText()) === 'from the box'")
 
 
 async def test_the_clipboard_dialog_sends_text_and_takes_the_keys(playing: Page, box: StandIn) -> None:

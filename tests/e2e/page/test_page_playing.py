@@ -6,15 +6,14 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.page.standin import HEIGHT, SESSION, WIDTH, StandIn
+from tests.support.box import comes_true
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_frames_are_decoded_and_go_on(playing: Page) -> None:
     first = await playing.evaluate("fanlight.stats().then((s) => s.framesDecoded)")
-    await playing.wait_for_function(
-        "async (first) => (await fanlight.stats()).framesDecoded > first + 10", arg=first
-    )
+    await comes_true(playing, "async (first) => (await fanlight.stats()).framesDecoded > first + 10", first)
     size = await playing.evaluate(
         "[screen_.videoWidth, screen_.videoHeight]".replace("screen_", "document.querySelector('#screen')")
     )

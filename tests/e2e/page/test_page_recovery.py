@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.page.standin import SESSION, StandIn
+from tests.support.box import comes_true
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -15,8 +16,8 @@ async def test_a_dropped_socket_leaves_the_picture_alone(playing: Page, box: Sta
     await box.drop_socket()
     await box.until(lambda: box.signaling[-1] == {"type": "fanlight::adopt", "peer": "peer-1"})
     await playing.wait_for_function("() => fanlight.signaled")
-    await playing.wait_for_function(
-        "async (before) => (await fanlight.stats()).framesDecoded > before + 5", arg=decoded
+    await comes_true(
+        playing, "async (before) => (await fanlight.stats()).framesDecoded > before + 5", decoded
     )
     assert await playing.evaluate("[fanlight.state, fanlight.connections]") == ["playing", 1]
     assert len(box.peers) == 1
