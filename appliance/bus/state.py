@@ -24,6 +24,7 @@ _SNAPSHOT_SECONDS = 1.0
 _UPDATE_TRIES = 8
 _CLUSTER = 3
 _FEW_CHANGES = 50
+_LISTING_TRIES = 5
 _NEVER = (None, 0, 0)
 _KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
 
@@ -128,20 +129,34 @@ class Bucket(Generic[M]):
             yield each
 
     async def _look(self) -> None:
-        """Several parts look every few seconds, and a listing costs the server a consumer."""
+        """Several parts look every few seconds, and a listing costs the server a consumer.
+
+        Raises UnavailableError where it stays incomplete, as while a server that was away catches up: who
+        takes what is not listed for gone would drop what is there.
+        """
+        for _ in range(_LISTING_TRIES):
+            version = await self._version()
+            if version == self._seen:
+                return
+            if self._few(version):
+                raw = await self._read_changes(*version[1:])
+            else:
+                raw = await self._read_all(version[2])
+            complete = len(raw) >= version[2]
+            if complete or len(raw) >= (await self._version())[2]:
+                self._parsed = dict(self._parse(raw))
+                self._seen, self._raw = (version if complete else _NEVER), raw
+                return
+            self._seen = _NEVER
+        raise UnavailableError(f"state: {self._name}: not all that is there can be read")
+
+    async def _version(self) -> tuple[object, int, int]:
+        """Which bucket it is, the number of its last change, and how many entries it has."""
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with unavailable(f"state: {self._name}"):
             stream = await context.stream_info(f"KV_{self._name}")
-        version = (stream.created, stream.state.last_seq, stream.state.messages)
-        if version == self._seen:
-            return
-        if self._few(version):
-            raw = await self._read_changes(*version[1:])
-        else:
-            raw = await self._read_all(version[2])
-        self._parsed = dict(self._parse(raw))
-        self._seen, self._raw = (version if len(raw) >= version[2] else _NEVER), raw
+        return stream.created, stream.state.last_seq, stream.state.messages
 
     def _few(self, version: tuple[object, int, int]) -> bool:
         """Whether it is less work to ask for what has changed, one by one."""

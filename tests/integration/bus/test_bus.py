@@ -254,7 +254,24 @@ async def test_a_listing_that_ended_early_is_made_again(
             return early.pop() if early else await read()
 
         monkeypatch.setattr(bucket, "_list", cut)
-        assert [key async for key, _ in bucket.items()] == []
+        assert [key async for key, _ in bucket.items()] == ["a"]
+
+
+async def test_a_listing_that_stays_incomplete_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.put("a", Note(text="kept"))
+        read = bucket._list
+
+        async def nothing() -> dict[str, bytes]:
+            return {}
+
+        monkeypatch.setattr(bucket, "_list", nothing)
+        with pytest.raises(UnavailableError, match="not all"):
+            assert [key async for key, _ in bucket.items()]
+        monkeypatch.setattr(bucket, "_list", read)
         assert [key async for key, _ in bucket.items()] == ["a"]
 
 
