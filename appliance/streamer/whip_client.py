@@ -60,7 +60,7 @@ def post_offer(url: str, token: str, offer: str) -> Answer:
                     raise UnavailableError(_refusal(exc.code)) from None
             url = urljoin(url, location)
         except (OSError, HTTPException, UnicodeDecodeError) as exc:
-            raise UnavailableError(str(exc) or type(exc).__name__) from exc
+            raise UnavailableError(_reason(exc)) from exc
     raise UnavailableError(f"it redirected {_REDIRECTIONS} times")
 
 
@@ -104,6 +104,12 @@ def _request(
         sent["Authorization"] = f"Bearer {token}"
     data = body.encode() if body else None
     return urllib.request.Request(url, data, sent | (headers or {}), method=method)  # noqa: S310
+
+
+def _reason(fault: BaseException) -> str:
+    """In the words of what was wrong, where urllib only wraps it."""
+    inner = fault.reason if isinstance(fault, urllib.error.URLError) else fault
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
 def _refusal(status: int) -> str:

@@ -1,7 +1,10 @@
+import socket
+
 import pytest
 
 from appliance.bus.messages import IceServer
-from appliance.streamer.whip_client import linked
+from appliance.errors import UnavailableError
+from appliance.streamer.whip_client import linked, post_offer
 
 pytestmark = pytest.mark.unit
 
@@ -36,3 +39,10 @@ def test_what_is_no_ice_server_is_left_out(header: str) -> None:
 
 def test_a_server_does_not_make_us_ask_dozens() -> None:
     assert len(linked([STUN] * 50)) == 8
+
+
+def test_a_server_that_is_not_there_is_told_in_plain_words() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(UnavailableError, match=r"^Connection refused$"):
+            post_offer(f"http://127.0.0.1:{nobody.getsockname()[1]}/whip", "", "v=0")
