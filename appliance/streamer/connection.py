@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
 from appliance.bus.messages import IceServer
-from appliance.errors import InvalidInputError, LimitExceededError, UnavailableError
+from appliance.errors import InvalidInputError, UnavailableError
 from appliance.signaling.anbox import Candidate, Settings
 from appliance.streamer import (
     aiortc_adapter,
@@ -23,6 +22,7 @@ from appliance.streamer import (
     descriptions,
 )
 from appliance.streamer.budget import Budget
+from appliance.streamer.candidates import Candidates
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux
@@ -35,7 +35,6 @@ from appliance.streamer.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
-_CANDIDATES_MAX = 64
 _KEYFRAMES_BURST, _KEYFRAME_SECONDS = 4, 1.0
 _SHARED_BURST, _SHARED_SECONDS = 2, 8.0
 """In company: a keyframe costs everybody a worse picture for a while."""
@@ -94,7 +93,7 @@ class MediaConnection:
         self._video: RTCRtpTransceiver | None = None
         self._offered: list[tuple[str, str]] = []
         self._sound: RTCRtpTransceiver | None = None
-        self._candidates = 0
+        self._candidates = Candidates(self._pc)
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._shared_keyframes = Budget(_SHARED_BURST, _SHARED_SECONDS)
         self._sent = (0, time.monotonic())
@@ -150,7 +149,7 @@ class MediaConnection:
         if self._pc.signalingState != "have-local-offer":
             raise InvalidInputError("answer: there is no offer to answer")
         sdp, unresolved = descriptions.split_mdns(sdp)
-        answered = self._read(sdp)
+        answered = self._candidates.read(sdp)
         if [descriptions.name(media) for media in answered.media] != self._offered:
             raise InvalidInputError("answer: its media are not those of the offer")
         for media in answered.media:
@@ -166,7 +165,7 @@ class MediaConnection:
     async def answer(self, sdp: str, settings: Settings) -> tuple[str, list[Candidate]]:
         """Our answer to a version 1 client, and the candidates whose names must be resolved first."""
         sdp, unresolved = descriptions.split_mdns(descriptions.as_offered(sdp))
-        offered = self._read(sdp)
+        offered = self._candidates.read(sdp)
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
         try:
             await self._pc.setRemoteDescription(aiortc_economy.described(sdp, offered, "offer"))
@@ -191,18 +190,7 @@ class MediaConnection:
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Try one more way to the viewer; takes a second where a `.local` name does not resolve."""
-        self._candidates += 1
-        if self._candidates > _CANDIDATES_MAX:
-            raise LimitExceededError(f"candidate: more than {_CANDIDATES_MAX}")
-        if not candidate.candidate.removeprefix("candidate:").strip():
-            return
-        parsed = aiortc_adapter.parse_candidate(
-            candidate.candidate, candidate.sdp_mid, candidate.sdp_mline_index
-        )
-        try:
-            await self._pc.addIceCandidate(parsed)
-        except (OSError, ValueError) as exc:
-            logger.debug("a candidate is of no use: %s", exc)
+        await self._candidates.add(candidate)
 
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
@@ -325,14 +313,6 @@ class MediaConnection:
             speaker = self._heeded.enter_context(self._microphone.speaking(self._controls))
         if opus or video:
             self.uplink = Uplink(speaker, opus=opus, video=video, may=self._controls)
-
-    def _read(self, sdp: str) -> SessionDescription:
-        """The client's description, its candidates counted. Raises InvalidInputError, LimitExceededError."""
-        parsed = descriptions.parse(sdp)
-        self._candidates += sum(len(media.ice_candidates) for media in parsed.media)
-        if self._candidates > _CANDIDATES_MAX:
-            raise LimitExceededError(f"sdp: more than {_CANDIDATES_MAX} candidates")
-        return parsed
 
 
 def _ordered(available: Mapping[Codec, Rendition], preferred: Sequence[str]) -> list[Codec]:

@@ -10,9 +10,10 @@ from aiortc.sdp import SessionDescription
 
 from appliance.bus.connection import heeding_cancellation
 from appliance.bus.messages import IceServer
-from appliance.errors import InvalidInputError, LimitExceededError
+from appliance.errors import InvalidInputError
 from appliance.signaling.anbox import Candidate
 from appliance.streamer import aiortc_adapter, aiortc_economy, aiortc_reception, descriptions
+from appliance.streamer.candidates import Candidates
 from appliance.streamer.frames import Codec
 from appliance.streamer.ingest.assembly import Arrived
 from appliance.streamer.ingest.receiver import Hear, Receiver
@@ -20,7 +21,6 @@ from appliance.streamer.mux import Mux
 
 logger = logging.getLogger(__name__)
 
-_CANDIDATES_MAX = 64
 _CLOSE_S = 1.0
 _MEDIA_BYTES = 8 << 20
 """Of a second: 64 Mb/s."""
@@ -51,7 +51,7 @@ class IngestConnection:
         self._pc = aiortc_adapter.new_connection(ice_servers, mux)
         self._pc.on("connectionstatechange", self._changed)
         self._offered: list[tuple[str, str]] = []
-        self._candidates = 0
+        self._candidates = Candidates(self._pc)
         self._rtcp: asyncio.Queue[bytes] = asyncio.Queue()
         self.decided = asyncio.Event()
         """Set once it is connected, or known that it will not be."""
@@ -107,18 +107,7 @@ class IngestConnection:
 
         Raises InvalidInputError, LimitExceededError.
         """
-        self._candidates += 1
-        if self._candidates > _CANDIDATES_MAX:
-            raise LimitExceededError(f"candidate: more than {_CANDIDATES_MAX}")
-        if not candidate.candidate.removeprefix("candidate:").strip():
-            return
-        parsed = aiortc_adapter.parse_candidate(
-            candidate.candidate, candidate.sdp_mid, candidate.sdp_mline_index
-        )
-        try:
-            await self._pc.addIceCandidate(parsed)
-        except (OSError, ValueError) as exc:
-            logger.debug("a candidate is of no use: %s", exc)
+        await self._candidates.add(candidate)
 
     async def send_feedback(self) -> None:
         """Send what the receiver has to say, until cancelled."""
@@ -146,10 +135,7 @@ class IngestConnection:
             self.ended.set()
 
     def _read(self, sdp: str) -> SessionDescription:
-        parsed = descriptions.parse(sdp)
-        self._candidates += sum(len(media.ice_candidates) for media in parsed.media)
-        if self._candidates > _CANDIDATES_MAX:
-            raise LimitExceededError(f"sdp: more than {_CANDIDATES_MAX} candidates")
+        parsed = self._candidates.read(sdp)
         if [descriptions.name(media) for media in parsed.media] != self._offered:
             raise InvalidInputError("answer: its media are not those of the offer")
         if not parsed.media[0].port:
