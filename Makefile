@@ -21,7 +21,7 @@ lint:
 	$(BIN)/lint-imports --no-logo
 
 unit:
-	$(BIN)/pytest -q -m unit -n 2
+	$(BIN)/pytest -q -n 2 tests/unit
 
 .PHONY: test
 test: ## unit and integration tests: real servers, screens, encoders
@@ -51,9 +51,4 @@ lock: ## pin all dependencies by hash (needs uv)
 
 .PHONY: wheels
 wheels: ## fill DIR for `install.sh --offline DIR` on a machine of this kind
-	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
-		--require-hashes -r requirements-build.lock
-	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
-		--require-hashes -r requirements.lock
-	$(BIN)/python -m pip download --quiet --no-build-isolation --dest $(DIR) \
-		--require-hashes -r requirements-aws.lock
+	./install.sh --fetch $(DIR)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED = range(6)
 _INTERRUPTED = 130
+_EVERYWHERE = {"--config": 2, "--state-dir": 2, "--runtime-dir": 2, "--json": 1}
+"""The global options, and how many words each is."""
 
 _EXIT_BY_CODE = {
     "bad_config": USAGE,
@@ -40,13 +42,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of stdout left; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as exc:
+        print(f"fanlight: {exc}", file=sys.stderr)
+        return FAILED
 
 
 def _spelled_out(argv: Sequence[str]) -> list[str]:
     """`enroll URL CODE` is short for `enroll at URL CODE`."""
     words = list(argv)
-    if "enroll" in words[:-1] and "://" in words[words.index("enroll") + 1]:
-        words.insert(words.index("enroll") + 1, "at")
+    if "enroll" in words:
+        url = at = words.index("enroll") + 1
+        while url < len(words) and (length := _EVERYWHERE.get(words[url].partition("=")[0])):
+            url += 1 if "=" in words[url] else length
+        if any("://" in word for word in words[url : url + 1]):
+            words.insert(at, "at")
     return words
 
 
@@ -180,9 +189,28 @@ def _add_instance_verbs(verbs: _Verbs) -> None:
     instances = verbs.add("instances", "instances:instances", "what runs")
     logs = verbs.below(instances).add("logs", "instances:logs", "what one of them said lately")
     logs.add_argument("id", metavar="ID", help="also of one that has ended")
+    logs.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="instance, streamer or application (default: all)"
+    )
     verbs.add("recordings", "recordings:recordings", "what was recorded, and where it is")
+    _add_footage_verbs(verbs)
+    keyframe = verbs.add("keyframe", "instances:keyframe", "have an instance encode a whole picture next")
+    keyframe.add_argument("instance", metavar="INSTANCE")
     stop = verbs.add("stop", "instances:stop", "stop an instance")
     stop.add_argument("id", metavar="ID")
+
+
+def _add_footage_verbs(verbs: _Verbs) -> None:
+    record = verbs.under("record", "record a running instance, beside those with `record = true`")
+    start = record.add("start", "record:start", "record from now on; with FILE until Ctrl-C, and into it")
+    stop = record.add("stop", "record:stop", "record no more; with FILE, also put what was recorded into it")
+    for each in (start, stop):
+        each.add_argument("instance", metavar="INSTANCE")
+        text = ".mp4 or .mkv; pictures and sound are not encoded again"
+        each.add_argument("file", nargs="?", type=Path, metavar="FILE", help=text)
+    screenshot = verbs.add("screenshot", "screenshot:screenshot", "what an instance shows now, as PNG")
+    screenshot.add_argument("instance", metavar="INSTANCE")
+    screenshot.add_argument("file", type=Path, metavar="FILE", help="- is standard output")
 
 
 def _add_people_verbs(verbs: _Verbs) -> None:
@@ -196,11 +224,15 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     share.add_argument(
         "--expires", type=_duration, default=12 * 3600, metavar="D", help="1h, 30m, 7d (default 12h)"
     )
+    verbs.add("shares", "share:shares", "links that still hold")
+    unshare = verbs.add("unshare", "share:unshare", "revoke a link, and end whoever came in by it")
+    unshare.add_argument("id", metavar="ID")
     publish = verbs.add("publish", "publish:publish", "send a stream to another server as well, by WHIP")
     publish.add_argument("app", nargs="?", metavar="APP", help="or an instance; without: what is published")
     publish.add_argument("--whip", metavar="URL", help="the server's WHIP endpoint")
     secret = publish.add_mutually_exclusive_group()
-    secret.add_argument("--token", default="", help="what the endpoint asks for; others here can see it")
+    text = "what the endpoint asks for; others here can see it"
+    secret.add_argument("--token", default="", metavar="TOKEN", help=text)
     secret.add_argument("--token-file", type=Path, metavar="FILE", help="the file that it stands in")
     publish.add_argument("--stop", action="store_true", help="publish it no more")
     verbs.add("pair", "share:pair", "a PIN that pairs one browser")

@@ -3,13 +3,17 @@
 import ipaddress
 import re
 import socket
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
 _SMALLEST, _LARGEST = (16, 16), (3840, 2160)
-_ICE_URL = re.compile(r"^(stun|turn)s?:[^/\s]+$")
+_ICE_URL = re.compile(
+    r"(?:stun|turns?):(?:\[[0-9a-fA-F:]+\]|[^/\s:?]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?"
+)
 _BUS_SCHEMES = ("nats://", "tls://")
 _LISTEN = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -43,7 +47,7 @@ def _size(value: str) -> str:
 
 def _ice_urls(value: list[str]) -> list[str]:
     for url in value:
-        if not _ICE_URL.match(url):
+        if not (found := _ICE_URL.fullmatch(url)) or not 0 < int(found[1] or 1) < 1 << 16:
             raise ValueError(f"{url!r} must be like stun:stun.example.org:3478 or turn:turn.example.org:3478")
     return value
 
@@ -64,8 +68,9 @@ class GatewaySection(Section):
 
     mode: Literal["embedded", "remote", "off"] = "embedded"
     listen: str = "0.0.0.0:8443"
-    url: str = ""
+    url: str = Field("", pattern=r"^(https?://\S+)?$")
     token: str = Field("", repr=False)
+    """With `url`, the code that enrols this box at its first start."""
     allowed_origins: list[str] = ["*"]
     """Whose pages may call /1.0, with a token of their own: cookies never count there."""
     allowed_headers: list[str] = ["Accept", "Authorization", "Content-Type"]
@@ -153,7 +158,7 @@ class VideoSection(Section):
     gpu: str = "auto"
     bitrate_kbps: int = Field(8000, ge=100, le=200_000)
     fps: int = Field(60, ge=1, le=240)
-    max_size: str = "1920x1080"
+    max_size: str = "3840x2160"
 
     _check_size = field_validator("max_size")(_size)
 
@@ -337,16 +342,37 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
+        if faults := [*self._application_faults(), *self._plain_faults()]:
+            raise ValidationError.from_exception_data("Config", faults)
+        return self
+
+    def _application_faults(self) -> Iterator[InitErrorDetails]:
         names = [each.name for each in self.application]
         if self.kinesis.uplink.application not in ("", *names):
-            raise ValueError(f"kinesis.uplink: there is no application {self.kinesis.uplink.application!r}")
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"application {name!r} is there twice")
-        if self.tls.mode == "off" and self.gateway.address[0] not in _LOOPBACK:
-            raise ValueError('tls.mode = "off" is for loopback only: set gateway.listen = "127.0.0.1:8443"')
-        if self.tls.mode == "off" and self.bus.listen and self.bus.address[0] != "127.0.0.1":
-            raise ValueError('tls.mode = "off" is for loopback only: set bus.listen = "127.0.0.1:4222"')
-        if self.tls.mode == "off" and self.instances.listen and self.instances.address[0] not in _LOOPBACK:
-            raise ValueError('tls.mode = "off" is for loopback only: set instances.listen = "127.0.0.1:8444"')
-        return self
+            reason = f"there is no application {self.kinesis.uplink.application!r}"
+            yield _fault(reason, "kinesis", "uplink", "application")
+        if self.gateway.mode == "off" and self.kinesis.uplink.channel:
+            yield _fault('with gateway.mode = "off" nothing is streamed', "kinesis", "uplink")
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield _fault(f"{name!r} is there twice", "application", index, "name")
+
+    def _plain_faults(self) -> Iterator[InitErrorDetails]:
+        if self.tls.mode != "off":
+            return
+        listeners = (
+            ("gateway", _LOOPBACK, 8443),
+            ("bus", ("127.0.0.1",), 4222),
+            ("instances", _LOOPBACK, 8444),
+        )
+        for name, hosts, port in listeners:
+            section = getattr(self, name)
+            # Told where the mode is set: what to listen on may be a default, which is on no line.
+            if section.listen and section.address[0] not in hosts:
+                reason = f'"off" is for loopback only: set {name}.listen = "127.0.0.1:{port}"'
+                yield _fault(reason, "tls", "mode")
+
+
+def _fault(reason: str, *location: int | str) -> InitErrorDetails:
+    """What pydantic takes for a fault of the value at `location`."""
+    return {"type": PydanticCustomError("inconsistent", reason), "loc": location, "input": None}

@@ -16,11 +16,23 @@ def fault(
     """`file:line: key: reason`, or where else the value came from."""
     key = ".".join(str(part) for part in location)
     reason = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
-    if origin := origins.get(key):
-        return f"{origin}: {key}: {reason}"
+    return f"{place(file, text, origins, location)}: {key}: {reason}"
+
+
+def syntax(file: Path | None, text: str, message: str) -> str:
+    """`file:line: reason` of what tomllib says is no TOML."""
+    reason, _, where = message.rpartition(" (at ")
+    found = re.match(r"line (\d+)", where)
+    line = int(found[1]) if found else max(1, len(text.splitlines()))
+    return f"{file}:{line}: {reason}"
+
+
+def place(file: Path | None, text: str, origins: Mapping[str, str], location: tuple[int | str, ...]) -> str:
+    """`file:line` where `location` is set, or where else its value came from."""
+    if origin := origins.get(".".join(str(part) for part in location)):
+        return origin
     line = _line_of(text, location)
-    where = f"{file}:{line}" if line else f"{file or 'defaults'}"
-    return f"{where}: {key or 'configuration'}: {reason}"
+    return f"{file}:{line}" if line else f"{file or 'defaults'}"
 
 
 def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:

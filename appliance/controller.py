@@ -4,12 +4,12 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceState, PeerEvent, Publication, Screen, SessionStatus
+from appliance.bus.messages import InstanceState, PeerEvent, Publication, ScreenWish, SessionStatus
 from appliance.bus.subjects import up
 from appliance.control import words
 from appliance.control.schema import (
@@ -23,6 +23,7 @@ from appliance.control.schema import (
     LaunchParams,
     Logs,
     Part,
+    Picture,
     Problem,
     PublishParams,
     Recording,
@@ -36,14 +37,20 @@ from appliance.doorkeeper import Doorkeeper
 from appliance.drain import Drain
 from appliance.errors import InvalidInputError, NotFoundError, UnavailableError
 from appliance.gateway.service import Gateway
+from appliance.instances import footage
 from appliance.instances.instance import Instance as RunningInstance
 from appliance.instances.instance import Wish
 from appliance.instances.manager import InstanceManager
 from appliance.logs import RingBuffer
 from appliance.machine import Machine
+from appliance.recordings import Recording as KeptRecording
 from appliance.retention import Retention
+from hw.encoders import SESSIONS_TAKEN
 
 logger = logging.getLogger(__name__)
+
+_SOFTWARE = 'fanlight doctor; where that is meant, gpu = "software" for the application'
+_FEWER = "set [instances] encoder_slots to as many sessions as the GPU has"
 
 
 class BoxController(Doorkeeper):
@@ -55,6 +62,7 @@ class BoxController(Doorkeeper):
         box_id: str,
         name: str,
         region: str,
+        location: str,
         bus: Callable[[], Bus],
         gateway: Gateway | None,
         elsewhere: str = "",
@@ -70,6 +78,7 @@ class BoxController(Doorkeeper):
         self._id = box_id
         self._name = name
         self._region = region
+        self._location = location
         self._bus = bus
         super().__init__(gateway, state_dir, elsewhere)
         self._instances = instances
@@ -90,6 +99,7 @@ class BoxController(Doorkeeper):
                 id=self._id,
                 name=self._name,
                 region=self._region,
+                location=self._location,
                 version=__version__,
                 health=_health(instances, problems),
                 uptime_s=time.monotonic() - self._born,
@@ -119,12 +129,9 @@ class BoxController(Doorkeeper):
         if any(each.name == params.application for each in self.cameras()):
             made = await self._door.launch(params.application, None)
             return Launched(instance=made.instance or "", session=made.id)
-        screen = None
-        if params.width or params.height or params.fps:
-            sizes = {"width": params.width, "height": params.height, "fps": params.fps}
-            screen = Screen(**{key: value for key, value in sizes.items() if value})
-            if bool(params.width) != bool(params.height):
-                raise InvalidInputError("a size needs both width and height")
+        if bool(params.width) != bool(params.height):
+            raise InvalidInputError("a size needs both width and height")
+        screen = ScreenWish(width=params.width, height=params.height, fps=params.fps)
         wish = Wish(screen=screen, streaming=params.streaming)
         instance = await self._instances.launch(params.application, wish)
         return Launched(instance=instance.id, session=instance.session)
@@ -133,33 +140,39 @@ class BoxController(Doorkeeper):
         """Stop an instance, named by id, session or application."""
         await self._instances.stop(instance, "stopped on the box")
 
-    async def instance_logs(self, instance: str) -> InstanceLogs:
-        """What an instance said lately, named by id, session or application; by id also when it has ended."""
+    async def instance_logs(self, instance: str, name: str) -> InstanceLogs:
+        """What an instance said lately, in the log `name` or in all of them.
+
+        It is named by id, session or application; by id also when it has ended.
+        """
         with contextlib.suppress(NotFoundError):
             instance = self._instances.find(instance).id
-        return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance))
+        return InstanceLogs(instance=instance, lines=await self._instances.logbook.latest(instance, name))
 
     async def recordings(self) -> Recordings:
         """What was recorded on this box. Raises UnavailableError."""
+        return await self._recorded(self._retention.found())
+
+    async def record_start(self, instance: str) -> None:
+        """Record an instance from now on, named by id, session or application."""
+        await footage.record(self._bus(), self._instances.find(instance), on=True)
+
+    async def record_stop(self, instance: str) -> Recordings:
+        """Record it no more; returns the files since it was, as far as they are still kept."""
+        names = await footage.record(self._bus(), self._instances.find(instance), on=False)
+        return await self._recorded(self._retention.playable(names))
+
+    async def screenshot(self, instance: str) -> Picture:
+        """What an instance shows now, named by id, session or application."""
+        return await footage.picture(self._bus(), self._instances.find(instance))
+
+    async def _recorded(self, found: Awaitable[list[KeptRecording]]) -> Recordings:
         try:
-            found = await self._retention.list()
+            return Recordings(
+                directory=str(self._retention.root), recordings=[_recording(each) for each in await found]
+            )
         except OSError as exc:
             raise UnavailableError(f"recordings: {exc}") from exc
-        return Recordings(
-            directory=str(self._retention.root),
-            recordings=[
-                Recording(
-                    name=each.name,
-                    kind=each.shelf,
-                    file=str(each.file),
-                    began=int(each.began),
-                    length_s=max(0.0, each.ended - each.began),
-                    size=each.size,
-                    running=each.running,
-                )
-                for each in found
-            ],
-        )
 
     async def kick(self, viewer: str) -> None:
         """Disconnect a viewer. Raises NotFoundError."""
@@ -181,8 +194,7 @@ class BoxController(Doorkeeper):
 
     async def share(self, params: ShareParams) -> Share:
         """A link into the named instance, or the only one."""
-        session = self._session_of(params.instance)
-        return await self.share_session(session, params)
+        return await self.share_session(self._door, self._session_of(params.instance), params)
 
     def _session_of(self, wanted: str | None) -> str:
         if wanted:
@@ -232,9 +244,22 @@ def _instance(running: RunningInstance) -> Instance:
         state=running.state,
         session=running.session,
         detail=running.detail,
+        why=running.why,
         restarts=running.supervisor.restarts if running.supervisor else 0,
         uptime_s=time.monotonic() - running.since,
         stats=running.stats,
+    )
+
+
+def _recording(kept: KeptRecording) -> Recording:
+    return Recording(
+        name=kept.name,
+        kind=kept.shelf,
+        file=str(kept.file),
+        began=int(kept.began),
+        length_s=max(0.0, kept.ended - kept.began),
+        size=kept.size,
+        running=kept.running,
     )
 
 
@@ -257,7 +282,8 @@ def _instance_problems(instances: Sequence[Instance]) -> list[Problem]:
             found.append(Problem(severity="error", what=what))
         if each.stats and each.stats.software_fallback:
             what = f"{each.application} encodes in software: {each.stats.encoder_reason}"
-            found.append(Problem(severity="warning", what=what, fix="fanlight doctor"))
+            taken = SESSIONS_TAKEN in each.stats.encoder_reason
+            found.append(Problem(severity="error", what=what, fix=_FEWER if taken else _SOFTWARE))
     return found
 
 

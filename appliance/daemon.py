@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from appliance import config_file, foreground, lifecycle, logs, paths
-from appliance.agent import enrolment
+from appliance import foreground, lifecycle, logs, paths
+from appliance.agent import enrolment, newcomer
 from appliance.agent.desk import SessionDesk
 from appliance.agent.service import Agent
 from appliance.ams.service import AmsServer
@@ -23,9 +23,9 @@ from appliance.control.server import ControlServer
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
 from appliance.drain import Drain
-from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
 from appliance.instances.manager import InstanceManager
+from appliance.live_config import LiveConfig
 from appliance.machine import Machine
 from appliance.retention import Retention
 from appliance.storage import remembered
@@ -36,6 +36,8 @@ from hw.inventory import HardwareMonitor, Inventory
 
 logger = logging.getLogger(__name__)
 
+_LIVE = {"application", "video", "audio", "input", "limits", "ice"}
+
 
 class Daemon:
     """One box: builds its parts, wires them, runs them."""
@@ -43,23 +45,23 @@ class Daemon:
     def __init__(
         self, file: Path | None, config: Config, state_dir: Path, runtime_dir: Path, records: logs.RingBuffer
     ) -> None:
-        self._file = file
-        self._config = config
-        self._restart_needed: list[str] = []
-        self._config_fault = ""
+        self._settings = LiveConfig(file, config, live=_LIVE, unit="fanlight")
         self.box_id = remembered(state_dir / "box-id", os.urandom(8).hex())
 
-        remote = config.gateway.mode == "remote"
+        mode = config.gateway.mode
+        remote = mode == "remote"
         """Its gateway is elsewhere, and so is the bus: a box has one door, as a session has one home."""
+        self._off = mode == "off"
         embedded = config.bus.mode == "embedded"
-        self._enrolment = enrolment.load(state_dir) if remote and embedded else None
+        self._enrols = remote and embedded
+        self._enrolment = enrolment.load(state_dir, config.gateway) if self._enrols else None
         self._state_dir = state_dir
         self._server = EmbeddedServer(state_dir) if embedded and not remote else None
         self._bus = BusLink(self._bus_address, f"fanlightd {config.box.name}", patient=remote)
         self._monitor = HardwareMonitor()
         self._machine = Machine(lambda: self._config, lambda: self._monitor.inventory)
-        self._gateway = None if remote else Gateway(config, state_dir, self._bus)
-        self._elsewhere = self._enrolment.gateway if self._enrolment else config.gateway.url
+        self._gateway = Gateway(config, state_dir, self._bus) if mode == "embedded" else None
+        elsewhere = config.gateway.url if remote else ""
         desk = SessionDesk(self.box_id, config.box.region, self._bus)
         self._instances = InstanceManager(
             self.box_id,
@@ -82,9 +84,10 @@ class Daemon:
             box_id=self.box_id,
             name=config.box.name,
             region=config.box.region,
+            location=config.box.location,
             bus=self._bus,
             gateway=self._gateway,
-            elsewhere=self._elsewhere,
+            elsewhere=self._enrolment.gateway if self._enrolment else elsewhere,
             instances=self._instances,
             drain=self._drain,
             machine=self._machine,
@@ -94,7 +97,8 @@ class Daemon:
             records=records,
             state_dir=state_dir,
         )
-        self._control = ControlServer(self._controller, paths.control_socket(runtime_dir))
+        self._control_socket = paths.control_socket(runtime_dir)
+        self._control = ControlServer(self._controller, self._control_socket)
 
     def services(self) -> list[lifecycle.Service]:
         """In order of start: each one finds what it needs already there."""
@@ -109,7 +113,7 @@ class Daemon:
             self._drain,
             self._retention,
             *([self._ams] if self._config.instances.listen else []),
-            self._agent,
+            *([] if self._off else [self._agent]),
             *([self._uplink] if self._uplink else []),
             *([self._advertiser] if self._discoverable else []),
             self._controller,
@@ -117,7 +121,14 @@ class Daemon:
         ]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
+        """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve.
+
+        Raises ConfigError where the gateway that it is to enrol at does not take it.
+        """
+        if self._enrols and not self._enrolment:
+            self._enrolment = await newcomer.join(
+                self._config.gateway, self._state_dir, box=self.box_id, name=self._config.box.name, stop=stop
+            )
         self._instances.listeners += [
             self._agent.changed,
             self._witness.changed,
@@ -127,32 +138,28 @@ class Daemon:
         ]
         with self._monitor.subscribe(self._hardware_changed):
             greeting = functools.partial(greet, self._gateway) if self._gateway else None
-            ready = foreground.Ready(lambda: self._controller.urls()[0], greeting)
+            ready = foreground.Ready(self._where, greeting)
             await lifecycle.run([*self.services(), ready], stop=stop)
+
+    def _where(self) -> str:
+        """The viewer page, or what else answers."""
+        return next(iter(self._controller.urls()), str(self._control_socket))
 
     def reload(self) -> None:
         """SIGHUP: take what can be taken live; a broken file changes nothing."""
         lifecycle.notify("RELOADING=1")
-        try:
-            fresh = config_file.load(self._file)
-        except ConfigError as exc:
-            self._config_fault = str(exc)
-            logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400
-        else:
-            self._config_fault = ""
-            live = {"application", "video", "audio", "input", "limits", "ice"}
-            self._restart_needed = [
-                name
-                for name in Config.model_fields
-                if name not in live and getattr(fresh, name) != getattr(self._config, name)
-            ]
-            kept = {name: getattr(self._config, name) for name in self._restart_needed}
-            self._config = fresh.model_copy(update=kept)
+        if self._settings.reload():
+            self._instances.reload()
+            self._ams.reload(self._config)
             if self._gateway:
                 self._gateway.reload(self._config)
             logger.info("configuration reloaded; new instances use it")
         self._controller.changed.set()
         lifecycle.notify("READY=1")
+
+    @property
+    def _config(self) -> Config:
+        return self._settings.now
 
     def _bus_address(self) -> BusAddress:
         if self._server:
@@ -214,17 +221,13 @@ class Daemon:
         bus_detail = str(self._bus_address()) if self._bus.connected else "connection lost, trying again"
         return [
             Part(name="bus", ok=self._bus.connected, detail=bus_detail),
-            Part(
-                name="gateway",
-                ok=self._gateway.serving if self._gateway else self._bus.connected,
-                detail=self._controller.urls()[0],
-            ),
+            self._door_part(),
             *(
                 [Part(name="instances", ok=bool(self._ams.url), detail=self._ams.url)]
                 if self._config.instances.listen
                 else []
             ),
-            Part(name="agent", ok=self._bus.connected, detail=self.box_id),
+            *([] if self._off else [Part(name="agent", ok=self._bus.connected, detail=self.box_id)]),
             *(
                 [Part(name="uplink", ok=self._uplink.connected, detail=self._uplink.detail)]
                 if self._uplink
@@ -237,17 +240,14 @@ class Daemon:
             ),
         ]
 
+    def _door_part(self) -> Part:
+        if self._off:
+            return Part(name="gateway", ok=True, detail="off")
+        ok = self._gateway.serving if self._gateway else self._bus.connected
+        return Part(name="gateway", ok=ok, detail=next(iter(self._controller.urls()), ""))
+
     def _problems(self) -> Sequence[Problem]:
-        found = []
-        if self._config_fault:
-            found.append(
-                Problem(
-                    severity="error", what=f"configuration: {self._config_fault}", fix="fanlight check-config"
-                )
-            )
-        if self._restart_needed:
-            what = f"changed, but in force only after a restart: {', '.join(self._restart_needed)}"
-            found.append(Problem(severity="warning", what=what, fix="systemctl restart fanlight"))
+        found = self._settings.problems()
         if self._uplink and self._uplink.fault:
             what = f"uplink: {self._uplink.detail}"
             severity: Literal["warning", "error"] = "warning" if self._uplink.connected else "error"

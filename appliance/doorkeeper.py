@@ -29,6 +29,8 @@ from appliance.control.schema import (
     Session,
     Share,
     ShareParams,
+    Shares,
+    ShareShown,
 )
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.kinesis.policies import EVERYTHING, Policy
@@ -81,7 +83,8 @@ class Doorkeeper:
     @property
     def _door(self) -> Gateway:
         if self._gateway is None:
-            raise UnavailableError(f"this box has no door of its own: ask on the gateway {self._elsewhere}")
+            where = f": ask on the gateway {self._elsewhere}" if self._elsewhere else " (see [gateway] mode)"
+            raise UnavailableError(f"this box has no door of its own{where}")
         return self._gateway
 
     def cameras(self) -> list[Application]:
@@ -90,8 +93,10 @@ class Doorkeeper:
         return [Application(name=each.name, kind="channel", viewers=each.viewers) for each in found]
 
     def urls(self) -> list[str]:
-        """All addresses of the viewer page, the best one first."""
-        return self._gateway.urls() if self._gateway else [self._elsewhere]
+        """All addresses of the viewer page, the best one first; none where nobody can watch."""
+        if self._gateway:
+            return self._gateway.urls()
+        return [self._elsewhere] if self._elsewhere else []
 
     @property
     def fingerprint(self) -> str:
@@ -114,10 +119,32 @@ class Doorkeeper:
     def _viewers(self, session: str) -> int:
         return self._door.viewers_of(session)
 
-    async def share_session(self, session: str, params: ShareParams) -> Share:
+    async def share_session(self, door: Gateway, session: str, params: ShareParams) -> Share:
         """A link into `session`."""
-        made = await self._door.share(session, params.role, params.expires_s)
+        made = await door.share(session, params.role, params.expires_s)
         return Share(id=made.id, url=made.url, role=params.role, expires_at=made.expires_at)
+
+    async def shares(self) -> Shares:
+        """The shares that still hold."""
+        applications = {each.id: each.app for each in await self._door.sessions()}
+        return Shares(
+            shares=[
+                ShareShown(
+                    id=each.id,
+                    session=each.session,
+                    application=applications.get(each.session, ""),
+                    role=each.role,
+                    description=each.description,
+                    created_at=each.created_at,
+                    expires_at=each.expires_at,
+                )
+                for each in await self._door.shares()
+            ]
+        )
+
+    async def unshare(self, share: str) -> None:
+        """Revoke a share and end whoever came in by it."""
+        await self._door.unshare(share)
 
     async def pair(self) -> Pin:
         """A new PIN."""

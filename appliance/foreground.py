@@ -24,7 +24,10 @@ class Program(Protocol):
     """What runs until it is told to stop."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
+        """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve.
+
+        Raises ConfigError where only other settings would help.
+        """
 
     def reload(self) -> None:
         """SIGHUP."""
@@ -54,7 +57,7 @@ class Ready:
 
 
 def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> int:
-    """Exit code 0 when it was asked to stop, 1 where a part failed, 2 for a bad configuration."""
+    """Exit code 0 when it was asked to stop, 1 where a part failed, 2 for a bad configuration, also late."""
     records = logs.setup()
     try:
         config = config_file.load(file)
@@ -72,13 +75,17 @@ def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> in
     try:
         with audit.kept(state_dir):
             asyncio.run(_main(program))
+    except ConfigError as exc:
+        logger.error("%s", exc)  # noqa: TRY400
+        return 2
     except BaseExceptionGroup as group:
-        for cause in _causes(group):
+        causes = _causes(group)
+        for cause in causes:
             if isinstance(cause, FanlightError):
                 logger.error("%s", cause)  # noqa: TRY400
             else:
                 logger.exception("a part failed", exc_info=cause)
-        return 1
+        return 2 if any(isinstance(each, ConfigError) for each in causes) else 1
     return 0
 
 

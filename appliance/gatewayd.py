@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance import config_file, foreground, lifecycle, logs, paths
+from appliance import foreground, lifecycle, logs, paths
 from appliance.bus.connection import BusAddress
 from appliance.bus.external import external
 from appliance.bus.link import BusLink
@@ -15,13 +16,16 @@ from appliance.config import Config
 from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
 from appliance.discovery.advertise import Advertiser
-from appliance.errors import ConfigError
 from appliance.gateway.service import Gateway
-from appliance.gateway.tls import Tls
+from appliance.gateway.tls import Tls, load_pair
 from appliance.gateway_controller import GatewayController
+from appliance.live_config import LiveConfig
 from appliance.storage import remembered
 
 logger = logging.getLogger(__name__)
+
+_LIVE = {"ice", "limits"}
+_OF_BOXES = {"application", "video", "audio", "input", "instances", "recording"}
 
 
 class GatewayDaemon:
@@ -30,19 +34,22 @@ class GatewayDaemon:
     def __init__(
         self, file: Path | None, config: Config, state_dir: Path, runtime_dir: Path, records: logs.RingBuffer
     ) -> None:
-        self._file = file
         self._config = config
+        self._settings = LiveConfig(file, config, live=_LIVE | _OF_BOXES, unit="fanlight-gateway")
         node = remembered(state_dir / "box-id", os.urandom(8).hex())
         self._tls = Tls(config.tls, state_dir, config.box.name)
         embedded = config.bus.mode == "embedded"
         self._server = EmbeddedServer(state_dir, _listen(config, state_dir)) if embedded else None
         self._bus = BusLink(self._bus_address, f"gateway {config.box.name}", patient=not embedded)
         self._gateway = Gateway(config, state_dir, self._bus, self._server)
+        # A gateway is found by its name in DNS: only who says so has it found by mDNS as well.
+        self._advertised = config.discovery.enabled and "enabled" in config.discovery.model_fields_set
         self._advertiser = Advertiser(config.gateway.address[1], lambda: self._texts(node))
         self._controller = GatewayController(
             node=node,
             name=config.box.name,
             region=config.box.region,
+            location=config.box.location,
             bus=self._bus,
             gateway=self._gateway,
             state_dir=state_dir,
@@ -55,14 +62,12 @@ class GatewayDaemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`; raises an ExceptionGroup with the cause where a part cannot serve."""
         await self._tls.open()  # the bus shows the same certificate
-        # A gateway is found by its name in DNS: only who says so has it found by mDNS as well.
-        advertised = self._config.discovery.enabled and "discovery" in self._config.model_fields_set
         services: list[lifecycle.Service] = [
             lifecycle.Watchdog(),
             *([self._server] if self._server else []),
             self._bus,
             self._gateway,
-            *([self._advertiser] if advertised else []),
+            *([self._advertiser] if self._advertised else []),
             self._controller,
             self._control,
             foreground.Ready(lambda: self._gateway.url),
@@ -70,13 +75,12 @@ class GatewayDaemon:
         await lifecycle.run(services, stop=stop)
 
     def reload(self) -> None:
-        """SIGHUP: take [ice] of the file; a broken one changes nothing."""
+        """SIGHUP: take what can be taken live; a broken file changes nothing."""
         lifecycle.notify("RELOADING=1")
-        try:
-            self._gateway.reload(config_file.load(self._file))
-            logger.info("[ice] reloaded; what else changed holds from the next start on")
-        except ConfigError as exc:
-            logger.error("configuration not reloaded, the last good one stays: %s", exc)  # noqa: TRY400
+        if self._settings.reload():
+            self._gateway.reload(self._settings.now)
+            logger.info("[ice] and [limits] reloaded")
+        self._controller.changed.set()
         lifecycle.notify("READY=1")
 
     def _bus_address(self) -> BusAddress:
@@ -102,15 +106,23 @@ class GatewayDaemon:
             Part(name="bus", ok=self._bus.connected, detail=detail),
             Part(name="gateway", ok=self._gateway.serving, detail=self._gateway.url),
             Part(name="boxes", ok=True, detail=boxes),
+            *([self._advertiser_part()] if self._advertised else []),
         ]
 
+    def _advertiser_part(self) -> Part:
+        problem = self._advertiser.problem
+        return Part(name="discovery", ok=not problem, detail=problem or "_fanlight._tcp")
+
     def _problems(self) -> Sequence[Problem]:
-        if self._bus.connected:
-            return []
-        return [Problem(severity="error", what="the bus does not answer: streams go on, nobody can join")]
+        found = self._settings.problems()
+        if not self._bus.connected:
+            what = "the bus does not answer: streams go on, nobody can join"
+            found.append(Problem(severity="error", what=what))
+        return found
 
 
 def _listen(config: Config, state_dir: Path) -> Listen | None:
+    """Where boxes reach the bus. Raises ConfigError for files that are not right."""
     if not config.bus.listen:
         return None
     host, port = config.bus.address
@@ -119,7 +131,11 @@ def _listen(config: Config, state_dir: Path) -> Listen | None:
         case "off":
             return Listen(host, port)
         case "files":
-            return Listen(host, port, Path(config.tls.cert), Path(config.tls.key))
+            cert, key = Path(config.tls.cert), Path(config.tls.key)
+            load_pair(
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert, key
+            )  # what nats-server says is no ConfigError
+            return Listen(host, port, cert, key)
         case "auto":
             return Listen(host, port, tls / "cert.pem", tls / "key.pem")
 

@@ -62,7 +62,8 @@ async def _serve(
 
 
 WAITING_FOR_BUS = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the bus"
-"""A bus on another machine may start later than what needs it: another minute."""
+WAITING_FOR_GATEWAY = "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for the gateway, to enrol there"
+"""What is on another machine may start later than what needs it: another minute."""
 
 
 def notify(state: str) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
@@ -64,6 +65,7 @@ class RingBuffer(logging.Handler):
         super().__init__()
         self._records: collections.deque[LogRecord] = collections.deque(maxlen=kept)
         self._numbers = itertools.count(1)
+        self._began = time.time()
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -87,7 +89,7 @@ class RingBuffer(logging.Handler):
         """The records numbered above `seq`, oldest first."""
         self.acquire()
         try:
-            return Logs(records=[each for each in self._records if each.seq > seq])
+            return Logs(records=[each for each in self._records if each.seq > seq], began=self._began)
         finally:
             self.release()
 

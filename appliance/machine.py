@@ -48,6 +48,7 @@ class Machine:
         except NoEncoderError as exc:
             raise NoCapacityError(str(exc)) from exc
         full = "all slots of the GPUs are in use" if self.encoding_gpus() else self._inventory().reason
+        missed = video == "gpu-preferred" and self._misses_a_gpu()
         return [
             EncoderChoice(
                 name=each.name,
@@ -56,9 +57,18 @@ class Machine:
                 hardware=each.hardware,
                 render_node=each.render_node,
                 reason=full if wanted != video else each.reason,
+                fallback=missed and each.name != self._config().video.encoder,
             )
             for each in ladder
         ]
+
+    def _misses_a_gpu(self) -> bool:
+        """Whether a GPU is there that should encode what is configured, and none does."""
+        video = self._config().video
+        if video.codec == "vp8" or self.encoding_gpus():  # most makes have no encoder for VP8
+            return False
+        wanted = [gpu for gpu in self.gpus() if video.gpu == "auto" or gpu.answers_to(video.gpu)]
+        return any(gpu.should_encode for gpu in wanted)
 
     def _choose(self, video: Preference, gpu: str) -> list[EncoderProbe]:
         section = self._config().video

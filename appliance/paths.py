@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _NAME = "fanlight"
+_SERVICE = Path("/run") / _NAME
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -22,7 +23,7 @@ def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if named := environ.get("FANLIGHT_RUNTIME_DIR") or _first(environ.get("RUNTIME_DIRECTORY")):
         return Path(named)
     if os.geteuid() == 0:
-        return Path("/run") / _NAME
+        return _SERVICE
     if base := environ.get("XDG_RUNTIME_DIR"):
         return Path(base) / _NAME
     return Path(f"/tmp/{_NAME}-{os.geteuid()}")  # noqa: S108  the server checks who owns it
@@ -35,8 +36,19 @@ def control_socket(runtime: Path) -> Path:
 
 def client_socket(runtime: Path) -> Path:
     """Where a client finds the daemon: in `runtime`, else where the service of this machine has it."""
-    own, service = control_socket(runtime), control_socket(Path("/run") / _NAME)
-    return service if not own.exists() and service.exists() else own
+    own, service = control_socket(runtime), control_socket(_SERVICE)
+    return service if not _exists(own) and _exists(service) else own
+
+
+def _exists(path: Path) -> bool:
+    """Where we may not look something is kept from us: who connects is told so."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _first(listed: str | None) -> str:

@@ -16,6 +16,9 @@ _TIME = "%Y%m%dT%H%M%S.%f"
 _PART = ".part"
 _NAME_CHARACTERS = 180
 _FILE_MODE, _FOLDER_MODE = 0o640, 0o750
+CLUSTER = b"\x1f\x43\xb6\x75"
+"""Begins pictures and sound in Matroska (RFC 9559 section 5.1.3)."""
+_HEAD_BYTES = 1 << 16
 _SETTLED_S = 5.0
 """A file of that age has been claimed, if anybody is to claim it."""
 
@@ -42,6 +45,11 @@ class Recording:
     """Bytes."""
     running: bool
     """Whether it is still written, or was when a crash cut it off."""
+
+    @property
+    def finished_name(self) -> str:
+        """The name that it has, or will have, once it is not written any more."""
+        return self.file.name.removesuffix(_PART)
 
 
 class Draft:
@@ -88,15 +96,31 @@ def found(root: Path) -> list[Recording]:
     )
 
 
+def playable(each: Recording) -> bool:
+    """Whether a picture is in it: a crash in its first second leaves none. Raises OSError."""
+    with each.file.open("rb") as file:
+        return CLUSTER in file.read(_HEAD_BYTES)
+
+
+def began(file: Path) -> float:
+    """The unix time in the name of a recording. Raises ValueError where there is none."""
+    if named := _NAME.fullmatch(file.name):
+        return _unix(named["began"])
+    raise ValueError(f"{file.name} is no recording")
+
+
 def recover(recordings: Iterable[Recording], now: float) -> Iterator[Recording]:
-    """Those that a crash cut off, now named like others: they play as they are. Raises OSError."""
+    """Those that a crash cut off, now named like others: they play as they are. Raises OSError.
+
+    Where it came before the first picture was on the disk, the file goes.
+    """
     for each in recordings:
         if not each.running or now - each.ended < _SETTLED_S:
             continue
         with contextlib.suppress(FileNotFoundError):  # finished meanwhile
             if _claimed(each.file):
                 continue
-            if not each.size:
+            if not playable(each):
                 each.file.unlink()
                 continue
             yield replace(each, file=each.file.rename(each.file.with_suffix("")), running=False)
@@ -125,9 +149,13 @@ def _in_folder(folder: Path, shelf: Shelf) -> Iterator[Recording]:
         if named := _NAME.fullmatch(file.name):
             with contextlib.suppress(FileNotFoundError, ValueError):  # gone meanwhile, or none of ours
                 status = file.stat()
-                began = datetime.strptime(named["began"], _TIME).replace(tzinfo=UTC).timestamp()
+                began = _unix(named["began"])
                 running = bool(named["part"])
                 yield Recording(file, shelf, named["name"], began, status.st_mtime, status.st_size, running)
+
+
+def _unix(began: str) -> float:
+    return datetime.strptime(began, _TIME).replace(tzinfo=UTC).timestamp()
 
 
 def _stem(name: str, began: float) -> str:

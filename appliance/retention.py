@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from appliance import recordings
@@ -37,9 +37,14 @@ class Retention:
                 self.problem = str(exc)
             await asyncio.sleep(_ROUND_S)
 
-    async def list(self) -> list[Recording]:
+    async def found(self) -> list[Recording]:
         """All of them, the oldest first. Raises OSError."""
         return await asyncio.to_thread(recordings.found, self.root)
+
+    async def playable(self, finished_names: Container[str]) -> list[Recording]:
+        """Those of these names in which there is a picture, the oldest first. Raises OSError."""
+        named = [each for each in await self.found() if each.finished_name in finished_names]
+        return await asyncio.to_thread(lambda: list(filter(recordings.playable, named)))
 
     def sweep(self, now: float) -> None:
         """Name what a crash cut off, and delete what is too old or has no room. Raises OSError."""

@@ -30,3 +30,14 @@ def remembered(file: Path, fresh: str) -> str:
     if not kept and fresh:
         write_atomic(file, fresh)
     return kept or fresh
+
+
+def give_to_owner(directory: Path, *made: Path) -> None:
+    """What root has made below `directory`, for a daemon that runs as the user whom that belongs to.
+
+    Links are not followed: that user may have put them there.
+    """
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        for each in made:
+            os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -2,8 +2,12 @@
 
 import io
 import os
+import shlex
+import shutil
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import segno
 
@@ -22,7 +26,16 @@ async def greet(gateway: Gateway) -> None:
         picture.getvalue(),
         f"  Open   {gateway.url}",
         *(f"  or     {url}" for url in gateway.urls()[1:4]),
-        f"  PIN    {pin}  (for {minutes} minutes, once; `fanlight pair` shows a new one)",
+        f"  PIN    {pin}  (for {minutes} minutes, once; `{command()} pair` shows a new one)",
         "",
     )
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def command(argv: Sequence[str] = sys.argv) -> str:
+    """How this program is called from another terminal: by its path where PATH leads elsewhere."""
+    own = Path(argv[0]).absolute()
+    if own.name != "fanlight":
+        return f"{shlex.quote(sys.executable)} -m appliance"
+    found = shutil.which("fanlight")
+    return "fanlight" if found and Path(found).samefile(own) else shlex.quote(str(own))

@@ -19,9 +19,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import nats.errors
-from nats.js import JetStreamContext
-
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import AgentAnnounce
 from appliance.bus.subjects import ANNOUNCE_ALL
@@ -30,7 +27,7 @@ from appliance.control.schema import EnrolledBoxes
 from appliance.errors import FanlightError
 from bench.fleet_scene import BOXES, LOOK_S, Fleet, fleet
 from bench.report import Column, Report, Row, arguments
-from tests.support.fleet import Cluster
+from tests.support.fleet import Cluster, in_step
 from tests.support.viewer import stop_decoding
 
 WAVES = 5
@@ -73,19 +70,9 @@ async def strike(
         await kill()
         await known_again(running, heard)
         again = time.monotonic() - began
-        await _in_step(bus.client.jetstream())
+        await in_step(bus, "sessions")
     gap = max(each.gap for each in watched if each.box != without)
     return {"open": opened, "retries": running.retries - retries, "gap_ms": 1000 * gap, "again_s": again}
-
-
-async def _in_step(context: JetStreamContext) -> None:
-    """Until all nats-servers have all sessions: the next one may be killed."""
-    while True:
-        with contextlib.suppress(nats.errors.Error):
-            found = (await context.stream_info("KV_sessions")).cluster
-            if found and found.leader and all(each.current for each in found.replicas or []):
-                return
-        await asyncio.sleep(LOOK_S)
 
 
 async def kill_streamer(running: Fleet) -> Row:

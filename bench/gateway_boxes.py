@@ -82,7 +82,7 @@ class Boxful:
         await self._bus.publish(subjects.hello(session), StreamerHello(instance=instance))
         return instance
 
-    async def stop(self, instance_id: str, reason: str) -> None:  # noqa: ARG002
+    async def stop(self, instance_id: str, reason: str, *, anew: bool = False) -> None:  # noqa: ARG002
         found = [key for key, each in self._instances.items() if instance_id in (key, each.session)]
         for key in found:
             del self._instances[key]

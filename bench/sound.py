@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import random
-import secrets
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 from playwright.async_api import Page, async_playwright
 
 from tests.support.box import CHROMIUM, end, running
+from tests.support.ports import free_ports
 
 RATE, FREQUENCY = 48_000, 440
 TONE_S, PAUSE_S = 0.3, 0.2
@@ -119,7 +119,7 @@ async def browser(address: str) -> AsyncIterator[Page]:
 
 async def measure(system: str, loss: str, options: argparse.Namespace) -> dict[str, float]:
     """One run: latencies in ms, packets, and disturbances of the tone."""
-    port = 41_000 + secrets.randbelow(2000)
+    port = free_ports(1).start
     with tempfile.TemporaryDirectory() as directory:
         async with sound_server(Path(directory)) as address:
             command = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.box import DESKTOP, ROOT, Box, box, running, settings
+from tests.support.ports import free_ports
 
 NAMES = ("fanlight", "stock", "stock-pd", "gstreamer", "selkies")
 VIEWERS = 1000
@@ -174,4 +175,4 @@ async def _install_selkies() -> None:
 
 
 def _port() -> int:
-    return 41000 + secrets.randbelow(2000)
+    return free_ports(1).start

@@ -67,7 +67,7 @@ async def take_tui(browser: Browser, running: Box, size: tuple[int, int], name: 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+        environment = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "HOME": scratch}
         async with box(Path(scratch), CONFIGURATION, env=environment) as running, chromium() as browser:
             await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
             control = (await running.cli("share", "desktop", "--role", "control"))["url"]

@@ -18,6 +18,8 @@ from hw.gpus import Gpu
 logger = logging.getLogger(__name__)
 
 Backend = Literal["pyav", "pixelflux"]
+SESSIONS_TAKEN = "no NVENC session to spare"
+"""In pixelflux's words for a GPU that encodes all that its driver, or its memory, allows at once."""
 _SECONDS_PER_CANDIDATE = 15.0
 _ROOT = Path(__file__).parents[1]
 
@@ -70,7 +72,10 @@ def candidates(gpus: Sequence[Gpu]) -> list[Candidate]:
 
 
 async def probe_encoders(tries: Sequence[Candidate]) -> tuple[EncoderProbe, ...]:
-    """Try every candidate, in order; one that crashes or hangs its process counts as not working."""
+    """Try every candidate, in order; one that crashes or hangs its process counts as not working.
+
+    Raises OSError where nothing can be tried: the disk is full, or there are too many processes.
+    """
     probes: list[EncoderProbe] = []
     while len(probes) < len(tries):
         pending = tries[len(probes) :]
@@ -91,9 +96,10 @@ def failed(candidate: Candidate, why: str) -> EncoderProbe:
 async def _run(tries: Sequence[Candidate]) -> tuple[list[bytes], str]:
     """One `hw.probe` process; returns its result lines, and how it ended where some are missing."""
     lines: list[bytes] = []
-    with tempfile.TemporaryDirectory(prefix="fanlight-probe-") as runtime:
+    with await asyncio.to_thread(_runtime_directory) as runtime:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing of the working directory, which may be anybody's
             "-m",
             "hw.probe",
             stdin=asyncio.subprocess.PIPE,
@@ -123,6 +129,13 @@ async def _run(tries: Sequence[Candidate]) -> tuple[list[bytes], str]:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.communicate()  # which lets go of its pipes as well
     return lines, f"the probe crashed: {_signal_name(-code)}" if code < 0 else f"the probe ended with {code}"
+
+
+def _runtime_directory() -> tempfile.TemporaryDirectory[str]:
+    """Below $XDG_RUNTIME_DIR if possible, which is in memory, whereas a disk may be full. Blocks."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    place = runtime if os.access(runtime, os.W_OK | os.X_OK) else None
+    return tempfile.TemporaryDirectory(prefix="fanlight-probe-", dir=place)
 
 
 def _pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:

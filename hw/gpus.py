@@ -36,6 +36,9 @@ _VENDORS = {
 """PCI vendor ids, and the prefixes of device-tree `compatible` strings."""
 
 
+_ENCODING_VENDORS = frozenset({"NVIDIA", "AMD", "Intel"})
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """One GPU; empty strings for what it does not have."""
@@ -47,6 +50,13 @@ class Gpu:
     """PCI slot, `0000:01:00.0`."""
     card: str = ""
     render_node: str = ""
+    numa_node: int | None = None
+    """None where the machine has none, or does not say."""
+
+    @property
+    def should_encode(self) -> bool:
+        """Whether those of its make have encoders, so that somebody misses it where it does not work."""
+        return self.vendor in _ENCODING_VENDORS
 
     def answers_to(self, wanted: str) -> bool:
         """Whether `wanted` (slot, node, `card0`, vendor, driver or name) means this GPU."""
@@ -105,7 +115,14 @@ def _gpu(device: pyudev.Device, nodes: dict[str, str]) -> Gpu:
         pci=pci,
         card=nodes.get("card", ""),
         render_node=nodes.get("renderD", ""),
+        numa_node=_numa_node(device),
     )
+
+
+def _numa_node(device: pyudev.Device) -> int | None:
+    """The kernel says -1 for none."""
+    text = _attribute(device, "numa_node")
+    return int(text) if text.isdecimal() else None
 
 
 def _attribute(device: pyudev.Device, name: str) -> str:

@@ -4,18 +4,21 @@ import asyncio
 import contextlib
 import logging
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hw import displays, events
 from hw.displays import Display, list_displays
-from hw.encoders import EncoderProbe, candidates, probe_encoders
+from hw.encoders import SESSIONS_TAKEN, Candidate, EncoderProbe, candidates, failed, probe_encoders
 from hw.gpus import Gpu, list_gpus
 
 logger = logging.getLogger(__name__)
 
 _DISPLAYS_SECONDS = 5.0
+_RETRY_SECONDS = 30.0
+NOT_TRIED = "it could not be tried"
+"""How the detail of a probe begins where the machine had no room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,38 @@ class ProbeCache:
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
-        self._probes: tuple[EncoderProbe, ...] = ()
+        self._probes: dict[Candidate, EncoderProbe] = {}
+        self.known = False
+        """Whether the last answer holds until something changes."""
 
     async def probe(self, gpus: tuple[Gpu, ...]) -> tuple[EncoderProbe, ...]:
-        """What probe_encoders() says of `gpus`, tried again only where something changed."""
+        """What probe_encoders() says of `gpus`, tried again only where something changed, or may have."""
         key = (gpus, *(await asyncio.to_thread(_driver_versions, gpus)))
         if key != self._key:
-            self._probes = await probe_encoders(candidates(gpus))
-            self._key = key
-        return self._probes
+            self._key, self._probes = key, {}
+        tries = candidates(gpus)
+        untried = [each for each in tries if each not in self._probes]
+        try:
+            found = await probe_encoders(untried)
+        except OSError as exc:
+            found = tuple(failed(each, f"{NOT_TRIED}: {exc}") for each in untried)
+        answers = self._probes | dict(zip(untried, found, strict=True))
+        self._probes = {each: answers[each] for each in _lasting(answers)}
+        self.known = len(self._probes) == len(answers)
+        return tuple(answers[each] for each in tries)
 
     def forget(self) -> None:
         """Try everything again next time."""
         self._key = ()
+
+
+def _lasting(answers: Mapping[Candidate, EncoderProbe]) -> Iterator[Candidate]:
+    """All but failures of the moment: there was no room to try, or others have all sessions of the GPU."""
+    full = {each.render_node for each in answers.values() if SESSIONS_TAKEN in each.detail}
+    for candidate, probe in answers.items():
+        busy = probe.hardware and probe.render_node in full
+        if probe.works or not (busy or probe.detail.startswith(NOT_TRIED)):
+            yield candidate
 
 
 async def take_inventory(cache: ProbeCache | None = None) -> Inventory:
@@ -95,7 +117,9 @@ class HardwareMonitor:
                     self._publish(_awaiting_probes(self.inventory, await asyncio.to_thread(list_gpus)))
                 self._publish(await take_inventory(self._cache))
                 started.set()
-                await self._stale.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if self._cache.known else _RETRY_SECONDS):
+                        await self._stale.wait()
 
     async def _follow_devices(self, listening: asyncio.Event) -> None:
         async for batch in events.watch(listening):

@@ -1,6 +1,11 @@
 # shellcheck shell=bash disable=SC2034  # sourced by install.sh
 # The Debian packages, and why each is there.
 
+# is_installed PACKAGE: for any architecture of this machine
+is_installed() {
+  [[ " $(dpkg-query --show --showformat='${db:Status-Status} ' "$1" 2>/dev/null)" == *" installed "* ]]
+}
+
 RUN_PACKAGES=(
   ca-certificates         # the registries and the TURN servers speak TLS
   python3-venv            # the private venv
@@ -14,11 +19,15 @@ RUN_PACKAGES=(
   openbox xterm fonts-dejavu-core # ... and something to see on it
 )
 
+# A sound server for each screen of our own. It cannot stand beside PipeWire's, which desktops have: there it is
+# that one which plays, and nothing is replaced.
+is_installed pipewire-pulse || is_installed pipewire-alsa || RUN_PACKAGES+=(pulseaudio)
+
 TEST_PACKAGES=(
   git make                    # the checks
   chromium libatomic1         # a real browser; playwright's driver
   nats-server                 # the distribution's server, next to the wheel's
-  pulseaudio pulseaudio-utils # a real sound server
+  pulseaudio-utils            # clients of sound servers
   coturn                      # a real TURN server
   openssl
   python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice # a WHEP player that is no browser

@@ -54,9 +54,10 @@ keep() { UNDO=(); }
 unwind() {
   local status=$? index
   trap - EXIT INT TERM
+  trap '' HUP # it may come twice, and nobody may be left to read what is said
+  set +e
   if ((status != 0)) && [[ $STEP ]]; then
     say "install.sh: failed at: $STEP${LAST_CHANGE:+ (last command: $LAST_CHANGE)}"
-    set +e
     for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do
       say "    taking back: ${UNDO[index]}"
       eval "${UNDO[index]}" >&2
@@ -66,5 +67,6 @@ unwind() {
 }
 
 trap unwind EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM

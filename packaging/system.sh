@@ -49,8 +49,16 @@ install_system() {
   fi
   keep
   step "Old versions" prune_versions
-  say "Fanlight runs, now and after every boot. \`sudo fanlight pair\` shows the address and a PIN for a browser;" \
+  say "Fanlight runs, now and after every boot. \`sudo fanlight pair\` shows the address and another PIN;" \
     "members of the group fanlight may use \`fanlight\` without sudo."
+  greet
+}
+
+# greet: the address and a PIN, where there is somebody to open it, and a door
+greet() {
+  if [[ $MODE == system && ! $DRY_RUN && -d /run/systemd/system ]]; then
+    "$COMMAND" pair >&2 || true # a box behind a gateway elsewhere says where
+  fi
 }
 
 upgrade_system() {
@@ -182,6 +190,8 @@ make_user() {
     fi
   done
   change systemd-tmpfiles --create /etc/tmpfiles.d/fanlight.conf
+  # what `--run` as root left there
+  change chown --recursive --no-dereference --from=root fanlight:fanlight "$STATE"
 }
 
 # The owner's file is never touched; defaults that differ from those of the version before go beside it.
@@ -202,7 +212,7 @@ apply_device_rules() {
   fi
   change /usr/lib/systemd/systemd-sysctl /etc/sysctl.d/10-fanlight.conf ||
     say "    socket buffers stay small: keyframes to many viewers at once may lose packets"
-  change modprobe --quiet uinput || say "    no uinput in this kernel: keyboards and gamepads below X11 will not work"
+  change modprobe --quiet uinput || true # nothing needs it yet; `fanlight doctor` says where it is missing
 }
 
 # link NAME TARGET: points PREFIX/NAME at TARGET in one rename
@@ -212,12 +222,18 @@ link() {
 }
 
 switch_to() {
-  local current
+  local current previous
   current=$(readlink -e "$PREFIX/current") || current=""
+  previous=$(readlink -e "$PREFIX/previous") || previous=""
   if [[ $current != "$1" ]]; then
     CHANGED=yes
     if [[ $current ]]; then
       undo_with link current "$current"
+      if [[ $previous ]]; then
+        undo_with link previous "$previous"
+      else
+        undo_with rm -f "$PREFIX/previous"
+      fi
       link previous "$current"
     else
       undo_with rm -f "$PREFIX/current" "$COMMAND"

@@ -11,6 +11,7 @@ TURN_FILES=(
   turn/fanlight-turn-renew.path:/etc/systemd/system/fanlight-turn-renew.path
   turn/fanlight-turn-renew.service:/etc/systemd/system/fanlight-turn-renew.service
   turn/secret.conf:/etc/systemd/system/fanlight.service.d/turn-secret.conf
+  turn/secret.conf:/etc/systemd/system/fanlight-gateway.service.d/turn-secret.conf
 )
 
 # install_turn: everything but the start; TURN_HOST is how clients reach this machine
@@ -46,6 +47,7 @@ make_turn_secret() {
   local draft
   [[ ! -e $TURN_SECRET ]] || return 0
   draft=$(mktemp)
+  undo_with rm -f "$draft"
   head -c 48 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' >"$draft"
   place "$draft" "$TURN_SECRET" -m 0600
   rm "$draft"
@@ -53,19 +55,25 @@ make_turn_secret() {
 
 # The owner's file is never touched.
 make_turn_settings() {
-  local draft address external="# external-ip=203.0.113.7"
+  local draft settings address external="# external-ip=203.0.113.7"
   if [[ -e $TURN_SETTINGS ]]; then
     say "    $TURN_SETTINGS stays"
     return
   fi
-  address=$(getent ahostsv4 "$TURN_HOST" | awk 'NR == 1 { print $1 }')
-  if [[ $address && " $(hostname -I) " != *" $address "* ]]; then
+  address=$(getent ahostsv4 "$TURN_HOST" | awk 'NR == 1 { print $1 }') || address=""
+  if [[ ! $address ]]; then
+    say "    $TURN_HOST has no IPv4 address yet: behind a router, set external-ip in $TURN_SETTINGS"
+  elif [[ " $(hostname -I) " != *" $address "* ]]; then
     external="external-ip=$address"
   fi
   [[ -e $TURN_SECRET ]] || return 0 # --dry-run
   draft=$(mktemp)
-  sed -e "s|@HOST@|$TURN_HOST|; s|@EXTERNAL@|$external|; s|@SECRET@|$(<"$TURN_SECRET")|" \
-    "$ROOT/systemd/turn/turnserver.conf" >"$draft"
+  undo_with rm -f "$draft"
+  settings=$(<"$ROOT/systemd/turn/turnserver.conf")
+  settings=${settings//@HOST@/"$TURN_HOST"}
+  settings=${settings//@EXTERNAL@/"$external"}
+  # here and not by a program, whose arguments everybody could read
+  printf '%s\n' "${settings//@SECRET@/"$(<"$TURN_SECRET")"}" >"$draft"
   place "$draft" "$TURN_SETTINGS" -m 0600
   rm "$draft"
 }
@@ -79,6 +87,7 @@ tell_of_turn() {
     return
   fi
   draft=$(mktemp)
+  undo_with rm -f "$draft"
   sed -e "s|^#stun = \[\]\$|stun = [\"stun:$base\"] $TURN_MARK|; s|^#turn = \[\]\$|turn = [$urls] $TURN_MARK|" \
     "$mine" >"$draft"
   place "$draft" "$mine" -m 0640 -g fanlight
@@ -99,13 +108,15 @@ start_turn() {
 }
 
 uninstall_turn() {
-  local entry
+  local entry folder
   [[ -e $TURN_UNIT ]] || return 0
   change systemctl disable --quiet --now fanlight-turn fanlight-turn-renew.path
   for entry in "${TURN_FILES[@]}"; do
     change rm -f "${entry#*:}"
   done
-  change rmdir --ignore-fail-on-non-empty /etc/systemd/system/fanlight.service.d
+  for folder in /etc/systemd/system/fanlight{,-gateway}.service.d; do
+    [[ ! -d $folder ]] || change rmdir --ignore-fail-on-non-empty "$folder"
+  done
   change rm -f "$TURN_SETTINGS" "$TURN_SECRET"
   if [[ -e $SETTINGS/fanlight.toml ]]; then
     change sed -i -e "s|^\(stun\|turn\) = .* $TURN_MARK\$|#\1 = []|" "$SETTINGS/fanlight.toml"

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, settings
 
 _TIERS = {"unit", "integration", "e2e"}
 
-settings.register_profile(
-    "full", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("unhurried"), max_examples=10_000)
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,10 +23,11 @@ from appliance.control.schema import (
     Launched,
     LaunchParams,
     Model,
+    ShareShown,
     Snapshot,
     ViewerStats,
 )
-from appliance.errors import FanlightError
+from appliance.errors import FanlightError, RefusedError
 from tui.appliance import Appliance
 from tui.commands import FanlightCommands
 from tui.dialogs import Confirm, Help, Launch
@@ -77,6 +78,8 @@ class FanlightApp(App[None]):
         self.clock = clock
         self.snapshot: Snapshot | None = None
         self.trouble = ""
+        self.refused = False
+        """Whether the daemon is there, but not for us."""
         self.history = History()
         self.watched_id: str | None = None
         self.register_theme(NIGHT)
@@ -97,13 +100,13 @@ class FanlightApp(App[None]):
                     self.history.add(snapshot)
                     self._draw()
             except FanlightError as exc:
-                self.trouble = f"{exc}."
+                self.trouble, self.refused = f"{exc}.", isinstance(exc, RefusedError)
                 self._draw()
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _draw(self) -> None:
         area = self.screen_stack[0]
-        if isinstance(area, Area):
+        if isinstance(area, Area) and area.is_mounted:  # else it draws itself once it is
             area.draw()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -183,6 +186,15 @@ class FanlightApp(App[None]):
         if not await self.push_screen_wait(question):
             return False
         return bool(await self.perform("unpair", IdParams(id=device.id), Done, f"{device.name} unpaired"))
+
+    async def unshare(self, share: ShareShown) -> bool:
+        """Revoke `share`, if the user says so again."""
+        link = f"link to {words.shared(share)}"
+        left = words.duration(share.expires_at - self.clock())
+        about = f"It holds for another {left}. Whoever came in by it is sent away."
+        if not await self.push_screen_wait(Confirm(f"Revoke the {link}?", about, "Revoke")):
+            return False
+        return bool(await self.perform("unshare", IdParams(id=share.id), Done, f"{link} revoked"))
 
     @work(group="action")
     async def keyframe(self, instance: Instance) -> None:

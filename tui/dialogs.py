@@ -66,10 +66,7 @@ class Launch(ModalScreen[LaunchParams | None]):
 
     def compose(self) -> ComposeResult:
         """Applications, size, rate."""
-        options = [
-            Option(row(f"{each.name}  ", (words.kind(each), DIM)), id=each.name)
-            for each in self._applications
-        ]
+        options = [Option(row(f"{each.name}  ", (words.kind(each), DIM))) for each in self._applications]
         with Vertical(classes="dialog"):
             yield Static(Content.styled("Launch an application", "bold"))
             yield OptionList(*options, id="applications", compact=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from appliance.bus.connection import Bus
 from appliance.bus.messages import Screen, SessionGrant, SessionRequest, SessionState, SessionStatus
-from appliance.bus.subjects import GATEWAY_SESSIONS, state
+from appliance.bus.subjects import sessions, state
 
 
 class SessionDesk:
@@ -25,7 +25,7 @@ class SessionDesk:
             screen=screen,
             idle_time_min=idle_time_min,
         )
-        return (await self._bus().request(GATEWAY_SESSIONS, request, SessionGrant)).session
+        return (await self._bus().request(sessions(self._agent), request, SessionGrant)).session
 
     async def report(self, session: str, status: SessionStatus, message: str, instance: str) -> None:
         """Tell the gateways what became of `session`."""

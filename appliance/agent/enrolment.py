@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import os
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from appliance.bus.connection import BusAddress
 from appliance.bus.nkey import UserKey
 from appliance.bus.subjects import inbox
+from appliance.config import GatewaySection
 from appliance.errors import (
     ConfigError,
     InvalidInputError,
@@ -19,10 +19,11 @@ from appliance.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from appliance.storage import write_atomic
+from appliance.storage import give_to_owner, write_atomic
 
 _CODE = re.compile(r"([\w-]+)\.([\w-]{43})?", re.ASCII)
 """A secret, and the certificate's SHA-256 in base64url."""
+_ASKED = "asked.json"
 _SECONDS = 30
 
 
@@ -42,20 +43,33 @@ class Enrolment(BaseModel):
         return BusAddress(self.bus, seed=self.seed, ca=str(ca) if ca.is_file() else "", inbox=inbox(box))
 
 
+class _Asked(BaseModel):
+    """A code, and the secret key that goes along with it."""
+
+    code: str = Field(repr=False)
+    seed: str = Field(repr=False)
+
+
 class _Granted(BaseModel):
     name: str
     bus: str
     ca: str
 
 
-def load(state_dir: Path) -> Enrolment:
-    """What is kept under `state_dir`. Raises ConfigError where this box is enrolled nowhere."""
+def load(state_dir: Path, section: GatewaySection) -> Enrolment | None:
+    """What is kept under `state_dir`; None where it is yet to be had, with what `section` says.
+
+    Raises ConfigError where this box is enrolled nowhere, and `section` does not say how.
+    """
     file = _directory(state_dir) / "enrolment.json"
     try:
         return Enrolment.model_validate_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if section.url and section.token:
+            return None
         raise ConfigError(
-            'gateway.mode = "remote", and this box is enrolled nowhere: fanlight enroll URL CODE'
+            'gateway.mode = "remote", and this box is enrolled nowhere: fanlight enroll URL CODE, '
+            "or set gateway.url and gateway.token"
         ) from None
     except (OSError, ValidationError) as exc:
         raise ConfigError(f"{file}: not readable, enrol again: fanlight enroll URL CODE: {exc}") from exc
@@ -64,13 +78,15 @@ def load(state_dir: Path) -> Enrolment:
 async def enroll(state_dir: Path, url: str, code: str, *, box: str, name: str) -> Enrolment:
     """Bring `code` to the gateway at `url` and keep what it answers.
 
+    Who was not answered may ask again: the same code comes with the same key.
     Raises InvalidInputError for what is no code, RefusedError where the certificate at `url` is not the one
-    that the code names, UnauthorizedError for a wrong, used or expired code, UnavailableError for silence.
+    that the code names, UnauthorizedError for a wrong, used or expired code, UnavailableError for silence and
+    for a gateway that cannot now.
     """
     secret, pin = _parts(code)
     if url.startswith("http://") == bool(pin):
         raise InvalidInputError("url: must be the one that came with the code")
-    key = UserKey.new()
+    key = await asyncio.to_thread(_key_for, state_dir, secret)
     wish = {"code": secret, "id": box, "name": name, "key": key.public}
     granted = await _ask(url.rstrip("/"), wish, aiohttp.Fingerprint(pin) if pin else True)
     enrolment = Enrolment(gateway=url.rstrip("/") + "/", name=granted.name, bus=granted.bus, seed=key.seed)
@@ -78,14 +94,32 @@ async def enroll(state_dir: Path, url: str, code: str, *, box: str, name: str) -
     return enrolment
 
 
+def _key_for(state_dir: Path, secret: str) -> UserKey:
+    """The one that went along with this code before, else a fresh one, which is kept before it is told."""
+    file = _directory(state_dir) / _ASKED
+    try:
+        asked = _Asked.model_validate_json(file.read_text(encoding="utf-8"))
+        if asked.code == secret:
+            return UserKey.parse(asked.seed)
+    except (FileNotFoundError, ValueError):
+        pass
+    key = UserKey.new()
+    write_atomic(file, _Asked(code=secret, seed=key.seed).model_dump_json())
+    give_to_owner(state_dir, file.parent, file)
+    return key
+
+
 def _keep(state_dir: Path, enrolment: Enrolment, ca: str) -> None:
     directory = _directory(state_dir)
+    authority, kept = directory / "ca.pem", directory / "enrolment.json"
     if ca:
-        write_atomic(directory / "ca.pem", ca)
+        write_atomic(authority, ca)
+        give_to_owner(state_dir, authority)
     else:
-        (directory / "ca.pem").unlink(missing_ok=True)
-    write_atomic(directory / "enrolment.json", enrolment.model_dump_json())
-    _give_to_owner(state_dir, directory, *directory.iterdir())
+        authority.unlink(missing_ok=True)
+    write_atomic(kept, enrolment.model_dump_json())
+    give_to_owner(state_dir, kept)
+    (directory / _ASKED).unlink(missing_ok=True)
 
 
 async def _ask(base: str, wish: dict[str, str], trust: aiohttp.Fingerprint | bool) -> _Granted:
@@ -103,6 +137,8 @@ async def _ask(base: str, wish: dict[str, str], trust: aiohttp.Fingerprint | boo
         raise RefusedError(f"{base} is not the gateway that made this code: another certificate") from exc
     except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as exc:
         raise UnavailableError(f"{base}: no gateway answers there: {exc or type(exc).__name__}") from exc
+    if answer.status == 429 or answer.status >= 500:
+        raise UnavailableError(f"{base}: {said}")
     if answer.status == 401:
         raise UnauthorizedError(said)
     raise RefusedError(said)
@@ -118,11 +154,3 @@ def _parts(code: str) -> tuple[str, bytes]:
 
 def _directory(state_dir: Path) -> Path:
     return state_dir / "remote"
-
-
-def _give_to_owner(state_dir: Path, *made: Path) -> None:
-    """The verb may run as root, and the daemon as a user of its own."""
-    if os.geteuid() == 0:
-        owner = state_dir.stat()
-        for each in made:
-            os.chown(each, owner.st_uid, owner.st_gid)

@@ -48,8 +48,8 @@ class Instances(Protocol):
     async def launch_for(self, request: LaunchRequest) -> str:
         """Launch for a session that exists; returns the instance's id."""
 
-    async def stop(self, instance_id: str, reason: str) -> None:
-        """Raises NotFoundError."""
+    async def stop(self, instance_id: str, reason: str, *, anew: bool = False) -> None:
+        """`anew`: what starts by itself does so again. Raises NotFoundError."""
 
 
 class Agent:
@@ -64,6 +64,8 @@ class Agent:
         self._bus = bus
         self._instances = instances
         self._changed = asyncio.Event()
+        self._launching: dict[str, StopRequest | None] = {}
+        """Sessions, with what came too early to stop their instances."""
 
     def changed(self) -> None:
         """Announce soon, not only at the next heartbeat."""
@@ -128,11 +130,22 @@ class Agent:
             logger.debug("not announced: %s", exc)
 
     async def _launch(self, request: LaunchRequest) -> LaunchReply:
-        return LaunchReply(instance=await self._instances.launch_for(request))
+        self._launching[request.session] = None
+        try:
+            instance = await self._instances.launch_for(request)
+        finally:
+            early = self._launching.pop(request.session, None)
+        if early:
+            await self._stop(early)
+        return LaunchReply(instance=instance)
 
     async def _stop(self, request: StopRequest) -> Done:
         which = request.instance or request.session
         if not which:
             raise InvalidInputError("stop names neither session nor instance")
-        await self._instances.stop(which, request.reason or "stopped by the gateway")
+        if which in self._launching:
+            self._launching[which] = request
+        else:
+            reason = request.reason or "stopped by the gateway"
+            await self._instances.stop(which, reason, anew=request.anew)
         return Done()

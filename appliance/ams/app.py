@@ -18,10 +18,11 @@ logger = logging.getLogger(__name__)
 _BODY_BYTES = 131072
 _BURST_SECONDS = 4
 
+Rate = Callable[[], int]
 Authenticate = Callable[[str], Awaitable[Principal]]
 
 
-def build(rate: int, authenticate: Authenticate, *routes: list[web.RouteDef]) -> web.Application:
+def build(rate: Rate, authenticate: Authenticate, *routes: list[web.RouteDef]) -> web.Application:
     """The application with everything that guards the routes; `rate`: requests a second of one address."""
     doors = _Doors(rate, authenticate)
     app = web.Application(
@@ -35,9 +36,10 @@ def build(rate: int, authenticate: Authenticate, *routes: list[web.RouteDef]) ->
 class _Doors:
     """The middlewares, outermost first."""
 
-    def __init__(self, rate: int, authenticate: Authenticate) -> None:
+    def __init__(self, rate: Rate, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
-        self._rates = RateLimit(rate, rate * _BURST_SECONDS)
+        self._rate = rate
+        self._rates = RateLimit(rate(), rate() * _BURST_SECONDS)
 
     @web.middleware
     async def answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -60,6 +62,8 @@ class _Doors:
 
     @web.middleware
     async def limit_rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        rate = self._rate()
+        self._rates.adjust(rate, rate * _BURST_SECONDS)
         if not self._rates.allows(caller_of(request.remote)):
             raise LimitExceededError("too many requests of this address: slow down")
         return await handler(request)

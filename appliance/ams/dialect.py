@@ -1,11 +1,11 @@
 """What clients of the AMS dialect send: bodies, strictly read, and queries. What they get: `shown.py`."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -13,18 +13,21 @@ from pydantic import (
 )
 
 from appliance.ams.roster import Entry
-from appliance.bus.messages import Screen
+from appliance.bus.messages import ScreenWish
+from appliance.gateway import operations
 from appliance.gateway.query import Flag, Query
 from appliance.instances.instance import Wish
 from appliance.instances.limits import Limits
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$"
+_NAME = r"^([A-Za-z0-9][A-Za-z0-9-]{0,62})?$"
 _TAG = r"^[A-Za-z0-9][A-Za-z0-9_.=:-]{0,127}$"
 _USERDATA_MAX = 32768
 _VERSION_MAX = 2**31 - 1
 _IDLE_MINUTES_MAX = 366 * 24 * 60
 _WAIT_MAX = 86400
 _MEMORY_MIN, _MEMORY_MAX = 1 << 24, 1 << 50
+_MEMORY = re.compile(r"^([0-9]{1,9})(MB|GB)$")
+_UNITS = {"MB": 10**6, "GB": 10**9}
 
 _NAMED_MOST, _NAME_SHOWN = 16, 64
 _WHY = {"resources.disk-size": "instances have no disk of their own"}
@@ -32,7 +35,7 @@ _WHY = {"resources.disk-size": "instances have no disk of their own"}
 Tag = Annotated[str, Field(pattern=_TAG)]
 
 
-class Body(BaseModel):
+class Body(operations.Body):
     """What a client sends; what is not known is ignored, which it is told."""
 
     model_config = ConfigDict(extra="allow")
@@ -53,31 +56,58 @@ def _no_vpu(slots: int) -> int:
     return slots
 
 
+def _bytes(value: object) -> object:
+    found = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    return int(found[1]) * _UNITS[found[2]] if found else value
+
+
+def _enough(value: int) -> int:
+    if value and not _MEMORY_MIN <= value <= _MEMORY_MAX:
+        raise ValueError(f"0, or from {_MEMORY_MIN} to {_MEMORY_MAX} bytes")
+    return value
+
+
+Memory = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    AfterValidator(_enough),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": 0},
+                {"type": "integer", "minimum": _MEMORY_MIN, "maximum": _MEMORY_MAX},
+                {"type": "string", "pattern": _MEMORY.pattern},
+            ]
+        }
+    ),
+]
+
+
 class InstanceConfig(Body):
     """How an instance is streamed. Streaming cannot be added to it later."""
 
     enable_streaming: bool = Field(False, description="it has a session from birth")
-    platform: Literal["webrtc"] = "webrtc"
-    display: Screen | None = None
+    platform: Literal["webrtc", ""] = ""
+    display: ScreenWish | None = None
 
 
 class Resources(Body):
     """What an instance may have; what is not said is as its application is configured."""
 
-    cpus: float | None = Field(None, gt=0, le=1024)
-    memory: int | None = Field(None, ge=_MEMORY_MIN, le=_MEMORY_MAX, description="bytes")
+    cpus: float = Field(0, ge=0, le=1024)
+    memory: Memory = Field(0, description="bytes, or as 4GB and 512MB")
     gpu_slots: int | None = Field(None, alias="gpu-slots", ge=0, le=1024, description="0: software")
-    gpu_type: Literal["nvidia", "amd", "intel"] | None = Field(None, alias="gpu-type")
-    video_encoder: Literal["gpu", "gpu-preferred", "software"] | None = Field(None, alias="video-encoder")
+    gpu_type: Literal["nvidia", "amd", "intel", ""] = Field("", alias="gpu-type")
+    video_encoder: Literal["gpu", "gpu-preferred", "software", ""] = Field("", alias="video-encoder")
     vpu_slots: Annotated[int, AfterValidator(_no_vpu)] = Field(0, alias="vpu-slots", description="none but 0")
 
     def wish(self) -> dict[str, Any]:
         """Fields of a Wish."""
         return {
-            "video": "software" if self.gpu_slots == 0 else self.video_encoder,
+            "video": "software" if self.gpu_slots == 0 else self.video_encoder or None,
             "gpu_slots": self.gpu_slots or 1,
-            "gpu_vendor": self.gpu_type or "",
-            "limits": Limits(self.cpus or 0, self.memory or 0),
+            "gpu_vendor": self.gpu_type,
+            "limits": Limits(self.cpus, self.memory),
         }
 
 
@@ -86,7 +116,7 @@ class InstancePost(Body):
 
     app_id: str = Field(min_length=1)
     app_version: int | None = Field(None, ge=-1, le=_VERSION_MAX, description="-1, 0 or none: the latest")
-    name: str | None = Field(None, pattern=_NAME)
+    name: str = Field("", pattern=_NAME)
     user_data: str = Field(
         "", max_length=_USERDATA_MAX, validation_alias=AliasChoices("user_data", "userdata")
     )

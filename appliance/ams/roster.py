@@ -68,7 +68,8 @@ class Entry:
         if self.running:
             return False
         ended = self.instance is not None
-        return self.doomed or (self.guest and ended) or (self.ephemeral and self.status == "stopped")
+        deleted = self.doomed and not self.busy.locked()  # what starts now is still to be stopped
+        return deleted or (self.guest and ended) or (self.ephemeral and self.status == "stopped")
 
 
 class Roster:
@@ -117,7 +118,7 @@ class Roster:
             except NoCapacityError as exc:
                 entry.fault = f"{NO_NODE}: {exc}"
                 self.changed()
-                raise NoCapacityError(entry.fault) from exc
+                raise NoCapacityError(NO_NODE) from exc
             except FanlightError as exc:
                 entry.fault = str(exc)
                 self.changed()

@@ -12,6 +12,7 @@ from appliance.ams.shown import InstanceShown, OperationShown
 from appliance.errors import NotFoundError, NotSupportedError
 from appliance.gateway.app import CALLER
 from appliance.gateway.operations import answers, asks, fails, takes
+from appliance.gateway.routes_anbox import spelled
 
 
 class InstanceRoutes:
@@ -22,16 +23,17 @@ class InstanceRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """Every path."""
-        return [
+        return spelled(
             web.get(INSTANCES, self.list_instances),
             web.post(INSTANCES, self.create_instance),
             web.get(f"{INSTANCES}/{{id}}", self.get_instance),
             web.patch(f"{INSTANCES}/{{id}}", self.change_instance),
             web.delete(f"{INSTANCES}/{{id}}", self.delete_instance),
             web.post(f"{INSTANCES}/{{id}}/exec", self.run_in_instance),
+            web.post(f"{INSTANCES}/{{id}}/shares", self.share_instance),
             web.get(f"{INSTANCES}/{{id}}/logs", self.list_logs),
             web.get(f"{INSTANCES}/{{id}}/logs/{{name}}", self.get_log),
-        ]
+        )
 
     @asks(Listing)
     @answers(200, list[str] | list[InstanceShown])
@@ -99,6 +101,12 @@ class InstanceRoutes:
     async def run_in_instance(self, request: web.Request) -> web.Response:
         """Programs are started by the application of an instance, never by who calls."""
         raise NotSupportedError(f"instance {self._entry(request).id}: no commands can be run in it from here")
+
+    @fails(404, 501)
+    async def share_instance(self, request: web.Request) -> web.Response:
+        """Shares are of sessions, which the gateway has."""
+        where = "POST /1.0/sessions/<id>/share at the gateway"
+        raise NotSupportedError(f"instance {self._entry(request).id}: its session is shared by {where}")
 
     @answers(200, list[str])
     @fails(404)

@@ -15,12 +15,16 @@ from appliance.errors import NotFoundError
 from appliance.gateway.app import CALLER, public
 from appliance.gateway.openapi import Dialect, describe
 from appliance.gateway.operations import answers, asks, fails, tells_more
+from appliance.gateway.routes_anbox import spelled
 from appliance.instances.instance import FoundGpu
 
 APPLICATIONS = "/1.0/applications"
 NODES = "/1.0/nodes"
 AMS = Dialect(
-    "Fanlight instance manager", "Instances of this box, from created to deleted.", enveloped, Failure
+    "Fanlight instance manager",
+    "Instances of this box, from created to deleted. Paths may end in a slash.",
+    enveloped,
+    Failure,
 )
 
 
@@ -32,14 +36,14 @@ class MachineRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """Every path."""
-        return [
+        return spelled(
             web.get("/openapi.json", self.openapi),
             web.get("/1.0", self.server),
             web.get(APPLICATIONS, self.list_applications),
             web.get(f"{APPLICATIONS}/{{id}}", self.get_application),
             web.get(NODES, self.list_nodes),
             web.get(f"{NODES}/{{id}}", self.get_node),
-        ]
+        )
 
     @public
     @answers(200, dict[str, Any], "none")
@@ -116,4 +120,5 @@ class MachineRoutes:
                 for instance, seat in taken
                 if seat.gpu == gpu.render_node
             },
+            numa_node=gpu.numa_node,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from appliance.ams.app import build
-from appliance.ams.context import Context
+from appliance.ams.context import Context, Holding
 from appliance.ams.routes_instances import InstanceRoutes
 from appliance.ams.routes_machine import MachineRoutes
 from appliance.ams.routes_operations import OperationRoutes
@@ -18,7 +18,7 @@ from appliance.bus.messages import Role
 from appliance.config import Config
 from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.gateway.addresses import authority
-from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.doorway import IDLE_SECONDS, Doorway, more_files
 from appliance.gateway.service import Gateway, ProtocolLog
 from appliance.gateway.tls import Tls
 from appliance.gateway.tokens import Principal
@@ -48,9 +48,14 @@ class AmsServer:
         self._config = config
         self._gateway = gateway
         self._tls = gateway.tls if gateway else Tls(config.tls, state_dir, config.box.name)
-        self._context = Context.of(config, manager, machine)
+        holding: Holding = gateway.holding if gateway else contextlib.nullcontext
+        self._context = Context.of(config, manager, machine, holding)
         self.url = ""
         """Where it is, while it serves."""
+
+    def reload(self, config: Config) -> None:
+        """Take what can be taken live: [limits]."""
+        self._config = config
 
     async def serve(self, started: asyncio.Event) -> None:
         """Listen until cancelled. Raises UnavailableError where the port is taken."""
@@ -68,7 +73,7 @@ class AmsServer:
     async def _listening(self) -> AsyncIterator[None]:
         context = self._context
         app = build(
-            self._config.limits.requests_per_second,
+            lambda: self._config.limits.requests_per_second,
             self._authenticate,
             MachineRoutes(context).routes(),
             InstanceRoutes(context).routes(),
@@ -76,7 +81,11 @@ class AmsServer:
         )
         app.on_shutdown.append(self._dismiss)
         runner = web.AppRunner(
-            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+            app,
+            access_log=None,
+            logger=ProtocolLog(logger),
+            keepalive_timeout=IDLE_SECONDS,
+            shutdown_timeout=_CLOSE_SECONDS,
         )
         await runner.setup()
         host, port = self._config.instances.address
@@ -97,7 +106,7 @@ class AmsServer:
     async def _authenticate(self, token: str) -> Principal:
         """Raises UnauthorizedError."""
         known = self._config.instances.token
-        if known and hmac.compare_digest(token.encode(), known.encode()):
+        if known and hmac.compare_digest(token.encode(errors="surrogateescape"), known.encode()):
             return Principal("box", "instances", "instances.token", Role.ADMIN)
         if self._gateway is None:
             raise UnauthorizedError("the API token is not known")

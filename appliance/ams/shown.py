@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.ams.operations import Operation
 from appliance.ams.roster import INSTANCES, STATUS_CODES, Entry
-from appliance.bus.messages import ApplicationInfo, Screen
+from appliance.bus.messages import ApplicationInfo, Screen, ScreenWish
 
 
 class _Answer(BaseModel):
@@ -31,7 +31,7 @@ class ConfigShown(_Answer):
 
     enable_streaming: bool
     platform: Literal["webrtc"] = "webrtc"
-    display: Screen | None = Field(description="null: as its application is configured")
+    display: Screen | ScreenWish | None = Field(description="null: as its application is configured")
 
 
 class ResourcesShown(_Answer):
@@ -136,6 +136,7 @@ class GpuShown(_Answer):
     slots: int
     encoder_slots: int
     allocations: dict[str, Allocation]
+    numa_node: int | None
 
 
 class NodeShown(_Answer):

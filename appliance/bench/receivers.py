@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.errors import UnavailableError
-from appliance.processes import Child, child
+from appliance.processes import Child, child, our_module
 
 RECEIVERS = "appliance.bench.receivers"
 _SECONDS = 20.0
@@ -62,8 +62,7 @@ class Receivers:
 async def receivers(module: str = RECEIVERS) -> AsyncIterator[Receivers]:
     """A process of receivers, which `module` runs. Raises UnavailableError."""
     pipe = asyncio.subprocess.PIPE
-    command = (sys.executable, "-m", module)
-    async with child(command, name="receivers", stdin=pipe, stdout=pipe) as process:
+    async with child(our_module(module), name="receivers", stdin=pipe, stdout=pipe) as process:
         yield Receivers(process)
 
 

@@ -16,7 +16,14 @@ from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
 
 from appliance.bus.nkey import UserKey, read_credentials
-from appliance.errors import FanlightError, InvalidInputError, UnavailableError, from_code
+from appliance.errors import (
+    ConfigError,
+    FanlightError,
+    InvalidInputError,
+    RefusedError,
+    UnavailableError,
+    from_code,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +182,12 @@ class Bus:
         *,
         queue: str = "",
         started: asyncio.Event | None = None,
+        own: Callable[[M], str] | None = None,
     ) -> None:
-        """Answer requests on `subject` until cancelled, several at a time; a FanlightError travels back."""
+        """Answer requests on `subject` until cancelled, several at a time; a FanlightError travels back.
+
+        `own` is the subject that a request must have come on, by what it says of who asks.
+        """
         subscription = await self.client.subscribe(subject, queue=queue)
         try:
             await self.client.flush()
@@ -184,14 +195,20 @@ class Bus:
                 started.set()
             async with asyncio.TaskGroup() as group:
                 async for msg in subscription.messages:
-                    group.create_task(self._answer(msg, model, handler))
+                    group.create_task(self._answer(msg, model, handler, own))
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def _answer(self, msg: Msg, model: type[M], handler: Callable[[M], Awaitable[BaseModel]]) -> None:
+    async def _answer(
+        self,
+        msg: Msg,
+        model: type[M],
+        handler: Callable[[M], Awaitable[BaseModel]],
+        own: Callable[[M], str] | None,
+    ) -> None:
         try:
-            payload, headers = (await handler(_parse(msg, model))).model_dump_json(), None
+            payload, headers = (await handler(_asked(msg, model, own))).model_dump_json(), None
         except FanlightError as exc:
             payload, headers = str(exc), {_ERROR_HEADER: exc.code}
         except Exception:
@@ -231,6 +248,13 @@ def _parse(msg: Msg, model: type[M]) -> M:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise InvalidInputError(f"{model.__name__}: {where}: {first['msg']}") from exc
+
+
+def _asked(msg: Msg, model: type[M], own: Callable[[M], str] | None) -> M:
+    request = _parse(msg, model)
+    if own and msg.subject != own(request):
+        raise RefusedError(f"{msg.subject}: who asks there is somebody else")
+    return request
 
 
 @contextlib.asynccontextmanager
@@ -291,10 +315,18 @@ def _trust(address: BusAddress) -> ssl.SSLContext | None:
     if not address.url.startswith("tls:"):
         return None
     logging.getLogger("asyncio").addFilter(_is_news)
-    trust = ssl.create_default_context(cafile=address.ca or None)
+    trust = authorities(address.ca)
     if address.own:
         trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     return trust
+
+
+def authorities(file: str) -> ssl.SSLContext:
+    """Trust in those of `file`, or in the system's. Raises ConfigError. Blocks for a moment."""
+    try:
+        return ssl.create_default_context(cafile=file or None)
+    except OSError as exc:
+        raise ConfigError(f"bus.ca: {file}: {exc.strerror or exc}") from exc
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -49,6 +49,8 @@ class Lease:
                     with heeding_cancellation():
                         store = store or await self._open()
                         await self._round(store)
+                except nats.js.errors.NoStreamResponseError:  # the memory of its servers is gone
+                    store, self._revision, self._until = None, None, 0.0
                 except (nats.errors.Error, FanlightError, OSError, TimeoutError) as exc:
                     logger.debug("lease %s: %s", self._name, exc or type(exc).__name__)
                 await asyncio.sleep(self._seconds / _ROUNDS)

@@ -1,5 +1,6 @@
 """Messages that wait for their reader in the memory of the bus: in order, and not for long."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -9,7 +10,6 @@ from typing import Generic, TypeVar
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from pydantic import BaseModel, ValidationError
@@ -24,8 +24,11 @@ M = TypeVar("M", bound=BaseModel)
 _TIMEOUT_SECONDS = 5
 _READER_SECONDS = 30.0
 """The server forgets a reader that has been away for so long."""
-_OF_ONE_SENDER = 128
-_BYTES = 24 << 20
+OF_ONE_SENDER = 128
+"""Letters at most; older ones make room."""
+BYTES = 64 << 20
+"""Of all letters; the oldest make room."""
+_QUIET_SECONDS = 10.0
 _UNREAD_BYTES = 4 << 20
 """What a reader that does not keep up may have in our memory; it misses what is more."""
 
@@ -37,6 +40,8 @@ class Letter(Generic[M]):
     subject: str
     number: int
     """Letters are numbered in the order in which they came, whatever their subject."""
+    at: float
+    """When it came, by the clock of the server; unix time."""
     content: M
 
 
@@ -56,11 +61,13 @@ class Mail(Generic[M]):
             subjects=[subjects],
             storage=StorageType.MEMORY,
             max_age=max_age_s,
-            max_bytes=_BYTES,
-            max_msgs_per_subject=_OF_ONE_SENDER,
+            max_bytes=BYTES,
+            max_msgs_per_subject=OF_ONE_SENDER,
             num_replicas=replicas,
         )
         self._epoch = 0
+        self._making = asyncio.Lock()
+        """Two who make it at once would claim its bytes twice, for a moment."""
 
     async def post(self, subject: str, content: M) -> int:
         """The number of the letter."""
@@ -76,11 +83,17 @@ class Mail(Generic[M]):
         return receipt.seq
 
     async def drop(self, subject: str, through: int | None = None) -> None:
-        """Forget the letters under `subject`, up to this number where there is one."""
+        """Forget the letters under `subject`, up to this number where there is one.
+
+        Never without a number: nats-server before 2.9.18 takes that for all letters when it starts again in a
+        cluster (nats-server issue 4196).
+        """
         await self._ready()
-        before = None if through is None else through + 1
+        name = str(self._config.name)
         with unavailable(f"mail: {subject}"):
-            await self._context.purge_stream(str(self._config.name), seq=before, subject=subject)
+            if through is None:
+                through = (await self._context.stream_info(name)).state.last_seq
+            await self._context.purge_stream(name, seq=through + 1, subject=subject)
 
     @contextlib.asynccontextmanager
     async def read(self, subject: str) -> AsyncIterator[AsyncIterator[Letter[M]]]:
@@ -107,35 +120,43 @@ class Mail(Generic[M]):
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def _letters(self, subscription: Subscription) -> AsyncIterator[Letter[M]]:
+    async def _letters(self, subscription: JetStreamContext.PushSubscription) -> AsyncIterator[Letter[M]]:
         async for each in _heard(subscription):
             try:
                 content = self._model.model_validate_json(each.data)
             except ValidationError as exc:
                 logger.warning("mail: %s is not readable: %s", each.subject, exc)
                 continue
-            yield Letter(each.subject, each.metadata.sequence.stream, content)
+            about = each.metadata
+            yield Letter(each.subject, about.sequence.stream, about.timestamp.timestamp(), content)
 
     async def _ready(self) -> None:
         """The server forgets all of this when it starts again."""
         await self._bus.ready()
-        epoch = self._bus.epoch
-        if self._epoch != epoch:
-            with unavailable(f"mail: {self._config.name}"):
-                try:
-                    await self._context.stream_info(str(self._config.name))
-                except nats.js.errors.NotFoundError:
-                    await self._context.add_stream(self._config)
-            self._epoch = epoch
+        if self._epoch == self._bus.epoch:
+            return
+        async with self._making:
+            epoch = self._bus.epoch
+            if self._epoch != epoch:
+                with unavailable(f"mail: {self._config.name}"):
+                    try:
+                        await self._context.stream_info(str(self._config.name))
+                    except nats.js.errors.NotFoundError:
+                        await self._context.add_stream(self._config)
+                self._epoch = epoch
 
     @property
     def _context(self) -> JetStreamContext:
         return self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
 
 
-async def _heard(subscription: Subscription) -> AsyncIterator[Msg]:
+async def _heard(subscription: JetStreamContext.PushSubscription) -> AsyncIterator[Msg]:
+    """The server that keeps the place of a reader may die while we are connected to another one."""
     try:
-        async for each in subscription.messages:
-            yield each
+        while True:
+            try:
+                yield await subscription.next_msg(_QUIET_SECONDS)
+            except nats.errors.TimeoutError:
+                await subscription.consumer_info()
     except nats.errors.Error as exc:
         raise UnavailableError(f"mail: {exc or type(exc).__name__}") from exc

@@ -1,6 +1,8 @@
 """What travels on the bus. Unknown fields are ignored, so nodes of different age get along."""
 
+import math
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,10 +50,37 @@ class InstanceState(StrEnum):
 class Screen(Message):
     """Size in pixels, rate in Hz, density in dpi."""
 
-    width: int = Field(1280, ge=1, le=3840)
-    height: int = Field(720, ge=1, le=2160)
-    fps: int = Field(60, ge=1, le=240)
+    width: int = Field(1280, ge=1)
+    height: int = Field(720, ge=1)
+    fps: int = Field(60, ge=1)
     density: int = Field(240, ge=72)
+    """What was asked for: programs of X follow none."""
+
+    def within(self, largest: "Screen") -> "Screen":
+        """In the same shape no larger than `largest`, which may lie or stand; of even size, and no faster."""
+        longer, shorter = max(largest.width, largest.height), min(largest.width, largest.height)
+        width, height = (longer, shorter) if self.width >= self.height else (shorter, longer)
+        scale = min(Fraction(1), Fraction(width, self.width), Fraction(height, self.height))
+        size = {"width": _even(self.width * scale), "height": _even(self.height * scale)}
+        return self.model_copy(update={**size, "fps": min(self.fps, largest.fps)})
+
+
+class ScreenWish(Message):
+    """What a client would like of a screen; None stays as it is."""
+
+    width: int | None = Field(None, ge=1, le=3840)
+    height: int | None = Field(None, ge=1, le=2160)
+    fps: int | None = Field(None, ge=1)
+    density: int | None = Field(None, ge=72)
+
+    def of(self, screen: Screen) -> Screen:
+        """`screen`, with what is wished for."""
+        return screen.model_copy(update=self.model_dump(exclude_none=True))
+
+
+def _even(side: Fraction) -> int:
+    """Rounded up: encoders halve the colours."""
+    return 2 * math.ceil(side / 2)
 
 
 class IceServer(Message):
@@ -64,6 +93,10 @@ class IceServer(Message):
 
 class Done(Message):
     """The answer where there is nothing to say."""
+
+
+class SettingsChanged(Message):
+    """What `PATCH /1.0/config` has changed so far, which is stored, is to be read again."""
 
 
 class Opened(Message):
@@ -139,7 +172,7 @@ class LaunchRequest(Message):
 
     session: str
     application: str
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
     joinable: bool = False
     ephemeral: bool = True
     idle_time_min: int | None = None
@@ -163,6 +196,8 @@ class StopRequest(Message):
     session: str | None = None
     instance: str | None = None
     reason: str = ""
+    anew: bool = False
+    """Nobody wished its application to end: what starts by itself does so again, with another session."""
 
 
 class Publication(Message):
@@ -170,6 +205,31 @@ class Publication(Message):
 
     url: str = ""
     token: str = Field("", repr=False)
+
+
+class RecordOrder(Message):
+    """Record an instance from now on, or not any more."""
+
+    on: bool
+
+
+class Recorded(Message):
+    """The names of the newest files of a recording that has ended."""
+
+    files: list[str] = []
+
+
+class ScreenshotOrder(Message):
+    """Show what the instance shows now."""
+
+
+class Picture(Message):
+    """A keyframe: what the instance shows now, encoded."""
+
+    codec: str
+    """Its name in SDP."""
+    data: str
+    """In base64."""
 
 
 class PeerEvent(Message):
@@ -183,15 +243,22 @@ class PeerEvent(Message):
     role: Role = Role.VIEW
     exclusive: bool = False
     """Takes over from other exclusive peers, as a client of the Anbox dialect does."""
+    page: bool = False
+    """Our own page: it knows the `fanlight::` messages."""
     resumed: bool = False
     """Opened again after the streamer restarted: the client believes it is connected."""
     label: str = ""
     """Who it is, for people: device or account name."""
     address: str = ""
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
     ice_servers: list[IceServer] = []
     source: bool = False
     """It is no viewer: at its other end is the master whose picture the instance shows."""
+
+    @property
+    def fluent(self) -> bool:
+        """Whether it knows our own messages; SDKs of the Anbox dialect hand them to whoever uses them."""
+        return self.page or self.dialect != "anbox"
 
 
 class PeerReply(Message):
@@ -199,6 +266,13 @@ class PeerReply(Message):
 
     kind: Literal["message", "close"]
     text: str = ""
+
+
+class Revocation(Message):
+    """A principal may not watch any more; `tag` is what ids of its viewers begin with."""
+
+    tag: str
+    reason: str
 
 
 class StreamerHello(Message):
@@ -268,6 +342,8 @@ class InstanceStats(Message):
     pid: int = 0
     source: str = ""
     """Where the picture comes from, for people: `X11 :0 1920x1080`."""
+    screen: Screen | None = None
+    """What clients made of the one that it was told at birth."""
     encoder: str = ""
     """`x264`, `nvenc`... empty until one runs."""
     encoder_reason: str = ""
@@ -306,6 +382,8 @@ class InstanceStats(Message):
     """Why nothing is recorded, where something should be."""
     problem: str = ""
     viewers: list[ViewerStats] = []
+    viewers_max: int | None = None
+    """How many it takes; who comes to control makes room where somebody only watches."""
     visits: int = 0
     """Viewers that were connected and left, however short they stayed."""
     farewells: int = 0
@@ -315,13 +393,13 @@ class InstanceStats(Message):
 
 
 class ChannelMail(Message):
-    """What one client of a channel sent to another, kept until that is there; times are unix times."""
+    """What one client of a channel sent to another, kept until that is there, for `ttl_s` at most."""
 
     id: str
     action: Literal["SDP_OFFER", "SDP_ANSWER", "ICE_CANDIDATE", "ARRIVAL"]
     """The last one is sent by the recipient itself: from here on `id` is the connection that it reads on."""
     payload: str = ""
-    expires_at: float = 0.0
+    ttl_s: float = 0.0
     again: bool = False
     """An arrival after an outage of the bus, which takes over from nobody."""
 

@@ -11,6 +11,7 @@ from appliance.errors import ConfigError, InvalidInputError
 
 _SEED, _USER = 18 << 3, 20 << 3
 _KEY_BYTES = 32
+_SECRET = re.compile(r"\n|-+BEGIN |SU[A-Z2-7]{56}")
 _CREDENTIALS = re.compile(r"-+BEGIN [A-Z ]+-+\s+(\S+)\s+-+END [A-Z ]+-+")
 
 
@@ -50,7 +51,9 @@ def is_public(text: str) -> bool:
 
 
 def read_credentials(file: str) -> tuple[bytearray, UserKey]:
-    """JWT and key of a NATS credentials file. Raises ConfigError."""
+    """JWT and key of a NATS credentials file. Raises ConfigError, which tells no secret."""
+    if _SECRET.search(file):
+        raise ConfigError("bus.credentials: must be the path of a NATS credentials file, not what is in it")
     try:
         found = _CREDENTIALS.findall(Path(file).read_text(encoding="utf-8"))
         jwt, seed = found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from appliance.bus.subjects import GATEWAY_SESSIONS, announce, inbox, launch, stop
+from appliance.bus.subjects import announce, inbox, launch, sessions, stop
 
 
 class BoxUser(NamedTuple):
@@ -20,7 +20,7 @@ def users(boxes: Iterable[BoxUser]) -> str:
 
 def _user(user: BoxUser) -> str:
     box = user.box
-    publish = (announce(box), GATEWAY_SESSIONS, f"session.{box}.>", f"instance.{box}.>")
+    publish = (announce(box), sessions(box), f"session.{box}.>", f"instance.{box}.>")
     subscribe = (launch(box), stop(box), f"session.{box}.>", f"instance.{box}.>", f"{inbox(box)}.>")
     # Answers to what a gateway asks: it is asked on subjects that only gateways may publish to.
     return (

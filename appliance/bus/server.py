@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.bus.connection import BusAddress
+from appliance.bus.mail import BYTES
 from appliance.bus.permits import BoxUser, users
 from appliance.errors import UnavailableError
 from appliance.processes import Child, child
@@ -28,6 +29,8 @@ _RELOAD_SECONDS = 5
 _RELOADED = "Reloaded server configuration"
 _RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
 _USERS = "users.conf"
+_ROOM = f"max_mem: {2 * BYTES}, max_file: 1GB"
+"""Of JetStream. The mail claims all that it may ever need."""
 _SYNCS = (2, 10)
 """The first version that can write state through to the disk, so that it survives a power cut."""
 _VERSION = re.compile(rb"v(\d+)\.(\d+)")
@@ -67,6 +70,8 @@ class EmbeddedServer:
         self._port_taken = False
         self._running: Child | None = None
         self._reloaded = asyncio.Event()
+        self._stale = False
+        """Something was written that the child has not taken: it refuses all where one thing is not right."""
         self.restarts = -1
 
     @property
@@ -81,9 +86,7 @@ class EmbeddedServer:
     @property
     def address(self) -> BusAddress:
         """Valid once started."""
-        if self._listen and self.secure:
-            return BusAddress(f"tls://127.0.0.1:{self._port}", "fanlight", self._password, own=True)
-        return BusAddress(f"nats://127.0.0.1:{self._port}", "fanlight", self._password)
+        return _address(self._port, self._password, secure=self.secure)
 
     @property
     def secure(self) -> bool:
@@ -98,12 +101,13 @@ class EmbeddedServer:
     async def admit(self, boxes: Sequence[BoxUser]) -> None:
         """Let in exactly `boxes`, and cut off who is not among them. Raises UnavailableError."""
         try:
-            changed = await asyncio.to_thread(self._write, boxes)
+            await asyncio.to_thread(self._write, boxes)
         except OSError as exc:
             raise UnavailableError(f"bus: nats-server: {exc}") from exc
-        if changed and self._running:
+        if self._stale and self._running:
             self._reloaded.clear()
-            self._running.process.send_signal(signal.SIGHUP)
+            with contextlib.suppress(ProcessLookupError):  # the next one starts with what is written
+                self._running.process.send_signal(signal.SIGHUP)
             try:
                 async with asyncio.timeout(_RELOAD_SECONDS):
                     await self._reloaded.wait()
@@ -137,9 +141,9 @@ class EmbeddedServer:
         with contextlib.suppress(ValueError):
             self._port = self._port or int(remembered(self._dir / "port", ""))
 
-    def _write(self, boxes: Sequence[BoxUser]) -> bool:
-        known = _write_changed(self._dir / _USERS, self._users(boxes))
-        return _write_changed(self._file, self._configuration()) or known
+    def _write(self, boxes: Sequence[BoxUser]) -> None:
+        self._stale |= _write_changed(self._dir / _USERS, self._users(boxes))
+        self._stale |= _write_changed(self._file, self._configuration())
 
     def _users(self, boxes: Sequence[BoxUser]) -> str:
         """In a file of their own: a server that starts again must not refuse the boxes it had."""
@@ -153,7 +157,7 @@ class EmbeddedServer:
                 f'host: "{self._listen.host if self._listen else "127.0.0.1"}"',
                 *self._tls(),
                 'server_name: "fanlight"',
-                f'jetstream {{ store_dir: "{self._dir / "jetstream"}", max_mem: 64MB, max_file: 1GB{sync} }}',
+                f'jetstream {{ store_dir: "{self._dir / "jetstream"}", {_ROOM}{sync} }}',
                 f'authorization {{ include "{_USERS}" }}',
                 "max_payload: 1MB",
                 "",
@@ -170,7 +174,7 @@ class EmbeddedServer:
         )
 
     async def _run_once(self, executable: Path, started: asyncio.Event) -> None:
-        self._port_taken = False
+        self._port_taken = self._stale = False
         try:
             await asyncio.to_thread(_write_changed, self._file, self._configuration())
         except OSError as exc:
@@ -188,6 +192,7 @@ class EmbeddedServer:
                 started.set()
                 async for line in running.lines():
                     if _RELOADED in line:
+                        self._stale = False
                         self._reloaded.set()
                     if "[ERR]" in line or "[FTL]" in line:
                         logger.warning("nats-server: %s", line)
@@ -208,6 +213,23 @@ class EmbeddedServer:
         code = await running.process.wait()
         tail = " | ".join(list(running.tail)[-3:])
         raise UnavailableError(f"bus: nats-server ended with {code}: {tail}")
+
+
+def kept_address(state_dir: Path) -> BusAddress | None:
+    """Of the server that keeps its things under `state_dir`; None where we may not read them. Blocks."""
+    directory = state_dir / "bus"
+    try:
+        port = int((directory / "port").read_text())
+        password = (directory / "password").read_text().strip()
+        secure = "\ntls {" in (directory / "nats.conf").read_text()
+    except (OSError, ValueError):
+        return None
+    return _address(port, password, secure=secure)
+
+
+def _address(port: int, password: str, *, secure: bool) -> BusAddress:
+    scheme = "tls" if secure else "nats"
+    return BusAddress(f"{scheme}://127.0.0.1:{port}", "fanlight", password, own=secure)
 
 
 def _write_changed(file: Path, text: str) -> bool:

@@ -22,6 +22,8 @@ class EncoderChoice(BaseModel):
     hardware: bool = False
     render_node: str = ""
     reason: str = ""
+    fallback: bool = False
+    """Software, in the place of a GPU that should encode."""
 
 
 class StreamerSpec(BaseModel):
@@ -44,14 +46,18 @@ class StreamerSpec(BaseModel):
     env: dict[str, str] = {}
     file: str = ""
     screen: Screen = Screen()
-    largest: tuple[int, int] | None = None
-    """What the picture may become when a client asks for another size; None: it cannot change."""
+    largest: Screen = Screen()
+    """What the screen may become when a client asks for another."""
+    resizable: bool = False
+    """Whether its size can change."""
     encoders: list[EncoderChoice] = []
     bitrate_kbps: int = Field(8000, ge=100)
     audio: bool = True
     audio_source: str = "auto"
     audio_frame_ms: Literal[5, 10, 20] = 10
     pulse_server: str = ""
+    own_sound: bool = False
+    """That server is the instance's own."""
     input: bool = True
     clipboard: bool = True
     ice: IceSection = IceSection()
@@ -63,8 +69,10 @@ class StreamerSpec(BaseModel):
     external_address: str = ""
     publication: Publication = Publication()
     """Where the stream is published as well, at first."""
-    record: str = ""
-    """The directory that it is recorded in; empty: nowhere."""
+    record: bool = False
+    """Whether it is recorded, at first."""
+    recordings: str = ""
+    """The directory that it is recorded in."""
     viewers_max: int = 100
     viewers_per_process: int = Field(0, ge=0)
     """More who only watch are served by further processes; 0: once the CPU of one gets short."""

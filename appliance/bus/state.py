@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, StreamConfig
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
@@ -26,6 +27,8 @@ _CLUSTER = 3
 _FEW_CHANGES = 50
 _LISTING_TRIES = 5
 _NEVER = (None, 0, 0)
+_MISSING = (10043, 10057)
+"""What a server says of a message that is not there, alone and in a cluster."""
 _KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
 
 
@@ -53,10 +56,10 @@ class Bucket(Generic[M]):
         context: JetStreamContext = bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with unavailable(f"state: {name}"):
             try:
-                store = await context.key_value(name)
                 await _spread(context, name, copies)
-            except nats.js.errors.BucketNotFoundError:
-                store = await context.create_key_value(bucket=name, history=1, replicas=copies)
+            except nats.js.errors.NotFoundError:
+                await context.add_stream(_stream(name, copies))
+            store = await context.key_value(name)
         return cls(bus, name, store, model)
 
     async def get(self, key: str) -> M:
@@ -73,10 +76,13 @@ class Bucket(Generic[M]):
                 entry = await self._store.get(key)
             except nats.js.errors.KeyNotFoundError:
                 raise missing from None
+        return self._read(entry), entry.revision or 0
+
+    def _read(self, entry: KeyValue.Entry) -> M:
         try:
-            return self._model.model_validate_json(entry.value or b"{}"), entry.revision or 0
+            return self._model.model_validate_json(entry.value or b"{}")
         except ValidationError as exc:
-            raise UnavailableError(f"state: {self._name}/{key} is not readable: {exc}") from exc
+            raise UnavailableError(f"state: {self._name}/{entry.key} is not readable: {exc}") from exc
 
     async def put(self, key: str, value: M) -> None:
         """Write, whatever was there. Raises InvalidInputError for a bad key."""
@@ -113,14 +119,31 @@ class Bucket(Generic[M]):
             return new
         raise ConflictError(f"{self._model.__name__} {key!r} changes too fast")
 
-    async def delete(self, key: str) -> None:
-        """Remove `key` without a trace; nothing happens where there is none."""
+    async def delete(self, key: str, *, only: M | None = None) -> bool:
+        """Remove `key` without a trace, where it is still `only`; whether there is none any more.
+
+        By its number: nats-server before 2.9.18 takes the purge of one subject for one of everything when it
+        starts again in a cluster (nats-server issue 4196).
+        """
         if not _KEY.fullmatch(key):
-            return
+            return True
         await self._bus.ready()
         context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
-        with unavailable(f"state: {key}"):
-            await context.purge_stream(f"KV_{self._name}", subject=f"$KV.{self._name}.{key}")
+        for _ in range(_UPDATE_TRIES):
+            with unavailable(f"state: {key}"):
+                try:
+                    entry = await self._store.get(key)
+                    if only is not None and self._read(entry) != only:
+                        return False
+                    await context.delete_msg(f"KV_{self._name}", entry.revision or 0)
+                except nats.js.errors.KeyNotFoundError:
+                    return True
+                except nats.js.errors.APIError as exc:
+                    if exc.err_code not in _MISSING:  # else it was changed or deleted in between
+                        raise
+                    continue
+            return True
+        raise ConflictError(f"{self._model.__name__} {key!r} changes too fast")
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
         """All entries as they stand now; unreadable ones are logged and left out."""
@@ -218,6 +241,17 @@ class Bucket(Generic[M]):
 def copies_on(bus: Bus) -> int:
     """How many servers keep each bucket: three where the cluster has as many."""
     return _CLUSTER if len(bus.client.servers) >= _CLUSTER else 1
+
+
+def _stream(name: str, copies: int) -> StreamConfig:
+    """A bucket as NATS ADR-8 has it, but that its entries may be deleted one by one."""
+    return StreamConfig(
+        name=f"KV_{name}",
+        subjects=[f"$KV.{name}.>"],
+        discard=DiscardPolicy.NEW,
+        max_msgs_per_subject=1,
+        num_replicas=copies,
+    )
 
 
 async def _spread(context: JetStreamContext, name: str, copies: int) -> None:

@@ -4,13 +4,14 @@ Ids of sessions and instances are `<agent>-<own>` and become two words here, so 
 box to `agent.<agent>.*`, `session.<agent>.>` and `instance.<agent>.>`.
 """
 
-GATEWAY_SESSIONS = "gateway.sessions"
-"""Request: SessionRequest -> SessionGrant. Queue group `gateway`: answered once."""
-
 GATEWAY_SETTINGS = "gateway.settings"
-"""SettingsPatch: what `PATCH /1.0/config` has changed so far, told to every gateway node."""
+"""SettingsChanged, to every gateway node."""
+
+GATEWAY_REVOKED = "gateway.revoked"
+"""Revocation, to the nodes that hold sockets of whom it concerns."""
 
 ANNOUNCE_ALL = "agent.*.announce"
+SESSIONS_ALL = "gateway.sessions.*"
 STATE_ALL = "session.*.*.state"
 HELLO_ALL = "session.*.*.hello"
 STATS_ALL = "instance.>"
@@ -30,6 +31,11 @@ def launch(agent: str) -> str:
 def stop(agent: str) -> str:
     """Request: StopRequest -> Done."""
     return f"agent.{agent}.stop"
+
+
+def sessions(agent: str) -> str:
+    """Request: SessionRequest -> SessionGrant. Queue group `gateway`: answered once."""
+    return f"gateway.sessions.{agent}"
 
 
 def up(session: str) -> str:
@@ -57,6 +63,16 @@ def publication(session: str) -> str:
     return f"session.{_words(session)}.publication"
 
 
+def recording(session: str) -> str:
+    """Request: RecordOrder -> Recorded. The box has the streamer record, or end that."""
+    return f"session.{_words(session)}.recording"
+
+
+def screenshot(session: str) -> str:
+    """Request: ScreenshotOrder -> Picture."""
+    return f"session.{_words(session)}.screenshot"
+
+
 def stats(instance: str) -> str:
     """InstanceStats, 1 Hz and when a viewer leaves."""
     return f"instance.{_words(instance)}.stats"
@@ -72,9 +88,14 @@ def id_of(agent: str, own: str) -> str:
     return f"{agent}-{own}"
 
 
+def agent_of(identity: str) -> str:
+    """Whose a session or instance is."""
+    return identity.rpartition("-")[0]
+
+
 def belongs(identity: str, agent: str) -> bool:
     """Whether a session or instance is one of `agent`."""
-    return identity.rpartition("-")[0] == agent
+    return agent_of(identity) == agent
 
 
 def inbox(agent: str) -> str:

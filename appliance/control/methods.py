@@ -18,6 +18,7 @@ from appliance.control.schema import (
     EnrolledBoxes,
     IdParams,
     InstanceLogs,
+    InstanceLogsParams,
     KeyParams,
     Keys,
     KeySecret,
@@ -27,11 +28,13 @@ from appliance.control.schema import (
     LogsParams,
     Model,
     NameParams,
+    Picture,
     Pin,
     PublishParams,
     Recordings,
     Share,
     ShareParams,
+    Shares,
     Snapshot,
 )
 
@@ -41,7 +44,11 @@ CHANGING = frozenset(
         "stop",
         "kick",
         "share",
+        "unshare",
         "publish",
+        "record.start",
+        "record.stop",
+        "screenshot",
         "pair",
         "unpair",
         "account.create",
@@ -75,8 +82,8 @@ class Controller(Protocol):
     async def stop(self, instance: str) -> None:
         """Stop an instance."""
 
-    async def instance_logs(self, instance: str) -> InstanceLogs:
-        """What an instance said lately, also one that has ended."""
+    async def instance_logs(self, instance: str, name: str) -> InstanceLogs:
+        """What an instance said lately, also one that has ended; in the log `name`, or in all."""
 
     async def recordings(self) -> Recordings:
         """What was recorded on this box."""
@@ -90,8 +97,23 @@ class Controller(Protocol):
     async def share(self, params: ShareParams) -> Share:
         """Make a link."""
 
+    async def shares(self) -> Shares:
+        """List the shares that still hold."""
+
+    async def unshare(self, share: str) -> None:
+        """Revoke a share and end whoever came in by it."""
+
     async def publish(self, params: PublishParams) -> None:
         """Publish an instance somewhere else as well, or nowhere."""
+
+    async def record_start(self, instance: str) -> None:
+        """Record an instance from now on."""
+
+    async def record_stop(self, instance: str) -> Recordings:
+        """Record it no more, and tell the files since it was."""
+
+    async def screenshot(self, instance: str) -> Picture:
+        """What an instance shows now."""
 
     async def pair(self) -> Pin:
         """Make a PIN."""
@@ -138,7 +160,7 @@ class Controller(Protocol):
 
 def methods(
     controller: Controller,
-) -> dict[str, tuple[type[Model], Callable[[Any], Awaitable[Model | Done]]]]:
+) -> dict[str, tuple[type[Model], Callable[[Any], Awaitable[Model | Done | Picture]]]]:
     """The whole API: what each method takes, and what it does."""
 
     async def snapshot(_: Model) -> Snapshot:
@@ -151,8 +173,8 @@ def methods(
         await controller.stop(params.id)
         return Done()
 
-    async def instance_logs(params: IdParams) -> InstanceLogs:
-        return await controller.instance_logs(params.id)
+    async def instance_logs(params: InstanceLogsParams) -> InstanceLogs:
+        return await controller.instance_logs(params.id, params.name)
 
     async def recordings(_: Model) -> Recordings:
         return await controller.recordings()
@@ -165,9 +187,26 @@ def methods(
         await controller.keyframe(params.id)
         return Done()
 
+    async def shares(_: Model) -> Shares:
+        return await controller.shares()
+
+    async def unshare(params: IdParams) -> Done:
+        await controller.unshare(params.id)
+        return Done()
+
     async def publish(params: PublishParams) -> Done:
         await controller.publish(params)
         return Done()
+
+    async def record_start(params: IdParams) -> Done:
+        await controller.record_start(params.id)
+        return Done()
+
+    async def record_stop(params: IdParams) -> Recordings:
+        return await controller.record_stop(params.id)
+
+    async def screenshot(params: IdParams) -> Picture:
+        return await controller.screenshot(params.id)
 
     async def pair(_: Model) -> Pin:
         return await controller.pair()
@@ -210,12 +249,17 @@ def methods(
         "logs": (LogsParams, logs),
         "launch": (LaunchParams, controller.launch),
         "stop": (IdParams, stop),
-        "instance.logs": (IdParams, instance_logs),
+        "instance.logs": (InstanceLogsParams, instance_logs),
         "recordings": (Model, recordings),
         "kick": (IdParams, kick),
         "keyframe": (IdParams, keyframe),
         "share": (ShareParams, controller.share),
+        "shares": (Model, shares),
+        "unshare": (IdParams, unshare),
         "publish": (PublishParams, publish),
+        "record.start": (IdParams, record_start),
+        "record.stop": (IdParams, record_stop),
+        "screenshot": (IdParams, screenshot),
         "pair": (Model, pair),
         "devices": (Model, devices),
         "unpair": (IdParams, unpair),

@@ -1,12 +1,13 @@
 """The control API: JSON-RPC 2.0 over a unix socket, one object a line. None means not known, never zero.
 
 Methods: `snapshot` -> Snapshot; `watch` -> Snapshot, then a notification `snapshot` at 2 Hz and on change;
-`logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` IdParams -> {};
-`share` ShareParams -> Share; `publish` PublishParams -> {}; `pair` -> Pin; `devices` -> Devices;
-`account.create` AccountParams -> AccountToken; `account.list` -> Accounts; `account.delete` NameParams ->
-{}; `keyframe` IdParams -> {}; `enroll.create` CodeParams -> Code; `enroll.list` -> EnrolledBoxes;
-`enroll.delete` NameParams -> {}; `drain` DrainParams -> {}; `audit` AuditParams -> Audit; `instance.logs`
-IdParams -> InstanceLogs; `recordings` -> Recordings.
+`logs` LogsParams -> Logs; `launch` LaunchParams -> Launched; `stop` / `kick` / `unpair` / `unshare` IdParams
+-> {}; `share` ShareParams -> Share; `shares` -> Shares; `publish` PublishParams -> {}; `pair` -> Pin;
+`devices` -> Devices; `account.create` AccountParams -> AccountToken; `account.list` -> Accounts;
+`account.delete` NameParams -> {}; `keyframe` IdParams -> {}; `enroll.create` CodeParams -> Code;
+`enroll.list` -> EnrolledBoxes; `enroll.delete` NameParams -> {}; `drain` DrainParams -> {}; `audit`
+AuditParams -> Audit; `instance.logs` InstanceLogsParams -> InstanceLogs; `recordings` -> Recordings;
+`record.start` IdParams -> {}; `record.stop` IdParams -> Recordings; `screenshot` IdParams -> Picture.
 """
 
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from appliance.audit import AuditRecord as AuditRecord
 from appliance.bus.messages import Done as Done
 from appliance.bus.messages import InstanceState as InstanceState
 from appliance.bus.messages import InstanceStats as InstanceStats
+from appliance.bus.messages import Picture as Picture
 from appliance.bus.messages import Role as Role
 from appliance.bus.messages import SessionStatus as SessionStatus
 from appliance.bus.messages import ViewerStats as ViewerStats
@@ -56,6 +58,7 @@ class Box(Model):
     id: str
     name: str
     region: str = ""
+    location: str = ""
     version: str
     health: Health
     uptime_s: float
@@ -126,8 +129,12 @@ class Instance(Model):
     state: InstanceState
     session: str | None = None
     detail: str = ""
-    restarts: int = 0
-    uptime_s: float = 0.0
+    box: str = ""
+    """The name of the box that it runs on, where that is another."""
+    why: str = ""
+    """Why this is its screen: `found on this machine`; empty where there was nothing to choose."""
+    restarts: int | None = None
+    uptime_s: float | None = None
     stats: InstanceStats | None = None
 
 
@@ -173,7 +180,7 @@ class Launched(Model):
 
 
 class IdParams(Model):
-    """Names one instance, viewer or device."""
+    """Names one instance, viewer, share or device."""
 
     id: str
 
@@ -208,6 +215,24 @@ class Share(Model):
     url: str
     role: Role
     expires_at: int
+
+
+class ShareShown(Model):
+    """A share without its link, which is shown once; times are unix times."""
+
+    id: str
+    session: str
+    application: str = ""
+    role: Role
+    description: str = ""
+    created_at: int
+    expires_at: int
+
+
+class Shares(Model):
+    """All shares that still hold, the oldest first."""
+
+    shares: list[ShareShown]
 
 
 class Pin(Model):
@@ -339,9 +364,11 @@ class LogRecord(Model):
 
 
 class Logs(Model):
-    """Records in order; ask again with `after` = the last `seq`."""
+    """Records in order; ask again with `after` = the last `seq`, or 0 where `began` is another."""
 
     records: list[LogRecord]
+    began: float = 0
+    """When the daemon began to number them."""
 
 
 class DrainParams(Model):
@@ -362,6 +389,13 @@ class Audit(Model):
     """Records in order, the oldest first."""
 
     records: list[AuditRecord]
+
+
+class InstanceLogsParams(Model):
+    """Names an instance, and one of its logs: `instance`, `streamer`, `application`; empty for all."""
+
+    id: str
+    name: str = ""
 
 
 class InstanceLogs(Model):

@@ -3,7 +3,15 @@
 import re
 from typing import Final
 
-from appliance.control.schema import Application, Encoder, Health, Instance, InstanceState, ViewerStats
+from appliance.control.schema import (
+    Application,
+    Encoder,
+    Health,
+    Instance,
+    InstanceState,
+    ShareShown,
+    ViewerStats,
+)
 
 NA: Final = "n/a"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?")
@@ -30,8 +38,10 @@ def mark(ok: bool | None) -> str:
     return "·" if ok is None else "✓" if ok else "✗"
 
 
-def duration(seconds: float) -> str:
-    """The two largest units: `3 d 4 h`, `2 min 5 s`."""
+def duration(seconds: float | None) -> str:
+    """The two largest units: `3 d 4 h`, `2 min 5 s`; n/a where the time is not known."""
+    if seconds is None:
+        return NA
     left = max(0, int(seconds))
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -104,7 +114,17 @@ def encoder_kind(each: Encoder) -> str:
 
 def viewer(each: ViewerStats) -> str:
     """Who it is: the label, else where it comes from, else its id."""
-    return each.label or each.address or each.id
+    return printable(each.label) or each.address or each.id
+
+
+def shared(each: ShareShown) -> str:
+    """What a link leads to: the application, else the session."""
+    return each.application or each.session
+
+
+def printable(text: str) -> str:
+    """What a terminal is shown of what others said: the rest it would obey."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def one_or_many(count: int, thing: str) -> str:

@@ -1,5 +1,6 @@
 """API accounts of the Anbox dialect. Only the hash of a token is kept."""
 
+import builtins
 import secrets
 import time
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from appliance.bus.state import Bucket
 from appliance.errors import NotFoundError, UnauthorizedError
 from appliance.gateway import macaroon
 from appliance.gateway.tokens import Principal, digest, proves
+
+_NEVER = "9999-12-31T23:59:59+00:00"
+"""Tokens of the dialect say when they end: who reads one finds a time there."""
 
 
 class AccountRecord(Message):
@@ -31,8 +35,8 @@ class Accounts:
         """The token of a new account, shown this once. Raises ConflictError where `name` exists."""
         now = int(time.time())
         expires_at = None if expires_s is None else now + expires_s
-        caveats = () if expires_at is None else (datetime.fromtimestamp(expires_at, UTC).isoformat(),)
-        token = macaroon.mint(secrets.token_bytes(32), name, caveats)
+        caveat = _NEVER if expires_at is None else datetime.fromtimestamp(expires_at, UTC).isoformat()
+        token = macaroon.mint(secrets.token_bytes(32), name, (caveat,))
         record = AccountRecord(name=name, token_hash=digest(token), created_at=now, expires_at=expires_at)
         await self._bucket.create(name, record)
         return token
@@ -40,6 +44,10 @@ class Accounts:
     async def list(self) -> list[AccountRecord]:
         """All accounts by name."""
         return sorted([record async for _, record in self._bucket.items()], key=lambda each: each.name)
+
+    async def expired(self) -> builtins.list[Principal]:
+        """Those whose time is over; they stay listed until they are deleted."""
+        return [_principal(each) for each in await self.list() if _has_expired(each)]
 
     async def delete(self, name: str) -> Principal:
         """Forget an account; returns who it was. Raises NotFoundError."""
@@ -82,9 +90,13 @@ def bearer_of(headers: Mapping[str, str]) -> str:
 
 
 def _valid(record: AccountRecord) -> Principal:
-    if record.expires_at is not None and record.expires_at <= time.time():
+    if _has_expired(record):
         raise UnauthorizedError("the API token has expired")
     return _principal(record)
+
+
+def _has_expired(record: AccountRecord) -> bool:
+    return record.expires_at is not None and record.expires_at <= time.time()
 
 
 def _principal(record: AccountRecord) -> Principal:

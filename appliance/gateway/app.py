@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from appliance.about import about
-from appliance.errors import FanlightError, LimitExceededError, RefusedError, UnauthorizedError
+from appliance.errors import (
+    FanlightError,
+    LimitExceededError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from appliance.gateway.accounts import bearer_of, token_of
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.envelope import failure, status_of
@@ -30,7 +36,7 @@ _BURST_SECONDS = 4
 API = "/1.0"
 PAGE = "/fanlight/"
 WHEP = "/whep/"
-_LIMITED = ("/1.0/", PAGE, WHEP, "/metrics")
+_LIMITED = ("/1.0/", PAGE, WHEP, "/metrics", "/internal/")
 """The files of the page are memory copies: a room behind one address loads them at once."""
 _PLAYERS_READ = "Location, Link, ETag, Accept-Patch, Retry-After"
 _CORS_SECONDS = "600"
@@ -193,6 +199,9 @@ class Doors:
             caller = await self._caller(request)
         except UnauthorizedError:
             if not is_public(request):
+                raise
+        except UnavailableError:  # a page is no stranger for that; a program asks how the gateway is
+            if not (is_public(request) and request.path.startswith(API)):
                 raise
         if caller is not None:
             if caller.kind == "account" and not self._accounts.allows(caller.id):

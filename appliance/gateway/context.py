@@ -6,7 +6,7 @@ from aiohttp import web
 
 from appliance.bus.connection import Bus
 from appliance.bus.mail import Mail
-from appliance.bus.messages import DRAINING, ChannelMail, IceServer, Screen
+from appliance.bus.messages import DRAINING, ChannelMail, IceServer, ScreenWish
 from appliance.bus.server import EmbeddedServer
 from appliance.bus.state import Bucket, copies_on
 from appliance.bus.subjects import MAIL_ALL
@@ -22,7 +22,7 @@ from appliance.gateway.kinesis.channels import Channel, Channels
 from appliance.gateway.kinesis.keys import AccessKey, AccessKeys
 from appliance.gateway.kinesis.mailbox import MOST_SECONDS
 from appliance.gateway.kinesis.presence import Presence
-from appliance.gateway.kinesis.quotas import Quotas
+from appliance.gateway.kinesis.quotas import Quotas, Room
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.pins import PinBook, Pins
 from appliance.gateway.registry import Registry
@@ -57,6 +57,7 @@ class Context:
     authority: Authority
     channels: Channels
     mail: Mail[ChannelMail]
+    room: Room
     presence: Presence
     cameras: Cameras
 
@@ -69,6 +70,8 @@ class Context:
         access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey))
         presence = Presence(bus)
         channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis, bus)
+        settings = LiveSettings(config, await Bucket.open(bus, "settings", SettingsPatch), bus)
+        metrics = Metrics()
         return cls(
             config=config,
             bus=bus,
@@ -77,11 +80,11 @@ class Context:
             accounts=Accounts(await Bucket.open(bus, "accounts", AccountRecord)),
             devices=Devices(await Bucket.open(bus, "devices", DeviceRecord)),
             pins=Pins(await Bucket.open(bus, "pins", PinBook), await shared_key(keys, "pins")),
-            shares=Shares(await Bucket.open(bus, "shares", ShareRecord)),
+            shares=Shares(await Bucket.open(bus, "shares", ShareRecord), await shared_key(keys, "shares")),
             tickets=Tickets(await shared_key(keys, "tickets")),
             viewers=Viewers(bus),
-            metrics=Metrics(),
-            settings=LiveSettings(config, await Bucket.open(bus, "settings", SettingsPatch), bus),
+            metrics=metrics,
+            settings=settings,
             ice=IceSettings(config.ice),
             enrolments=Enrolments(
                 await Bucket.open(bus, "codes", CodeRecord),
@@ -89,9 +92,10 @@ class Context:
                 BusDoor(config.bus, server),
             ),
             access_keys=access_keys,
-            authority=Authority(access_keys, channels),
+            authority=Authority(access_keys, channels, settings, metrics),
             channels=channels,
             mail=Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies_on(bus)),
+            room=Room(Quotas.of(config.kinesis)),
             presence=presence,
             cameras=Cameras(channels, presence, sessions, registry),
         )
@@ -104,7 +108,7 @@ class Context:
         *,
         exclusive: bool,
         page: bool = False,
-        screen: Screen | None = None,
+        screen: ScreenWish | None = None,
     ) -> tuple[str, list[IceServer]]:
         """The WebSocket URL for `principal`, on the address that the client itself uses, and ICE servers."""
         servers = self.ice_servers(session, principal.new_peer())

@@ -4,13 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from appliance.bus.messages import IceServer, Screen, SessionStatus
+from appliance.bus.messages import IceServer, ScreenWish, SessionStatus
+from appliance.gateway.operations import Body
 from appliance.gateway.sessions import SessionRecord
 from appliance.gateway.shares import ShareRecord
 
 _IDLE_MINUTES_MAX = 366 * 24 * 60
 _UNIX_TIME_MAX = 2**53 - 1
 _VERSION_MAX = 2**31 - 1
+_EXPIRY = "unix time within the next 30 days; 0: not said"
 
 Kind = Literal["adb", "view", "control"]
 """Of a share: `adb` is Anbox's; the others are ours and lead to the stream."""
@@ -18,45 +20,45 @@ Kind = Literal["adb", "view", "control"]
 UnixTime = Annotated[int, Field(ge=0, le=_UNIX_TIME_MAX)]
 
 
-class SessionPost(BaseModel):
-    """What a client asks for; what it sends beyond that is ignored."""
+class SessionPost(Body):
+    """What a client asks for."""
 
     app: str = Field(min_length=1)
     region: str = ""
     joinable: bool = False
     ephemeral: bool = True
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
     extra_data: JsonValue = None
     idle_time_min: int | None = Field(None, ge=0, le=_IDLE_MINUTES_MAX, description="0: until it is deleted")
     app_version: int | None = Field(None, ge=-1, le=_VERSION_MAX, description="-1, 0 or none: the latest")
 
 
-class JoinPost(BaseModel):
+class JoinPost(Body):
     """The screen a client would like; `disconnect_clients` is history and ignored."""
 
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
 
 
-class IdsToDelete(BaseModel):
+class IdsToDelete(Body):
     """Sessions to delete."""
 
     ids: list[str] = Field(min_length=1, max_length=1000)
 
 
-class SharePost(BaseModel):
+class SharePost(Body):
     """A share to be made; `expiry_min` is the older spelling of when it ends."""
 
     type: Kind = "adb"
     description: str = Field("", max_length=200)
-    expiry_at: UnixTime | None = Field(None, description="unix time within the next 30 days")
-    expiry_min: int | None = Field(None, ge=1, le=_IDLE_MINUTES_MAX)
+    expiry_at: UnixTime = Field(0, description=_EXPIRY)
+    expiry_min: int = Field(0, ge=0, le=_IDLE_MINUTES_MAX, description="0: not said")
 
 
-class SharePatch(BaseModel):
+class SharePatch(Body):
     """What may change of a share."""
 
     description: str | None = Field(None, max_length=200)
-    expiry_at: UnixTime | None = Field(None, description="unix time within the next 30 days")
+    expiry_at: UnixTime = Field(0, description=_EXPIRY)
 
 
 class _Answer(BaseModel):
@@ -141,7 +143,7 @@ class Deleted(_Answer):
 
 
 class ShareMade(_Answer):
-    """A new share with its link, which is shown this once."""
+    """A new share with its link."""
 
     id: str
     type: Kind
@@ -150,8 +152,8 @@ class ShareMade(_Answer):
     expiry_min: int
 
 
-class ShareShown(_Answer):
-    """A share without its link; times are unix times."""
+class ShareListed(_Answer):
+    """A share without its link; times are unix times, and `expiry_min` is how long it holds in all."""
 
     id: str
     session_id: str
@@ -159,6 +161,7 @@ class ShareShown(_Answer):
     description: str
     created_at: int
     expiry_at: int
+    expiry_min: int
 
     @classmethod
     def of(cls, record: ShareRecord) -> Self:
@@ -170,4 +173,11 @@ class ShareShown(_Answer):
             description=record.description,
             created_at=record.created_at,
             expiry_at=record.expires_at,
+            expiry_min=record.minutes,
         )
+
+
+class ShareShown(ShareListed):
+    """A share with its link."""
+
+    url: str

@@ -1,4 +1,4 @@
-"""How many connections may be open: a stranger must not use up the files that the daemon lives on."""
+"""How many connections may be open, and idle: strangers must not use up the files the daemon lives on."""
 
 import asyncio
 import resource
@@ -11,6 +11,12 @@ from appliance.gateway.limits import caller_of
 
 _FILES = 16384
 """Enough for a few thousand sockets; some programs go through all of theirs when they start, so not more."""
+
+IDLE_SECONDS = 75.0
+"""Until a request has come with its whole head, and until something of an answer is read.
+
+Proxies go on using a connection for 60 s, so not less.
+"""
 
 
 def more_files() -> int:
@@ -41,6 +47,7 @@ class Doorway:
             for family, kind, protocol, _, address in dict.fromkeys(found):
                 sockets.append(DoorSocket(family, kind, protocol, doorway=self))
                 sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(IDLE_SECONDS * 1000))
                 if family == socket.AF_INET6:
                     sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 sockets[-1].bind(address)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import re
 import secrets
@@ -14,7 +15,13 @@ from appliance.bus.permits import BoxUser
 from appliance.bus.server import EmbeddedServer
 from appliance.bus.state import Bucket
 from appliance.config import BusSection
-from appliance.errors import ConflictError, FanlightError, NotFoundError, UnauthorizedError
+from appliance.errors import (
+    ConflictError,
+    FanlightError,
+    NotFoundError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from appliance.gateway.addresses import authority
 from appliance.gateway.tokens import digest
 
@@ -32,7 +39,14 @@ class CodeRecord(Message):
 
     name: str = ""
     expires_at: float
-    used: bool = False
+    box: str = ""
+    """Who has used it."""
+    key: str = ""
+    """With what key; empty again where that box was revoked."""
+
+    def used_by(self, box: str, key: str) -> bool:
+        """Whether it is the same box that comes again."""
+        return (self.box, self.key) == (box, key)
 
 
 class BoxRecord(Message):
@@ -99,30 +113,41 @@ class Enrolments:
         await self._sweep()
         if name and any(each.name == name for each in await self.list()):
             raise ConflictError(f"a box {name!r} is enrolled already")
-        secret = secrets.token_urlsafe(16)
+        secret = secrets.token_hex(16)  # never begins with `-`, as an option does
         record = CodeRecord(name=name, expires_at=time.time() + CODE_SECONDS)
         await self._codes.create(digest(secret), record)
         pin = base64.urlsafe_b64encode(bytes.fromhex(fingerprint.replace(":", ""))).decode().rstrip("=")
         return f"{secret}.{pin}", int(record.expires_at)
 
     async def enrol(self, secret: str, box: str, name: str, key: str) -> BoxRecord:
-        """Spend a code. Raises UnauthorizedError for a bad one, ConflictError for a box that is there."""
-        known = digest(secret)
+        """Spend a code; a box that has not heard the answer comes again with its key, and hears it then.
+
+        Raises UnauthorizedError for a bad code, ConflictError for a box that is there, UnavailableError.
+        """
+        known, boxes = digest(secret), await self.list()
         try:
             code = await self._codes.get(known)
         except NotFoundError:
             raise UnauthorizedError("the code is not known here: check the address and the code") from None
-        _check(code)
-        record = BoxRecord(id=box, name=code.name or name, key=key, enrolled_at=int(time.time()))
-        for each in await self.list():
-            if box == each.id or record.name == each.name:
-                mend = f"on the gateway: fanlight enroll delete {each.name}"
-                raise ConflictError(f"box {each.name!r} is enrolled already; {mend}")
-        await self._codes.update(known, _spent)
-        await self._boxes.create(box, record)
+        _check(code, box, key)
+        record = next((each for each in boxes if code.used_by(each.id, each.key)), None)
+        if record is None:
+            record = BoxRecord(id=box, name=code.name or name, key=key, enrolled_at=int(time.time()))
+            await self._add(record, known, boxes)
         await self._admit()
         logger.info("box %s (%s) is enrolled", record.name, record.id)
         return record
+
+    async def _add(self, record: BoxRecord, code: str, boxes: Sequence[BoxRecord]) -> None:
+        for each in boxes:
+            if record.id == each.id or record.name == each.name:
+                mend = f"on the gateway: fanlight enroll delete {each.name}"
+                raise ConflictError(f"box {each.name!r} is enrolled already; {mend}")
+        await self._codes.update(code, lambda old: _used(old, record.id, record.key))
+        try:
+            await self._boxes.create(record.id, record)
+        except ConflictError:
+            raise UnavailableError(f"box {record.name!r} is being enrolled: try again") from None
 
     async def list(self) -> list[BoxRecord]:
         """All boxes by name."""
@@ -132,11 +157,18 @@ class Enrolments:
         """Revoke a box, by name or id; the bus cuts it off. Raises NotFoundError."""
         for each in await self.list():
             if name in (each.name, each.id):
+                await self._withdraw(each)
                 await self._boxes.delete(each.id)
                 await self._admit()
                 logger.info("box %s (%s) is not enrolled any more", each.name, each.id)
                 return
         raise NotFoundError(f"no box {name!r} is enrolled")
+
+    async def _withdraw(self, box: BoxRecord) -> None:
+        """Its code brings it back no more."""
+        for known in [known async for known, code in self._codes.items() if code.used_by(box.id, box.key)]:
+            with contextlib.suppress(NotFoundError):
+                await self._codes.update(known, lambda code: code.model_copy(update={"key": ""}))
 
     async def _admit(self) -> None:
         async with self._admitting:  # an older list must not come after a newer one
@@ -148,14 +180,16 @@ class Enrolments:
             await self._codes.delete(key)
 
 
-def _check(code: CodeRecord) -> None:
-    if code.used:
+def _check(code: CodeRecord, box: str, key: str) -> None:
+    if code.used_by(box, key):
+        return
+    if code.box:
         raise UnauthorizedError(f"the code was used already: {_RENEW}")
     if code.expires_at <= time.time():
         raise UnauthorizedError(f"the code has expired: {_RENEW}")
 
 
-def _spent(code: CodeRecord) -> CodeRecord:
+def _used(code: CodeRecord, box: str, key: str) -> CodeRecord:
     """Checked again here: of two boxes with one code, one is first."""
-    _check(code)
-    return code.model_copy(update={"used": True})
+    _check(code, box, key)
+    return code.model_copy(update={"box": box, "key": key})

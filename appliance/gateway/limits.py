@@ -21,16 +21,24 @@ class RateLimit:
         """Another rate from now on; what callers have used stays used."""
         self._rate, self._burst = rate, burst
 
-    def allows(self, caller: str = "") -> bool:
-        """Count one; False where that is too much."""
-        now = self._clock()
-        left, since = self._left.pop(caller, (self._burst, now))
-        left = min(self._burst, left + (now - since) * self._rate)
-        allowed = left >= 1
-        self._left[caller] = (left - 1 if allowed else left, now)
+    def allows(self, caller: str = "", cost: float = 1) -> bool:
+        """Count `cost`; False, and nothing is counted, where that is too much."""
+        left = self._left_of(caller)
+        allowed = left >= cost
+        self._left[caller] = (left - cost if allowed else left, self._clock())
+        self._left.move_to_end(caller)
         if len(self._left) > _CALLERS:
             self._left.popitem(last=False)
         return allowed
+
+    def exhausted(self, caller: str = "") -> bool:
+        """Whether one more would be too much; counts nothing."""
+        return self._left_of(caller) < 1
+
+    def _left_of(self, caller: str) -> float:
+        now = self._clock()
+        left, since = self._left.get(caller, (self._burst, now))
+        return min(self._burst, left + (now - since) * self._rate)
 
 
 def caller_of(address: str | None) -> str:

@@ -51,7 +51,7 @@ class Metrics:
             f"{_ANBOX}_accounts_total": "API accounts",
             f"{_ANBOX}_agents_total": "Agents that answer",
             f"{_ANBOX}_agents_unresponsive": "Agents that fell silent",
-            "fanlight_gateway_sockets": "Open signaling sockets",
+            "fanlight_gateway_sockets": "Open sockets: of signaling, and of events of the instance manager",
             "fanlight_draining": "1 while this box takes nobody new",
         })  # fmt: skip
         self._sessions = _Gauges(registry, ("status",), {f"{_ANBOX}_sessions_total": "Sessions by status"})

@@ -98,7 +98,8 @@ def describe(routes: Iterable[web.AbstractRoute], dialect: Dialect = GATEWAY) ->
 
 def canonical(path: str) -> str:
     """The spelling of `path` under which it is described."""
-    return path.replace(f"{API}/session/", f"{API}/sessions/").rstrip("/") or "/"
+    plain = path.removeprefix(f"/internal{API}").replace(f"{API}/session/", f"{API}/sessions/")
+    return plain.rstrip("/") or "/"
 
 
 def _calls(routes: Iterable[web.AbstractRoute]) -> Iterator[_Call]:
@@ -143,7 +144,7 @@ def _errors(call: _Call) -> list[int]:
     if call.security and {} not in call.security:
         known.add(401)
     if call.operation.body:
-        known.add(413)
+        known |= {408, 413}
     return sorted(known)
 
 

@@ -1,5 +1,6 @@
 """What a handler takes and answers, said once: it is read from, and described by, the same models."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from aiohttp import web
 from multidict import MultiMapping
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from appliance.errors import InvalidInputError
 
@@ -17,8 +18,30 @@ P = ParamSpec("P")
 H = TypeVar("H", bound=Callable[..., Any])
 Response = Awaitable[web.StreamResponse]
 
+_BODY_SECONDS = 30.0
+"""For the 128 KiB of the largest body: who takes longer than that only holds a connection."""
+
 Envelope = Literal["sync", "list", "async", "none"]
 """`list` is `sync` with a total; `none` is a bare body."""
+
+
+def _null_is_allowed(schema: dict[str, Any]) -> None:
+    for name, each in schema["properties"].items():
+        if name not in schema.get("required", ()) and {"type": "null"} not in each.get("anyOf", ()):
+            schema["properties"][name] = {"anyOf": [each, {"type": "null"}]}
+
+
+class Body(BaseModel):
+    """What a client sends; null is what it does not say, and what is not known is ignored."""
+
+    model_config = ConfigDict(json_schema_extra=_null_is_allowed)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, data: object) -> object:
+        if isinstance(data, dict):
+            return {name: value for name, value in data.items() if value is not None}
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +123,7 @@ def takes(
         async def reading(
             self: S, request: web.Request, /, *args: P.args, **kwargs: P.kwargs
         ) -> web.StreamResponse:
-            return await handler(self, request, read_body(model, await request.read()), *args, **kwargs)
+            return await handler(self, request, read_body(model, await body_of(request)), *args, **kwargs)
 
         operation_of(reading).body = model
         return reading
@@ -126,13 +149,13 @@ def reads(
             if request.content_type != media:
                 raise web.HTTPUnsupportedMediaType(reason=f"the body must be {media}")
             try:
-                text = (await request.read()).decode()
+                text = (await body_of(request)).decode()
             except UnicodeDecodeError:
                 raise InvalidInputError("the body is not UTF-8") from None
             return await handler(self, request, text, *args, **kwargs)
 
         operation_of(reading).text = media
-        return fails(413, 415)(reading)
+        return fails(408, 413, 415)(reading)
 
     return mark
 
@@ -158,6 +181,17 @@ def asks(
         return reading
 
     return mark
+
+
+async def body_of(request: web.Request) -> bytes:
+    """Raises InvalidInputError where it is not what the headers say, HTTPRequestTimeout where it is slow."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason="the body does not come") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise InvalidInputError("the body is not what the headers say") from None
 
 
 def read_body(model: type[M], raw: bytes) -> M:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from appliance.bus.connection import Bus
 from appliance.bus.messages import AgentAnnounce, InstanceInfo
-from appliance.bus.subjects import ANNOUNCE_ALL, announce
+from appliance.bus.subjects import ANNOUNCE_ALL, agent_of, announce, belongs
 
 FRESH_SECONDS = 8.0
 """Three periods of the heartbeat: an agent that is silent for longer gets no new sessions."""
@@ -27,8 +27,6 @@ class Registry:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
-        self._hosts: dict[str, str] = {}
-        """Agents by session."""
 
     async def follow(self, bus: Bus) -> None:
         """Listen to announces until cancelled."""
@@ -38,21 +36,15 @@ class Registry:
                     self.hear(message)
 
     def hear(self, message: AgentAnnounce) -> None:
-        """Note one heartbeat, or a goodbye."""
+        """Note one heartbeat, or a goodbye; what it says of other boxes is passed over."""
         now = self._clock()
-        self._forget(message.id)
+        self._heard.pop(message.id, None)
         if not message.leaving:
-            instances = {each.session: each for each in message.instances if each.session}
-            self._heard[message.id] = _Heard(message, now, instances)
-            self._hosts.update(dict.fromkeys(instances, message.id))
+            own = [each for each in message.instances if _is_of(each, message.id)]
+            instances = {each.session: each for each in own if each.session}
+            self._heard[message.id] = _Heard(message.model_copy(update={"instances": own}), now, instances)
         for old in [key for key, each in self._heard.items() if now - each.at >= _FORGET_SECONDS]:
-            self._forget(old)
-
-    def _forget(self, agent: str) -> None:
-        if heard := self._heard.pop(agent, None):
-            for session in heard.instances:
-                if self._hosts.get(session) == agent:
-                    del self._hosts[session]
+            del self._heard[old]
 
     def agents(self) -> list[AgentAnnounce]:
         """Agents that answer."""
@@ -90,6 +82,12 @@ class Registry:
         """Where agents are."""
         return sorted({each.region for each in self.agents() if each.region})
 
+    def hosted(self) -> list[tuple[str, str]]:
+        """Agents that answer, each with every session whose instance it announces."""
+        now = self._clock()
+        fresh = [(name, each) for name, each in self._heard.items() if now - each.at < FRESH_SECONDS]
+        return [(name, session) for name, each in fresh for session in each.instances]
+
     def instance_of(self, session: str) -> InstanceInfo | None:
         """The instance that announces itself as that of `session`."""
         told = self.told_of(session)
@@ -97,10 +95,14 @@ class Registry:
 
     def told_of(self, session: str) -> tuple[InstanceInfo, float] | None:
         """The instance of `session`, and when its agent announced it last."""
-        if (agent := self._hosts.get(session)) is None:
+        heard = self._heard.get(agent_of(session))
+        if heard is None or session not in heard.instances:
             return None
-        heard = self._heard[agent]
         return heard.instances[session], heard.at
+
+
+def _is_of(instance: InstanceInfo, agent: str) -> bool:
+    return all(belongs(each, agent) for each in (instance.id, instance.session) if each is not None)
 
 
 def _rank(agent: AgentAnnounce) -> tuple[int, int, float, str]:

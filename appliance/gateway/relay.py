@@ -5,17 +5,26 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, Opened, PeerEvent, PeerReply, SessionState, StreamerHello
+from appliance.bus.messages import (
+    IceServer,
+    Opened,
+    PeerEvent,
+    PeerReply,
+    SessionState,
+    SessionStatus,
+    StreamerHello,
+)
 from appliance.bus.subjects import down, hello, state, up
-from appliance.errors import FanlightError, UnavailableError
+from appliance.errors import FanlightError, NotFoundError, UnavailableError
+from appliance.gateway.client_socket import ClientSocket
 from appliance.gateway.limits import RateLimit
 from appliance.gateway.metrics import Metrics
-from appliance.gateway.sessions import ENDED
+from appliance.gateway.sessions import ENDED, SessionRecord
 from appliance.signaling import anbox
 from appliance.signaling.dialects import DIALECTS
 
@@ -26,6 +35,8 @@ _HELD = 128
 _BURST = 4
 _OPEN_SECONDS = 3.0
 _RETRY_SECONDS = 1.0
+_TRIES = 5
+"""After so many in vain, and again after as many, the session itself is looked at."""
 _FLUSH_SECONDS = 5.0
 STREAMER_PATIENCE_SECONDS = 30.0
 BUS_PATIENCE_SECONDS = 10.0
@@ -35,18 +46,19 @@ class Relay:
     """Lives as long as the socket. The bus and the streamer may come and go meanwhile.
 
     `ice_servers` is asked whenever the streamer is told of the peer: credentials of TURN servers expire.
+    `look_up` raises NotFoundError where there is no such session.
     """
 
     def __init__(
         self,
-        ws: web.WebSocketResponse,
+        ws: ClientSocket,
         bus: Bus,
         session: str,
         opening: PeerEvent,
         metrics: Metrics,
         *,
         ice_servers: Callable[[], list[IceServer]],
-        page: bool,
+        look_up: Callable[[str], Awaitable[SessionRecord]],
         message_bytes: int,
         messages_per_second: float,
     ) -> None:
@@ -58,7 +70,7 @@ class Relay:
         self._dialect = DIALECTS[opening.dialect]
         self._metrics = metrics
         self._ice_servers = ice_servers
-        self._page = page
+        self._look_up = look_up
         self._message_bytes = message_bytes
         self._rate = RateLimit(messages_per_second, messages_per_second * _BURST)
         self._held: deque[tuple[float, str]] = deque()
@@ -95,25 +107,18 @@ class Relay:
 
     async def end(self, reason: str) -> None:
         """Tell the client that it is over, and close."""
-        await self._say(self._dialect.end(reason) if self._page else self._dialect.error(reason))
-        await self._ws.close(code=WSCloseCode.GOING_AWAY, message=reason.encode()[:120])
+        last = self._dialect.end(reason) if self._opening.page else self._dialect.error(reason)
+        await self._ws.finish(WSCloseCode.GOING_AWAY, reason, last=last)
 
     async def close(self) -> None:
-        """Close without an end: the client comes back by itself."""
-        await self._say(self._dialect.away())
-        await self._ws.close(code=WSCloseCode.GOING_AWAY)
+        """Close without an end: the page comes back by itself, others hear that they have to."""
+        last = "" if self._opening.page else self._dialect.away()
+        await self._ws.finish(WSCloseCode.GOING_AWAY, last=last)
 
     async def _refuse(self, reason: str, code: WSCloseCode) -> None:
         logger.info("session %s: socket of %s closed: %s", self.session, self.peer, reason)
         self._metrics.refused.labels("socket").inc()
-        await self._say(self._dialect.error(reason))
-        await self._ws.close(code=code, message=reason.encode()[:120])
-
-    async def _say(self, text: str) -> None:
-        if not text:
-            return
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            await self._ws.send_str(text)
+        await self._ws.finish(code, reason, last=self._dialect.error(reason))
 
     async def _read(self) -> None:
         async for message in self._ws:
@@ -143,11 +148,11 @@ class Relay:
 
     async def _pass_down(self, replies: AsyncIterator[tuple[str, PeerReply]]) -> None:
         async for _, reply in replies:
-            if reply.text:
-                await self._say(reply.text)
-                self._metrics.relayed.labels("down").inc()
             if reply.kind == "close":
-                await self._ws.close()
+                await self._ws.finish(WSCloseCode.OK, reply.text)
+            elif reply.text:
+                await self._ws.say(reply.text)
+                self._metrics.relayed.labels("down").inc()
 
     async def _watch_streamer(self, hellos: AsyncIterator[tuple[str, StreamerHello]]) -> None:
         async for _ in hellos:
@@ -166,7 +171,7 @@ class Relay:
     async def _watch_session(self, states: AsyncIterator[tuple[str, SessionState]]) -> None:
         async for _, news in states:
             if news.status in ENDED:
-                await self.end(news.message or f"the session is {news.status}")
+                await self.end(_why_over(news.status, news.message))
 
     async def _pass_up(self) -> None:
         opening = self._opening
@@ -196,7 +201,7 @@ class Relay:
                     await self._bus.publish(up(self.session), event)
                 except UnavailableError as exc:
                     logger.info("session %s: message of %s not relayed: %s", self.session, self.peer, exc)
-                    await self._say(self._dialect.error("the message could not be relayed"))
+                    await self._ws.say(self._dialect.error("the message could not be relayed"))
                 self._held.popleft()
                 self._passed.set()
                 self._metrics.relayed.labels("up").inc()
@@ -206,15 +211,16 @@ class Relay:
 
     async def _open(self, opening: PeerEvent) -> Opened | None:
         """Have the streamer know this peer, however long it takes; None where it is over."""
-        began, told = time.monotonic(), False
+        began, told, tries = time.monotonic(), False, 0
         while True:
             self._reopen = False
+            tries += 1
             event = opening.model_copy(update={"ice_servers": self._ice_servers()})
             try:
                 return await self._bus.request(up(self.session), event, Opened, timeout_s=_OPEN_SECONDS)
             except UnavailableError:
-                if self._page and not told:
-                    await self._say(anbox.wait(self._why()))
+                if self._opening.page and not told:
+                    await self._ws.say(anbox.wait(self._why()))
                     told = True
             except FanlightError as exc:
                 await self._refuse(str(exc), WSCloseCode.POLICY_VIOLATION)
@@ -222,8 +228,21 @@ class Relay:
             if not opening.resumed and time.monotonic() - began > STREAMER_PATIENCE_SECONDS:
                 await self._refuse(self._why(), WSCloseCode.TRY_AGAIN_LATER)
                 return None
+            if tries % _TRIES == 0 and (reason := await self._over()):
+                await self.end(reason)
+                return None
             await self._give_up_on_old()
             await self._pause()
+
+    async def _over(self) -> str:
+        """Why the session has ended, if it has: that is said once, maybe while the bus was away."""
+        try:
+            record = await self._look_up(self.session)
+        except NotFoundError as exc:
+            return str(exc)
+        except UnavailableError:
+            return ""
+        return _why_over(record.status, record.status_message) if record.status in ENDED else ""
 
     def _why(self) -> str:
         if not self._bus.connected:
@@ -234,7 +253,7 @@ class Relay:
         patience = STREAMER_PATIENCE_SECONDS if self._bus.connected else BUS_PATIENCE_SECONDS
         if self._held and time.monotonic() - self._held[0][0] > patience:
             self._drop_held()
-            await self._say(self._dialect.error(self._why()))
+            await self._ws.say(self._dialect.error(self._why()))
 
     async def _pause(self) -> None:
         """Until a streamer says hello or the bus is back, but not for long."""
@@ -243,3 +262,7 @@ class Relay:
                 while not self._reopen:
                     self._wake.clear()
                     await self._wake.wait()
+
+
+def _why_over(status: SessionStatus, message: str) -> str:
+    return message or f"the session is {status}"

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from appliance import audit
-from appliance.bus.messages import LaunchRequest, Screen
+from appliance.bus.messages import LaunchRequest
 from appliance.errors import ConflictError, FanlightError, NotFoundError
 from appliance.gateway.app import CALLER, public
 from appliance.gateway.context import Context
@@ -107,14 +107,13 @@ class AnboxRoutes:
     @fails(404)
     async def create_session(self, request: web.Request, post: SessionPost) -> web.Response:
         """Session first: launches an instance; the socket's URL is in the answer."""
-        screen = even(post.screen)
-        record = await self._context.cameras.launch(_launch(post, screen), post.region)
+        record = await self._context.cameras.launch(_launch(post), post.region)
         caller = request[CALLER]
         audit.record(
             "launch", by=str(caller), session=record.id, application=record.app, address=request.remote
         )
         url, servers = self._context.invite(
-            request, record.id, caller, exclusive=not record.channel, screen=screen
+            request, record.id, caller, exclusive=not record.channel, screen=post.screen
         )
         made = SessionMade(
             id=record.id,
@@ -140,7 +139,7 @@ class AnboxRoutes:
         record = open_session(await self._context.sessions.get(request.match_info["id"]))
         self._context.admit(record, request[CALLER])
         url, servers = self._context.invite(
-            request, record.id, request[CALLER], exclusive=not record.channel, screen=even(wish.screen)
+            request, record.id, request[CALLER], exclusive=not record.channel, screen=wish.screen
         )
         return success(Invitation(url=url, stun_servers=servers))
 
@@ -190,13 +189,13 @@ class AnboxRoutes:
         audit.record("stop", by=str(request[CALLER]), session=session, address=request.remote)
 
 
-def _launch(post: SessionPost, screen: Screen | None) -> LaunchRequest:
+def _launch(post: SessionPost) -> LaunchRequest:
     """A session that nobody can join again ends with its client, unless it may be idle for ever."""
     idle = post.idle_time_min
     return LaunchRequest(
         session="",
         application=post.app,
-        screen=screen,
+        screen=post.screen,
         joinable=post.joinable,
         ephemeral=post.ephemeral and not post.joinable and idle != 0,
         idle_time_min=_IDLE_MINUTES if post.joinable and idle is None else idle,
@@ -220,11 +219,3 @@ def spelled(*routes: web.RouteDef) -> list[web.RouteDef]:
         for path in dict.fromkeys((each.path, each.path.replace("/sessions/", "/session/")))
         for slash in ("", "/")
     ]
-
-
-def even(screen: Screen | None) -> Screen | None:
-    """Odd sizes are rounded up."""
-    if screen is None:
-        return None
-    width, height = screen.width + screen.width % 2, screen.height + screen.height % 2
-    return screen.model_copy(update={"width": width, "height": height})

@@ -231,6 +231,8 @@ class FanlightRoutes:
         if caller.session not in (None, session):
             raise RefusedError("the share link is for another session")
         record = await self._context.sessions.get(session)
+        if record.status is SessionStatus.TERMINATED:
+            raise NotFoundError(record.status_message or "the session has ended")
         if not record.open:
             raise ConflictError(record.status_message or f"the session is {record.status}")
         self._context.admit(record, caller)

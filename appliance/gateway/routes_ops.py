@@ -43,6 +43,7 @@ class OpsRoutes:
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
             web.get("/metrics", self.metrics),
+            web.get("/internal/1.0/metrics", self.metrics),
             web.get("/ca.pem", self.ca),
             web.get("/openapi.json", self.openapi),
         ]

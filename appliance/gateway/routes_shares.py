@@ -1,7 +1,5 @@
 """Shares of the Anbox dialect: links that lead one more client into a session."""
 
-import time
-
 from aiohttp import web
 
 from appliance import audit
@@ -9,12 +7,12 @@ from appliance.bus.messages import Role
 from appliance.errors import UnauthorizedError
 from appliance.gateway.app import CALLER, ticketed
 from appliance.gateway.context import Context, origin_of
-from appliance.gateway.dialect import Invitation, ShareMade, SharePatch, SharePost, ShareShown
+from appliance.gateway.dialect import Invitation, ShareListed, ShareMade, SharePatch, SharePost, ShareShown
 from appliance.gateway.envelope import accepted, success
 from appliance.gateway.operations import answers, asks, fails, takes
 from appliance.gateway.query import ConnectQuery, SharesQuery
 from appliance.gateway.routes_anbox import open_session, spelled
-from appliance.gateway.shares import PER_SESSION, ShareRecord
+from appliance.gateway.shares import DEFAULT_SECONDS, LINK, PER_SESSION, ShareRecord
 from appliance.gateway.tickets import Ticket
 from appliance.gateway.tokens import Principal
 
@@ -44,14 +42,12 @@ class ShareRoutes:
     async def create_share(self, request: web.Request, post: SharePost) -> web.Response:
         """A link into one session, for a while."""
         session = open_session(await self._context.sessions.get(request.match_info["id"]))
-        expires_at = post.expiry_at
-        if expires_at is None and post.expiry_min is not None:
-            expires_at = int(time.time()) + post.expiry_min * 60
-        record, token = await self._context.shares.create(
+        record = await self._context.shares.create(
             session.id,
             role=Role.CONTROL if post.type == "control" else Role.VIEW,
             kind=post.type,
-            expires_at=expires_at,
+            expires_at=post.expiry_at or None,
+            lasts_s=post.expiry_min * 60 or DEFAULT_SECONDS,
             description=post.description,
             limit=PER_SESSION,
         )
@@ -66,11 +62,18 @@ class ShareRoutes:
         made = ShareMade(
             id=record.id,
             type=post.type,
-            url=f"{origin_of(request)}/1.0/session/{session.id}/connect?type={post.type}&token={token}",
+            url=self._url(request, record),
             expiry_at=record.expires_at,
-            expiry_min=(record.expires_at - record.created_at) // 60,
+            expiry_min=record.minutes,
         )
         return success(made)
+
+    def _url(self, request: web.Request, record: ShareRecord) -> str:
+        """Where `connect` is, or for a link of `fanlight share` the page."""
+        token = self._context.shares.token(record)
+        if record.type == LINK:
+            return f"{origin_of(request)}/#share={token}"
+        return f"{origin_of(request)}/1.0/session/{record.session}/connect?type={record.type}&token={token}"
 
     @ticketed
     @asks(ConnectQuery)
@@ -100,31 +103,35 @@ class ShareRoutes:
         return Invitation(url=url, stun_servers=self._context.ice_servers(session, guest.new_peer()))
 
     @asks(SharesQuery)
-    @answers(200, list[str] | list[ShareShown], "list")
+    @answers(200, list[str] | list[ShareListed], "list")
     async def list_shares(self, _: web.Request, query: SharesQuery) -> web.Response:
         """Ids, or with `recursion` whole shares, of one session or all."""
         records = await self._context.shares.list(query.session_id)
         key = _STORED_AS.get(query.sort_by, query.sort_by)
         shown = query.cut(records, lambda each: getattr(each, key))
         return success(
-            [ShareShown.of(each) if query.whole else each.id for each in shown], total=len(records)
+            [ShareListed.of(each) if query.whole else each.id for each in shown], total=len(records)
         )
 
     @answers(200, ShareShown)
     @fails(404)
     async def get_share(self, request: web.Request) -> web.Response:
-        """One share, without its link: that was shown once."""
-        return success(ShareShown.of(await self._context.shares.get(request.match_info["id"])))
+        """One share."""
+        return self._shown(request, await self._context.shares.get(request.match_info["id"]))
+
+    def _shown(self, request: web.Request, record: ShareRecord) -> web.Response:
+        listed = ShareListed.of(record).model_dump()
+        return success(ShareShown(**listed, url=self._url(request, record)))
 
     @takes(SharePatch)
     @answers(200, ShareShown)
     @fails(404)
     async def change_share(self, request: web.Request, patch: SharePatch) -> web.Response:
         """Another description or end."""
-        record: ShareRecord = await self._context.shares.change(
-            request.match_info["id"], description=patch.description, expires_at=patch.expiry_at
+        record = await self._context.shares.change(
+            request.match_info["id"], description=patch.description, expires_at=patch.expiry_at or None
         )
-        return success(ShareShown.of(record))
+        return self._shown(request, record)
 
     @answers(202, None, "async")
     @fails(404)

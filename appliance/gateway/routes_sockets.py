@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from appliance.bus.messages import PeerEvent
 from appliance.errors import ConflictError, RefusedError, UnauthorizedError
 from appliance.gateway.app import same_origin, ticketed
+from appliance.gateway.client_socket import ClientSocket
 from appliance.gateway.context import Context
 from appliance.gateway.envelope import failure
 from appliance.gateway.operations import answers, fails
@@ -49,20 +50,19 @@ class SocketRoutes:
             peer=owner.new_peer(),
             role=ticket.role,
             exclusive=ticket.exclusive,
+            page=ticket.page,
             label=ticket.label,
             address=request.remote or "",
             screen=ticket.screen,
         )
-        ws = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=_FRAME_BYTES, compress=False)
+        ws = ClientSocket(heartbeat=HEARTBEAT_SECONDS, max_msg_size=_FRAME_BYTES, compress=False)
         if not ws.can_prepare(request):
             return upgrade_needed()
         await ws.prepare(request)
-        await self._relay(ws, record.id, opening, page=ticket.page)
+        await self._relay(ws, record.id, opening)
         return ws
 
-    async def _relay(
-        self, ws: web.WebSocketResponse, session: str, opening: PeerEvent, *, page: bool
-    ) -> None:
+    async def _relay(self, ws: ClientSocket, session: str, opening: PeerEvent) -> None:
         limits = self._context.settings.now
         relay = Relay(
             ws,
@@ -71,7 +71,7 @@ class SocketRoutes:
             opening,
             self._context.metrics,
             ice_servers=lambda: self._context.ice_servers(session, opening.peer),
-            page=page,
+            look_up=self._context.sessions.get,
             message_bytes=limits.max_message_bytes,
             messages_per_second=limits.max_http_requests_per_second,
         )

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import errno
 import logging
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from aiohttp import web
 from appliance import lifecycle
 from appliance.bus.connection import Bus
 from appliance.bus.lease import Lease
-from appliance.bus.messages import AgentAnnounce, LaunchRequest, Role, Screen
+from appliance.bus.messages import AgentAnnounce, InstanceStats, LaunchRequest, Role, ScreenWish
 from appliance.bus.server import EmbeddedServer
 from appliance.config import Config
 from appliance.errors import ConflictError, UnavailableError
@@ -23,7 +22,7 @@ from appliance.gateway.addresses import authority, hostname, is_wildcard
 from appliance.gateway.app import build
 from appliance.gateway.context import Context
 from appliance.gateway.devices import DeviceRecord
-from appliance.gateway.doorway import Doorway, more_files
+from appliance.gateway.doorway import IDLE_SECONDS, Doorway, more_files
 from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.kinesis.bridge import Bridges
 from appliance.gateway.kinesis.cameras import Camera
@@ -39,6 +38,7 @@ from appliance.gateway.routes_shares import ShareRoutes
 from appliance.gateway.routes_sockets import SocketRoutes
 from appliance.gateway.routes_whep import WhepRoutes
 from appliance.gateway.sessions import SessionRecord
+from appliance.gateway.shares import ShareRecord
 from appliance.gateway.static import StaticFiles
 from appliance.gateway.tls import Tls
 from appliance.gateway.tokens import Principal
@@ -93,6 +93,7 @@ class Gateway:
         watch = Watch(
             context.sessions,
             context.shares,
+            context.accounts,
             context.viewers,
             context.registry,
             bus,
@@ -160,7 +161,11 @@ class Gateway:
         )
         app.on_shutdown.append(lambda _: _close_sockets(context))
         runner = web.AppRunner(
-            app, access_log=None, logger=ProtocolLog(logger), shutdown_timeout=_CLOSE_SECONDS
+            app,
+            access_log=None,
+            logger=ProtocolLog(logger),
+            keepalive_timeout=IDLE_SECONDS,
+            shutdown_timeout=_CLOSE_SECONDS,
         )
         await runner.setup()
         host, port = self._config.gateway.address
@@ -175,6 +180,11 @@ class Gateway:
         finally:
             await runner.cleanup()
 
+    @property
+    def draining(self) -> bool:
+        """Whether nobody new should come."""
+        return self._draining
+
     def drain(self, *, closed: bool) -> None:
         """Say that nobody new should come, and send cameras and SDKs away; or take everybody again."""
         self._draining = closed
@@ -182,9 +192,12 @@ class Gateway:
             self._kinesis.drain(closed=closed)
 
     def reload(self, config: Config) -> None:
-        """Take what can be taken live: [ice]."""
-        if self._state and self._state.ice.change(config.ice) and self._kinesis:
-            self._kinesis.change_relays()
+        """Take what can be taken live: [ice] and [limits]."""
+        self._config = config
+        if self._state:
+            self._state.settings.reload(config)
+            if self._state.ice.change(config.ice) and self._kinesis:
+                self._kinesis.change_relays()
 
     @property
     def _context(self) -> Context:
@@ -231,13 +244,32 @@ class Gateway:
         record = await self._context.sessions.get(session)
         if not record.open:
             raise ConflictError(f"session {session} is {record.status}")
-        expires_at = int(time.time()) + expires_s
-        share, token = await self._context.shares.create(session, role=role, expires_at=expires_at)
-        return ShareLink(share.id, f"{self.url}#share={token}", share.expires_at)
+        shares = self._context.shares
+        share = await shares.create(session, role=role, lasts_s=expires_s)
+        return ShareLink(share.id, f"{self.url}#share={shares.token(share)}", share.expires_at)
+
+    async def shares(self) -> list[ShareRecord]:
+        """Shares that still hold, without their links."""
+        return await self._context.shares.list()
+
+    async def unshare(self, share: str) -> None:
+        """Revoke a share and end whoever came in by it. Raises NotFoundError."""
+        guest = await self._context.shares.remove(share)
+        await self._context.viewers.revoke(guest, "the share was revoked")
 
     async def authenticate(self, token: str) -> Principal:
         """The account that an API token is of. Raises UnauthorizedError."""
         return await self._context.accounts.authenticate(token)
+
+    @contextlib.contextmanager
+    def holding(self, socket: Socket) -> Iterator[None]:
+        """For as long, `socket` ends when who holds it is revoked."""
+        sockets = self._context.viewers.sockets
+        sockets.add(socket)
+        try:
+            yield
+        finally:
+            sockets.discard(socket)
 
     async def devices(self) -> list[DeviceRecord]:
         """Paired browsers."""
@@ -282,11 +314,15 @@ class Gateway:
         """What the boxes that answer said last."""
         return self._state.registry.agents() if self._state else []
 
+    def stats(self) -> list[InstanceStats]:
+        """What the streamers that run said last."""
+        return self._state.viewers.stats() if self._state else []
+
     def cameras(self) -> list[Camera]:
         """Channels whose master is there."""
         return self._state.cameras.present() if self._state else []
 
-    async def launch(self, application: str, screen: Screen | None) -> SessionRecord:
+    async def launch(self, application: str, screen: ScreenWish | None) -> SessionRecord:
         """A session on the best box. Raises NoCapacityError."""
         request = LaunchRequest(
             session="", application=application, screen=screen, joinable=True, ephemeral=False
@@ -328,16 +364,10 @@ class ProtocolLog(logging.LoggerAdapter[logging.Logger]):
 
 
 async def _close_sockets(context: Context) -> None:
-    """Going away is not the end: clients come back by themselves. Who does not answer holds nobody up."""
+    """Going away is not the end: clients come back by themselves."""
     async with asyncio.TaskGroup() as group:
-        for socket in list(context.viewers.sockets):
-            group.create_task(_close(socket))
-
-
-async def _close(socket: Socket) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await socket.close()
+        for socket in context.viewers.sockets:
+            group.create_task(socket.close())
 
 
 def _why_not(host: str, port: int, exc: OSError) -> str:

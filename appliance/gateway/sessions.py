@@ -12,6 +12,7 @@ from appliance.bus.messages import (
     LaunchRequest,
     Message,
     Screen,
+    ScreenWish,
     SessionGrant,
     SessionRequest,
     SessionState,
@@ -20,16 +21,18 @@ from appliance.bus.messages import (
 )
 from appliance.bus.state import Bucket
 from appliance.bus.subjects import (
-    GATEWAY_SESSIONS,
     QUEUE_GATEWAY,
+    SESSIONS_ALL,
     STATE_ALL,
     belongs,
     id_of,
     launch,
+    sessions,
     state,
     stop,
 )
 from appliance.errors import (
+    ConflictError,
     FanlightError,
     LimitExceededError,
     NoCapacityError,
@@ -59,6 +62,8 @@ class SessionRecord(Message):
     status: SessionStatus = SessionStatus.CREATED
     status_message: str = ""
     joinable: bool = False
+    ephemeral: bool = False
+    """It ends with its client, and nothing of it is kept unless it failed."""
     screen: Screen = Screen()
     channel: str | None = None
     """The ARN of the Kinesis channel whose master it shows."""
@@ -92,7 +97,12 @@ class Sessions:
         ):
             group.create_task(
                 self._bus.serve(
-                    GATEWAY_SESSIONS, SessionRequest, self.grant, queue=QUEUE_GATEWAY, started=started
+                    SESSIONS_ALL,
+                    SessionRequest,
+                    self.grant,
+                    queue=QUEUE_GATEWAY,
+                    started=started,
+                    own=lambda request: sessions(request.agent),
                 )
             )
             group.create_task(self._stop_asked(group))
@@ -111,9 +121,9 @@ class Sessions:
         """All sessions, the oldest first, with those that ended lately."""
         return sorted([record async for _, record in self._bucket.items()], key=lambda each: each.created_at)
 
-    async def forget(self, session: str) -> None:
-        """Drop the record of a session that has ended."""
-        await self._bucket.delete(session)
+    async def forget(self, record: SessionRecord) -> bool:
+        """Drop the record of a session that has ended; False where something changed meanwhile."""
+        return await self._bucket.delete(record.id, only=record)
 
     async def create(self, request: LaunchRequest, region: str = "") -> SessionRecord:
         """Session first: launch on the best agent. Raises NoCapacityError where none can."""
@@ -124,7 +134,8 @@ class Sessions:
                 agent.id,
                 region=agent.region,
                 joinable=request.joinable,
-                screen=request.screen or Screen(),
+                ephemeral=request.ephemeral,
+                screen=(request.screen or ScreenWish()).of(Screen()),
                 channel=request.channel,
                 recorded=request.record,
             )
@@ -196,6 +207,7 @@ class Sessions:
         region: str,
         joinable: bool,
         screen: Screen,
+        ephemeral: bool = False,
         channel: str | None = None,
         recorded: bool = False,
     ) -> SessionRecord:
@@ -206,6 +218,7 @@ class Sessions:
             agent=agent,
             region=region,
             joinable=joinable,
+            ephemeral=ephemeral,
             screen=screen,
             channel=channel,
             recorded=recorded,
@@ -218,16 +231,15 @@ class Sessions:
     async def end(self, session: str, *, reason: str, force: bool = False, sync: bool = False) -> None:
         """Stop the instance of `session`; one that has ended is forgotten.
 
-        Without `sync` the stop goes on in the background. Raises NotFoundError, and UnavailableError where
-        the agent does not answer, unless `force`d.
+        Without `sync` the stop goes on in the background. Raises NotFoundError, and ConflictError where the
+        agent does not answer, unless `force`d.
         """
-        record = await self.get(session)
-        if record.status in ENDED:
-            await self.forget(session)
-            return
+        while (record := await self.get(session)).status in ENDED:
+            if await self.forget(record):
+                return
         agent_answers = self._registry.agent(record.agent) is not None
         if not (agent_answers or force):
-            raise UnavailableError(f"session {session}: agent {record.agent} does not answer, force it")
+            raise ConflictError(f"session {session}: agent {record.agent} does not answer, force it")
         await self.change(session, SessionStatus.TERMINATING, reason)
         if not agent_answers:
             await self.change(session, SessionStatus.TERMINATED, reason)
@@ -246,6 +258,24 @@ class Sessions:
             if not force:
                 raise
         await self.change(record.id, SessionStatus.TERMINATED, reason)
+
+    def stop_again(self, record: SessionRecord) -> None:
+        """It was to end, and its instance has not heard of that."""
+        self._stops.put_nowait((record, record.status_message))
+
+    async def stop_leftover(self, agent: str, session: str) -> None:
+        """Stop what `agent` announces as the instance of a session that is over, or is not there any more."""
+        try:
+            record = await self._bucket.get(session)
+        except NotFoundError:
+            request = StopRequest(session=session, reason="its session does not exist any more", anew=True)
+        else:
+            if record.status is not SessionStatus.TERMINATED:
+                return
+            request = StopRequest(session=session, reason=record.status_message)
+        with about(session=session):
+            logger.warning("session %s: agent %s is to stop what it still runs of it", session, agent)
+        await self._bus.publish(stop(agent), request)
 
     async def _stop_asked(self, group: asyncio.TaskGroup) -> None:
         while True:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import Message
+from appliance.bus.messages import Message, SettingsChanged
 from appliance.bus.state import Bucket
 from appliance.bus.subjects import GATEWAY_SETTINGS
 from appliance.config import Config
@@ -52,7 +52,7 @@ class Settings(BaseModel):
     https_allowed_origin: list[str] = Field(description="pages that may call /1.0; live")
     https_allowed_headers: list[str] = Field(description="what they may send; live")
     https_allowed_methods: list[str] = Field(description="how they may call; live")
-    max_viewers_per_session: int = Field(description="of the file only")
+    max_viewers_per_session: int = Field(description="of the file only, for instances from now on")
     max_shares_per_session: int = Field(description="fixed")
 
     @classmethod
@@ -76,44 +76,62 @@ class LiveSettings:
         self._file = Settings.of(config)
         self._bucket = bucket
         self._bus = bus
+        self._patch = SettingsPatch()
+        self._reading = asyncio.Lock()
         self.now = self._file
+
+    def reload(self, config: Config) -> None:
+        """Take what another file says under what was patched."""
+        self._file = Settings.of(config)
+        self._apply(self._patch)
 
     async def follow(self) -> None:
         """Keep `now` up to date until cancelled, also over outages of the bus."""
         async with (
-            self._bus.subscribe(GATEWAY_SETTINGS, SettingsPatch) as news,
+            self._bus.subscribe(GATEWAY_SETTINGS, SettingsChanged) as news,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(self._reload())
-            async for _, patch in news:
-                self._apply(patch)
+            group.create_task(self._keep_up())
+            async for _ in news:
+                await self._catch_up()
 
     async def change(self, patch: SettingsPatch) -> Settings:
         """Store `patch` over what was patched before, and tell all nodes. Raises ConflictError."""
         given = patch.model_dump(exclude_unset=True)
         try:
-            stored = await self._bucket.update(_KEY, lambda old: old.model_copy(update=given))
+            await self._bucket.update(_KEY, lambda old: old.model_copy(update=given))
         except NotFoundError:
             await self._bucket.create(_KEY, patch)
-            stored = patch
-        self._apply(stored)
-        await self._bus.publish(GATEWAY_SETTINGS, stored)
+        await self._bus.publish(GATEWAY_SETTINGS, SettingsChanged())
+        await self._read()
         return self.now
 
-    async def _reload(self) -> None:
+    async def _keep_up(self) -> None:
         while True:
             epoch = self._bus.epoch
+            await self._catch_up()
+            await self._bus.reconnected(epoch)
+
+    async def _catch_up(self) -> None:
+        while True:
             try:
-                self._apply(await self._bucket.get(_KEY))
-            except NotFoundError:
-                self._apply(SettingsPatch())
+                await self._read()
             except FanlightError as exc:
                 logger.warning("settings not read, those from before stay: %s", exc)
                 await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            await self._bus.reconnected(epoch)
+            else:
+                return
+
+    async def _read(self) -> None:
+        async with self._reading:  # what was read earlier must not come later
+            try:
+                patch = await self._bucket.get(_KEY)
+            except NotFoundError:
+                patch = SettingsPatch()
+            self._apply(patch)
 
     def _apply(self, patch: SettingsPatch) -> None:
+        self._patch = patch
         now = self._file.model_copy(update=patch.model_dump(exclude_none=True))
         if now != self.now:
             logger.info("settings: %s", patch.model_dump_json(exclude_none=True))

@@ -1,16 +1,20 @@
 """Share links: a token that opens one session, with a role, until it expires or is revoked."""
 
 import asyncio
+import hmac
 import time
+from collections.abc import Awaitable, Callable
 
 from appliance.bus.messages import Message, Role
 from appliance.bus.state import Bucket
 from appliance.errors import InvalidInputError, NotFoundError, RefusedError, UnauthorizedError
-from appliance.gateway.tokens import Principal, digest, new_id, new_secret, proves, split
+from appliance.gateway.tokens import Principal, derived, new_id, split
 
 DEFAULT_SECONDS = 12 * 3600
 LONGEST_SECONDS = 30 * 86400
 PER_SESSION = 5
+LINK = "link"
+"""The type of what `fanlight share` makes; the API makes the others."""
 
 
 class ShareRecord(Message):
@@ -20,17 +24,26 @@ class ShareRecord(Message):
     session: str
     type: str
     role: Role
-    token_hash: str
     created_at: int
     expires_at: int
     description: str = ""
 
+    @property
+    def minutes(self) -> int:
+        """How long it holds in all."""
+        return (self.expires_at - self.created_at) // 60
+
 
 class Shares:
-    """Creates, lists, changes, revokes and recognises shares."""
+    """Creates, lists, changes, revokes and recognises shares.
 
-    def __init__(self, bucket: Bucket[ShareRecord]) -> None:
+    A token is made of the share's id and `key`, which all nodes have: it is stored nowhere, can be told
+    again, and opens nothing once the share is removed.
+    """
+
+    def __init__(self, bucket: Bucket[ShareRecord], key: bytes) -> None:
         self._bucket = bucket
+        self._key = key
         self._one_by_one = asyncio.Lock()
 
     async def create(
@@ -38,28 +51,34 @@ class Shares:
         session: str,
         *,
         role: Role,
-        kind: str = "link",
+        kind: str = LINK,
         expires_at: int | None = None,
+        lasts_s: int = DEFAULT_SECONDS,
         description: str = "",
         limit: int | None = None,
-    ) -> tuple[ShareRecord, str]:
-        """A new share and its token. Raises RefusedError where `session` has `limit` of them."""
-        now, secret = int(time.time()), new_secret()
+    ) -> ShareRecord:
+        """A new share. Raises RefusedError where the API made `limit` of them for `session`."""
+        now = int(time.time())
         record = ShareRecord(
             id=new_id(),
             session=session,
             type=kind,
             role=role,
-            token_hash=digest(secret),
             created_at=now,
-            expires_at=_checked(now + DEFAULT_SECONDS if expires_at is None else expires_at),
+            expires_at=_checked(now + lasts_s if expires_at is None else expires_at),
             description=description,
         )
         async with self._one_by_one:
-            if limit is not None and len(await self.list(session)) >= limit:
-                raise RefusedError(f"share limit exceeded: session {session} has {limit} shares")
             await self._bucket.create(record.id, record)
-        return record, f"{record.id}.{secret}"
+            # Counted with it: of two nodes at once, the later one sees both.
+            if limit is not None and await self._made_by_api(session) > limit:
+                await self._bucket.delete(record.id)
+                raise RefusedError(f"share limit exceeded: session {session} has {limit} shares")
+        return record
+
+    def token(self, record: ShareRecord) -> str:
+        """What opens the share."""
+        return f"{record.id}.{derived(self._key, record.id)}"
 
     async def list(self, session: str | None = None) -> list[ShareRecord]:
         """All shares that still hold, or those of one session, the oldest first."""
@@ -70,6 +89,9 @@ class Shares:
             if record.expires_at > now and session in (None, record.session)
         ]
         return sorted(found, key=lambda each: each.created_at)
+
+    async def _made_by_api(self, session: str) -> int:
+        return sum(each.type != LINK for each in await self.list(session))
 
     async def get(self, share: str) -> ShareRecord:
         """Raises NotFoundError."""
@@ -92,16 +114,12 @@ class Shares:
         await self._bucket.delete(share)
         return principal
 
-    async def forget(self, sessions: set[str]) -> set[Principal]:
+    async def forget(self, sessions: Callable[[], Awaitable[set[str]]]) -> set[Principal]:
         """Drop what has expired or leads into none of `sessions`; returns whom that concerns."""
-        now = time.time()
-        gone = [
-            record
-            async for _, record in self._bucket.items()
-            if record.expires_at <= now or record.session not in sessions
-        ]
-        for record in gone:
-            await self._bucket.delete(record.id)
+        records = [record async for _, record in self._bucket.items()]
+        there, now = await sessions(), time.time()  # after the shares: none is older than its session
+        over = [each for each in records if each.expires_at <= now or each.session not in there]
+        gone = [each for each in over if await self._bucket.delete(each.id, only=each)]
         return {_principal(record) for record in gone}
 
     async def find(self, share: str) -> Principal:
@@ -111,7 +129,7 @@ class Shares:
         except NotFoundError:
             raise UnauthorizedError("the share link is not valid any more") from None
 
-    async def authenticate(self, token: str, *, kind: str = "link", session: str | None = None) -> Principal:
+    async def authenticate(self, token: str, *, kind: str = LINK, session: str | None = None) -> Principal:
         """Raises UnauthorizedError for an unknown, revoked or expired token, or one of another kind."""
         share, secret = split(token)
         try:
@@ -119,7 +137,8 @@ class Shares:
         except NotFoundError:
             raise UnauthorizedError("the share link is not known") from None
         fits = record.type == kind and session in (None, record.session)
-        if not (proves(secret, record.token_hash) and fits):
+        genuine = hmac.compare_digest(secret.encode(), derived(self._key, share).encode())
+        if not (genuine and fits):
             raise UnauthorizedError("the share link is not known")
         return _valid(record)
 

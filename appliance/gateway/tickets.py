@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from appliance.bus.messages import Message, Role, Screen
+from appliance.bus.messages import Message, Role, ScreenWish
 from appliance.bus.state import Bucket
 from appliance.errors import ConflictError, NotFoundError, UnauthorizedError
 
@@ -45,7 +45,7 @@ class Ticket(Message):
     exclusive: bool = False
     page: bool = False
     """Our own page: it knows the `fanlight::` messages."""
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
     expires_at: int = 0
 
 

@@ -21,6 +21,17 @@ _LOOK_SECONDS = 30.0
 _RENEW_AHEAD = timedelta(days=30)
 
 
+def load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> x509.Certificate:
+    """Have `context` serve with these files. Raises ConfigError. Blocks for a moment."""
+    try:
+        loaded = x509.load_pem_x509_certificate(cert.read_bytes())
+        # The empty password keeps OpenSSL from asking for one at the terminal.
+        context.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"tls: {cert}, {key}: {exc}") from exc
+    return loaded
+
+
 class Tls:
     """The live SSL context; a new certificate is loaded into it without touching open connections."""
 
@@ -76,12 +87,10 @@ class Tls:
             stamp = (cert.stat().st_mtime, key.stat().st_mtime)
             if stamp == self._loaded or self.context is None:
                 return
-            loaded = x509.load_pem_x509_certificate(cert.read_bytes())
             # A pair that does not match would take away the one that serves: try it elsewhere first.
-            # The empty password keeps OpenSSL from asking for one at the terminal.
             for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
-                context.load_cert_chain(cert, key, password="")
-        except (OSError, ValueError) as exc:
+                loaded = load_pair(context, cert, key)
+        except OSError as exc:
             raise ConfigError(f"tls: {cert}, {key}: {exc}") from exc
         self._loaded = stamp
         self.fingerprint = certificates.fingerprint(loaded)

@@ -33,10 +33,16 @@ def proves(secret: str, stored: str) -> bool:
     return hmac.compare_digest(digest(secret), stored)
 
 
+def derived(key: bytes, identity: str) -> str:
+    """The secret of `identity` that who has `key` can tell again; fits into a URL."""
+    mac = hmac.digest(key, identity.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
 def split(token: str) -> tuple[str, str]:
     """Id and secret of a token; both empty where it is none."""
     identity, dot, secret = token.partition(".")
-    return (identity, secret) if dot and secret else ("", "")
+    return (identity, secret) if dot and secret and token.isascii() else ("", "")
 
 
 @dataclass(frozen=True, slots=True)

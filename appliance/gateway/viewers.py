@@ -1,17 +1,18 @@
 """Who watches right now, as the streamers tell it; kicking one viewer or all of one principal."""
 
+import asyncio
 import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from appliance import audit
 from appliance.about import about
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, PeerEvent
-from appliance.bus.subjects import STATS_ALL, up
+from appliance.bus.messages import InstanceStats, PeerEvent, Revocation, Role
+from appliance.bus.subjects import GATEWAY_REVOKED, STATS_ALL, agent_of, belongs, up
 from appliance.bus.subjects import stats as stats_subject
 from appliance.errors import NotFoundError, UnavailableError
 from appliance.gateway.tokens import Principal
@@ -24,16 +25,16 @@ _REVOKED_SECONDS = 30.0
 
 
 class Socket(Protocol):
-    """A signaling socket that this node holds; without a session it is that of a channel of clients."""
+    """A socket that this node holds. Without a session it is of a channel of clients, or hears events."""
 
     session: str
     peer: str
 
     async def end(self, reason: str) -> None:
-        """Say why and close."""
+        """Say why and close; a client that does not read is waited for a moment only."""
 
     async def close(self) -> None:
-        """Close without a word: the client comes back by itself."""
+        """Close; it is not the end, and the client may come back."""
 
 
 class Viewers:
@@ -50,9 +51,14 @@ class Viewers:
 
     async def follow(self) -> None:
         """Listen until cancelled."""
-        async with self._bus.subscribe(STATS_ALL, InstanceStats) as all_stats:
+        async with (
+            self._bus.subscribe(STATS_ALL, InstanceStats) as all_stats,
+            self._bus.subscribe(GATEWAY_REVOKED, Revocation) as revocations,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._follow_revocations(revocations, group))
             async for subject, stats in all_stats:
-                if subject != stats_subject(stats.instance):
+                if subject != stats_subject(stats.instance) or not _of_one_box(stats):
                     continue
                 self.hear(stats)
                 with contextlib.suppress(UnavailableError):  # the next statistics come in a second
@@ -78,6 +84,13 @@ class Viewers:
         heard, stats = self._stats.get(self._instances.get(session, ""), (-math.inf, None))
         return stats if self._is_fresh(heard) else None
 
+    def full(self, session: str, role: Role) -> bool:
+        """Whether the streamer of `session`, as it was a moment ago, takes nobody of this role."""
+        stats = self.of(session)
+        if stats is None or stats.viewers_max is None or len(stats.viewers) < stats.viewers_max:
+            return False
+        return not role.controls or all(each.role.controls for each in stats.viewers)
+
     def _is_fresh(self, heard: float) -> bool:
         return self._clock() - heard < _FRESH_SECONDS
 
@@ -89,21 +102,39 @@ class Viewers:
         await self._kick(session, peer, reason)
 
     async def revoke(self, principal: Principal, reason: str) -> None:
-        """Disconnect every viewer of `principal`, now and as they show up."""
-        self._revoked[principal.tag] = (self._clock() + _REVOKED_SECONDS, reason)
-        for socket in [each for each in self.sockets if _tag(each.peer) == principal.tag]:
-            if socket.session:
+        """Have every node, this one too, disconnect all viewers of `principal`, now and as they show up."""
+        await self._bus.publish(GATEWAY_REVOKED, Revocation(tag=principal.tag, reason=reason))
+
+    def known(self, principal: Principal) -> bool:
+        """Whether any viewer of `principal` is there, or has a socket at this node."""
+        peers = [each.peer for each in self.sockets]
+        peers += [viewer.id for stats in self.stats() for viewer in stats.viewers]
+        return any(_tag(each) == principal.tag for each in peers)
+
+    async def _follow_revocations(
+        self, revocations: AsyncIterator[tuple[str, Revocation]], group: asyncio.TaskGroup
+    ) -> None:
+        async for _, each in revocations:
+            now = self._clock()
+            self._revoked = {tag: old for tag, old in self._revoked.items() if old[0] > now}
+            self._revoked[each.tag] = (now + _REVOKED_SECONDS, each.reason)
+            for socket in self.sockets:
+                if _tag(socket.peer) == each.tag:
+                    group.create_task(self._end(socket, each.reason))
+            for stats in self.stats():
+                with contextlib.suppress(UnavailableError):
+                    await self._kick_revoked(stats)
+
+    async def _end(self, socket: Socket, reason: str) -> None:
+        if socket.session:
+            with contextlib.suppress(UnavailableError):  # it is kicked as its streamer tells of it
                 await self._kick(socket.session, socket.peer, reason)
-            await socket.end(reason)
-        for stats in self.stats():
-            await self._kick_revoked(stats)
+        await socket.end(reason)
 
     async def _kick_revoked(self, stats: InstanceStats) -> None:
-        now = self._clock()
-        self._revoked = {tag: each for tag, each in self._revoked.items() if each[0] > now}
         for viewer in stats.viewers:
             found = self._revoked.get(_tag(viewer.id))
-            if found and stats.session:
+            if found and found[0] > self._clock() and stats.session:
                 await self._kick(stats.session, viewer.id, found[1])
 
     async def _kick(self, session: str, peer: str, reason: str) -> None:
@@ -120,6 +151,11 @@ class Viewers:
             if any(viewer.id == peer for viewer in stats.viewers):
                 return stats.session
         return None
+
+
+def _of_one_box(stats: InstanceStats) -> bool:
+    """The bus lets a box speak of its own instances only; of whose session that is, it knows nothing."""
+    return not stats.session or belongs(stats.session, agent_of(stats.instance))
 
 
 def _tag(peer: str) -> str:

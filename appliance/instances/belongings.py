@@ -3,6 +3,7 @@
 $FANLIGHT_INSTANCE_DIR/userdata         as it was given
 $FANLIGHT_INSTANCE_DIR/extra_data.json  JSON, where the client sent some
 $FANLIGHT_INSTANCE_DIR/sockets/         webrtc_data_<name> for every data channel that a client opens
+$FANLIGHT_INSTANCE_DIR/sound/           the socket of its sound server, where it has one of its own
 """
 
 import asyncio
@@ -28,6 +29,10 @@ class Belongings:
     def sockets(self, instance: str) -> Path:
         """Where the data channels of its viewers end."""
         return self._root / instance / _SOCKETS
+
+    def sound(self, instance: str) -> Path:
+        """Where its sound server lives."""
+        return self._root / instance / "sound"
 
     @contextlib.asynccontextmanager
     async def claimed(self) -> AsyncIterator[None]:

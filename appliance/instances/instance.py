@@ -2,17 +2,29 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from appliance.bus.messages import InstanceState, InstanceStats, Publication, Screen, SessionStatus
+from appliance.bus.messages import (
+    InstanceState,
+    InstanceStats,
+    Publication,
+    Screen,
+    ScreenWish,
+    SessionStatus,
+)
 from appliance.bus.spec import EncoderChoice
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.limits import UNLIMITED, Limits
 from appliance.instances.plan import FoundDisplay
+from appliance.instances.sound import SoundServer
 from appliance.instances.supervisor import Supervisor
+
+_REMEMBERED = 1024
+"""Files of a recording: a week of them."""
 
 Preference = Literal["gpu", "gpu-preferred", "software"]
 
@@ -21,7 +33,7 @@ Preference = Literal["gpu", "gpu-preferred", "software"]
 class Wish:
     """What an instance is asked to be; None is what its application is configured to be."""
 
-    screen: Screen | None = None
+    screen: ScreenWish | None = None
     streaming: bool = True
     version: int | None = None
     """Of the application, for the application itself: what a box has is one version of each."""
@@ -49,26 +61,43 @@ class Instance:
     id: str
     application: ApplicationSection
     screen: Screen
+    """As it is now, and as a streamer that starts anew shows it."""
     session: str | None
     idle: IdlePolicy
     wish: Wish = AS_CONFIGURED
     state: InstanceState = InstanceState.PREPARED
     detail: str = ""
+    why: str = ""
+    """Why this is its screen."""
     since: float = field(default_factory=time.monotonic)
     created_at: float = field(default_factory=time.time)
     env: dict[str, str] = field(default_factory=dict)
     """Of its programs."""
     within: list[str] = field(default_factory=list)
     """What goes before the commands of its programs, so that they keep within their limits."""
+    sound: SoundServer | None = None
+    """Of its own; None: its programs play where those of the machine do."""
     limited: str = ""
     """How its limits are enforced, or why not; empty where it has none."""
     publication: Publication = field(default_factory=Publication)
     """Where its stream goes as well, also of a streamer that starts anew."""
+    record: bool = False
+    """Whether it is recorded, also by a streamer that starts anew."""
+    recorded: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    """The names of the files since it is."""
     stats: InstanceStats | None = None
     supervisor: Supervisor | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_reason: str = ""
+    anew: bool = False
+    """Stopped, but not because anybody wished so: it may start by itself again."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note_recording(self) -> None:
+        """Remember the file that is being recorded."""
+        file = self.stats.recording if self.stats else ""
+        if file and file not in self.recorded:
+            self.recorded.append(file)
 
     @property
     def stored(self) -> bool:
@@ -104,6 +133,10 @@ class FoundGpu(Protocol):
     @property
     def render_node(self) -> str:
         """`/dev/dri/renderD128`."""
+
+    @property
+    def numa_node(self) -> int | None:
+        """None where the machine has none, or does not say."""
 
 
 class Machine(Protocol):

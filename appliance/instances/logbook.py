@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,13 +28,14 @@ _Log = tuple[str, str]
 
 
 class Logbook:
-    """Writes below `root`, a directory for each instance; those of the newest 50 are kept.
+    """Writes below `root`, a directory for each instance; those of the 50 that ended last are kept.
 
     A file that is full is kept as `<name>.1` until the next one is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, running: Container[str] = ()) -> None:
         self._root = root
+        self._running = running
         self._waiting: list[tuple[_Log, str]] = []
         self._lost: Counter[_Log] = Counter()
         self._some = asyncio.Event()
@@ -69,14 +70,17 @@ class Logbook:
             raise NotFoundError(f"instance {instance!r} has no log {name!r}")
         return await asyncio.to_thread((self._of(instance) / name).read_text, "utf-8", "replace")
 
-    async def latest(self, instance: str) -> list[str]:
-        """The newest lines of all of them, by their time, each with the name of its log.
+    async def latest(self, instance: str, log: str = "") -> list[str]:
+        """The newest lines of all of them, or of `log`, by their time, each with the name of its log.
 
         Raises NotFoundError.
         """
         found = []
-        for name in await self.names(instance):
-            said = name.partition(".")[0]
+        names = [each for each in await self.names(instance) if not log or log in (each, _said(each))]
+        if log and not names:
+            raise NotFoundError(f"instance {instance!r} has no log {log!r}")
+        for name in names:
+            said = _said(name)
             for line in (await self.read(instance, name)).splitlines():
                 when, _, text = line.partition(" ")
                 found.append(f"{when} {said}: {text}"[:_LINE_MAX])
@@ -118,13 +122,24 @@ class Logbook:
             directory = self._of(instance)
             if not directory.exists():
                 directory.mkdir(parents=True, mode=0o700)
-                self._keep_the_newest()
+                self._keep_the_latest()
             file = directory / name
             with file.open("a", encoding="utf-8") as stream:
                 stream.writelines(texts)
             if file.stat().st_size > _FILE_BYTES_MAX:
                 file.replace(file.with_name(f"{name}.1"))
 
-    def _keep_the_newest(self) -> None:
-        for old in sorted(self._root.iterdir(), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
+    def _keep_the_latest(self) -> None:
+        ended = [each for each in self._root.iterdir() if each.name not in self._running]
+        for old in sorted(ended, key=_written)[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _written(directory: Path) -> float:
+    """When there was something to write last."""
+    return max(each.stat().st_mtime for each in (directory, *directory.glob("*")))
+
+
+def _said(name: str) -> str:
+    """Who said what is in the file `name`."""
+    return name.partition(".")[0]

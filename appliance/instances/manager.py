@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 from collections.abc import Callable
@@ -24,14 +25,21 @@ from appliance.bus.messages import (
 from appliance.bus.spec import EncoderChoice
 from appliance.bus.subjects import id_of, publication, stats_of
 from appliance.config import Config
-from appliance.errors import FanlightError, InvalidInputError, NotFoundError
+from appliance.errors import FanlightError, InvalidInputError, NotFoundError, UnavailableError
 from appliance.instances.admission import Admission
-from appliance.instances.autostart import keep_running
+from appliance.instances.autostart import Autostart
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import AS_CONFIGURED, Instance, Machine, Sessions, Wish
 from appliance.instances.logbook import APPLICATION, INSTANCE, STREAMER, Logbook
 from appliance.instances.outfit import Outfitter
-from appliance.instances.plan import Plan, channel_application, find_application, make_plan, screen_for
+from appliance.instances.plan import (
+    Plan,
+    channel_application,
+    find_application,
+    largest_screen,
+    make_plan,
+    screen_for,
+)
 from appliance.instances.screens import ScreenHandle
 from appliance.instances.specification import specification
 from appliance.instances.standby import Standby
@@ -67,9 +75,11 @@ class InstanceManager:
         self._group: asyncio.TaskGroup | None = None
         self.instances: dict[str, Instance] = {}
         self.listeners: list[Callable[[], None]] = []
+        launch = functools.partial(self.launch, wish=Wish(streaming=self._watchable))
+        self._autostart = Autostart(self._state_dir, launch)
         self._standby = Standby()
         self._outfitter = Outfitter(runtime_dir / "instances")
-        self.logbook = Logbook(self._state_dir / "logs")
+        self.logbook = Logbook(self._state_dir / "logs", self.instances)
         self.admission = Admission(config, machine.encoding_gpus)
 
     async def serve(self, started: asyncio.Event) -> None:
@@ -79,11 +89,13 @@ class InstanceManager:
             group.create_task(self._follow_stats())
             group.create_task(self._standby.run())
             group.create_task(self.logbook.run())
-            for application in self._config().application:
-                if application.autostart:
-                    remember = self._state_dir / f"{application.name}.session"
-                    group.create_task(keep_running(application.name, remember, self.launch))
+            self.reload()
             started.set()
+
+    def reload(self) -> None:
+        """Take from the configuration what starts by itself now."""
+        if self._group:
+            self._autostart.update(self._config().application, self._group)
 
     def applications(self) -> list[ApplicationInfo]:
         """What can be launched."""
@@ -128,6 +140,9 @@ class InstanceManager:
         if not self._group:
             raise NotFoundError("the instance manager does not run")
         application = channel_application(name) if wish.channel else find_application(self._config(), name)
+        if wish.streaming and not self._watchable:
+            why = '[gateway] mode = "off": nobody could watch it'
+            raise UnavailableError(f"{name}: {why}; without streaming (--no-streaming) it runs")
         instance = Instance(
             instance_id or self.new_id(),
             application,
@@ -136,6 +151,7 @@ class InstanceManager:
             idle or IdlePolicy(application.idle_minutes),
             wish,
             publication=Publication(url=application.whip_url, token=application.whip_token),
+            record=application.record or wish.record,
         )
         if not (session or wish.streaming):  # nobody can watch it, so nobody is missed
             instance.idle = IdlePolicy()
@@ -150,16 +166,18 @@ class InstanceManager:
                 )
             plan = replace(
                 make_plan(application, instance.screen, self._machine.displays(), wayland=True),
-                largest=self._config().video.largest,
+                largest=largest_screen(application, self._config()),
             )
             ladder = self._machine.encoders(video, render_node=seat.gpu)
-            await self._outfitter.equip(instance, plan)
+            audio = self._config().audio
+            await self._outfitter.equip(instance, plan, sound=audio.enabled and audio.source == "auto")
         except BaseException:
             self.admission.release(instance.id)
             await self._outfitter.take_back(instance)
             raise
         if instance.session is None:  # its streamer has nobody to tell
             instance.state = InstanceState.RUNNING
+        instance.why = plan.why
         self.instances[instance.id] = instance
         instance.supervisor = self._supervisor(instance, plan, ladder)
         with about(session=instance.session, instance=instance.id):
@@ -170,6 +188,10 @@ class InstanceManager:
         if instance.limited:
             self._note(instance, f"its limits are {instance.limited}")
         return instance
+
+    @property
+    def _watchable(self) -> bool:
+        return self._config().gateway.mode != "off"
 
     def _gpus_of(self, vendor: str) -> list[str]:
         """Those that can encode, of `vendor`, or of any where it is empty."""
@@ -208,11 +230,15 @@ class InstanceManager:
         """Slots of hardware encoders; 0 where there is no such encoder."""
         return self.admission.free_encoders
 
-    async def stop(self, instance_id: str, reason: str) -> None:
-        """Stop an instance and its session. Raises NotFoundError."""
+    async def stop(self, instance_id: str, reason: str, *, anew: bool = False) -> None:
+        """Stop an instance and its session; `anew`: what starts by itself does so again.
+
+        Raises NotFoundError.
+        """
         instance = self.find(instance_id)
-        instance.stop_reason = reason
-        instance.stopping.set()
+        if not instance.stopping.is_set():
+            instance.stop_reason, instance.anew = reason, anew
+            instance.stopping.set()
 
     async def publish(self, instance_id: str, wanted: Publication) -> None:
         """Publish the stream of an instance there as well, or nowhere any more, for as long as it runs.
@@ -254,6 +280,7 @@ class InstanceManager:
             env=instance.env,
             within=instance.within,
             directory=self._runtime_dir / "screens",
+            size=lambda: instance.screen,
             specification=make,
             report=report,
             standby=self._standby,
@@ -270,6 +297,8 @@ class InstanceManager:
                     group.create_task(instance.stopping.wait()),
                     group.create_task(instance.idle.expired()),
                 }
+                if instance.sound:
+                    tasks.add(group.create_task(instance.sound.run()))
                 done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in rest:
                     task.cancel()
@@ -310,6 +339,8 @@ class InstanceManager:
                 if not instance:
                     continue
                 instance.stats = stats
+                instance.screen = stats.screen or instance.screen
+                instance.note_recording()
                 viewers = len(stats.viewers) + instance.stored
                 instance.idle.watched_by(viewers, visits=stats.visits, farewells=stats.farewells)
                 if instance.state is not InstanceState.RUNNING:

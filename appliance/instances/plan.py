@@ -1,14 +1,18 @@
 """From an application to what a streamer is told: which screen, which programs, which encoders."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
-from appliance.bus.messages import Screen
+from appliance.bus.messages import Screen, ScreenWish
 from appliance.config import ApplicationSection, Config
 from appliance.errors import NotFoundError
 from appliance.instances.screens import desktop_programs
+
+logger = logging.getLogger(__name__)
 
 
 class FoundDisplay(Protocol):
@@ -37,14 +41,20 @@ class Plan:
 
     source: Literal["virtual", "x11", "wayland", "command", "camera", "file", "test-pattern", "channel"]
     screen: Screen
+    """At first: clients may change it."""
     display: str = ""
     xauthority: str = ""
     programs: list[list[str]] = field(default_factory=list)
     essential: bool = False
     """The program is the application: its end is the instance's end."""
     why: str = ""
-    largest: tuple[int, int] = (0, 0)
-    """What the screen may become, where its size can change."""
+    largest: Screen = field(default_factory=Screen)
+    """What the screen may become."""
+
+    @property
+    def own_screen(self) -> bool:
+        """Whether its programs have a screen that nobody else sees."""
+        return self.source in ("virtual", "command")
 
     @property
     def resizable(self) -> bool:
@@ -65,17 +75,18 @@ def channel_application(name: str) -> ApplicationSection:
     return ApplicationSection.model_construct(name=name, kind="channel", gpu="software")  # type: ignore[arg-type]
 
 
-def screen_for(application: ApplicationSection, config: Config, asked: Screen | None) -> Screen:
-    """The asked size, or the application's, within `video.max_size`, even, at a rate we may have."""
-    width, height = (asked.width, asked.height) if asked else application.width_height
-    largest_width, largest_height = config.video.largest
-    fps = asked.fps if asked else (application.fps or config.video.fps)
-    return Screen(
-        width=min(width + width % 2, largest_width),
-        height=min(height + height % 2, largest_height),
-        fps=min(fps, application.fps or config.video.fps),
-        density=asked.density if asked else 96,
-    )
+def largest_screen(application: ApplicationSection, config: Config) -> Screen:
+    """What the screen of `application` may be at most."""
+    width, height = config.video.largest
+    return Screen(width=width, height=height, fps=application.fps or config.video.fps)
+
+
+def screen_for(application: ApplicationSection, config: Config, wish: ScreenWish | None) -> Screen:
+    """The application's screen with what is wished for, within what it may be at most."""
+    width, height = application.width_height
+    largest = largest_screen(application, config)
+    configured = Screen(width=width, height=height, fps=largest.fps)
+    return (wish or ScreenWish()).of(configured).within(largest)
 
 
 def make_plan(
@@ -95,19 +106,37 @@ def make_plan(
 
 
 def _desktop(application: ApplicationSection, screen: Screen, displays: Sequence[FoundDisplay]) -> Plan:
-    """The display that the configuration or the environment names, else one that answers, else our own."""
+    """The display that the configuration or the environment names, else one that answers, else our own.
+
+    Where nothing answers at the one in the environment, it is our own, and none that nobody named.
+    """
     named = application.env.get("DISPLAY"), application.env.get("WAYLAND_DISPLAY")
     if named[0]:
         xauthority = application.env.get("XAUTHORITY", os.environ.get("XAUTHORITY", ""))
         return Plan("x11", screen, named[0], xauthority, why="named in the configuration")
     if named[1]:
         return Plan("wayland", screen, named[1], why="named in the configuration")
+    missing = []
     if wanted := os.environ.get("DISPLAY"):
-        return Plan("x11", screen, wanted, os.environ.get("XAUTHORITY", ""), why="$DISPLAY")
+        if not _is_missing(wanted, "x11", displays):
+            return Plan("x11", screen, wanted, os.environ.get("XAUTHORITY", ""), why="$DISPLAY")
+        missing.append(f"$DISPLAY ({wanted})")
     if wanted := os.environ.get("WAYLAND_DISPLAY"):
-        return Plan("wayland", screen, wanted, why="$WAYLAND_DISPLAY")
+        if not _is_missing(wanted, "wayland", displays):
+            return Plan("wayland", screen, wanted, why="$WAYLAND_DISPLAY")
+        missing.append(f"$WAYLAND_DISPLAY ({wanted})")
+    if missing:
+        why = f"nothing answers at {' and '.join(missing)}: a screen of our own"
+        logger.warning("%s: %s", application.name, why)
+        return Plan("virtual", screen, programs=desktop_programs(), why=why)
     for display in displays:
         if display.reachable:
             source: Literal["x11", "wayland"] = "x11" if display.kind == "x11" else "wayland"
             return Plan(source, screen, display.name, display.xauthority, why="found on this machine")
     return Plan("virtual", screen, programs=desktop_programs(), why="no display on this machine: our own")
+
+
+def _is_missing(wanted: str, kind: str, displays: Sequence[FoundDisplay]) -> bool:
+    """Whether somebody looked for `wanted`, and nothing answered there."""
+    name = Path(wanted.removeprefix("unix")).name
+    return any(each.kind == kind and Path(each.name).name == name and not each.reachable for each in displays)

@@ -7,14 +7,13 @@ import os
 import secrets
 import shutil
 import struct
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import UnavailableError
 from appliance.instances.logbook import Note
-from appliance.processes import Child, child, surroundings
+from appliance.processes import Child, child, our_module, surroundings
 from appliance.storage import write_atomic
 from hw.randr import set_size
 from hw.window_manager import wait_for_window_manager
@@ -51,12 +50,12 @@ async def virtual_screen(
     within: Sequence[str] = (),
     note: Note = lambda _: None,
 ) -> AsyncIterator[ScreenHandle]:
-    """An Xvfb of `width` x `height` pixels, which may grow up to `largest`, with `programs` on it.
+    """An Xvfb of `width` x `height` pixels, with room for `largest`, lying or standing, and `programs` on it.
 
     `essential`: the programs have the screen to themselves, and the end of one is the end of the screen.
     `within` goes before each of their commands; `note` takes what they say. Raises UnavailableError.
     """
-    room = max(width, largest[0]), max(height, largest[1])
+    room = max(width, *largest), max(height, *largest)
     authority = directory / f"xauthority-{secrets.token_hex(4)}"
     cookie = secrets.token_bytes(16)
     try:
@@ -163,7 +162,7 @@ async def _keep(
         try:
             name = Path(program[0]).name
             async with child([*within, *program], name=name, env=env, both=True, note=note) as running:
-                code = await running.wait()
+                code = await running.wait_for_all()
                 reason = f"{running.name} ended with {code}: {running.last_words}"
         except UnavailableError as exc:
             reason = str(exc)
@@ -184,7 +183,7 @@ def _write_authority(file: Path, cookie: bytes, display: str) -> None:
 
 def desktop_programs() -> list[list[str]]:
     """What stands on a desktop of our own: a window manager, a terminal, and the welcome picture."""
-    programs = [[sys.executable, "-m", "appliance.instances.welcome"]]
+    programs = [[*our_module("appliance.instances.welcome")]]
     if shutil.which("openbox"):
         programs.insert(0, ["openbox"])
     if shutil.which("xterm"):

@@ -38,14 +38,16 @@ def specification(
         within=instance.within,
         env=instance.env,
         file=application.file,
-        screen=plan.screen,
-        largest=plan.largest if plan.resizable else None,
+        screen=instance.screen,
+        largest=plan.largest,
+        resizable=plan.resizable,
         encoders=encoders,
         bitrate_kbps=config.video.bitrate_kbps,
         audio=config.audio.enabled,
         audio_source=config.audio.source,
         audio_frame_ms=config.audio.frame_ms,
-        pulse_server=application.env.get("PULSE_SERVER", os.environ.get("PULSE_SERVER", "")),
+        pulse_server=instance.env.get("PULSE_SERVER", os.environ.get("PULSE_SERVER", "")),
+        own_sound=instance.sound is not None,
         input=config.input.enabled,
         clipboard=config.input.clipboard,
         udp_port=config.ice.udp_port,
@@ -53,7 +55,8 @@ def specification(
         external_address=config.ice.external_address,
         publication=instance.publication,
         ice=config.ice,
-        record=_folder(recordings, instance),
+        record=instance.record,
+        recordings=str(recordings / (Shelf.CHANNEL if instance.wish.channel else Shelf.APPLICATION)),
         viewers_max=config.limits.viewers_per_session,
         viewers_per_process=config.limits.viewers_per_process,
         channels=str(channels),
@@ -66,10 +69,3 @@ def specification(
         bus_inbox=bus.inbox,
         resumed=resumed,
     )
-
-
-def _folder(recordings: Path, instance: Instance) -> str:
-    """Where it is recorded; empty where it is not."""
-    wanted = instance.application.record or instance.wish.record
-    shelf = Shelf.CHANNEL if instance.wish.channel else Shelf.APPLICATION
-    return str(recordings / shelf) if wanted else ""

@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import AsyncIterator
 
 from appliance.errors import UnavailableError
 from appliance.instances.logbook import Note
-from appliance.processes import Child, child
+from appliance.processes import Child, child, our_module
 
 logger = logging.getLogger(__name__)
 
-_ARGUMENTS = (sys.executable, "-m", "appliance.streamer")
+_ARGUMENTS = our_module("appliance.streamer")
 _PAUSE_SECONDS = 3.0
 """The streamer that was just taken has the processor first."""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from appliance.bus.messages import InstanceState
+from appliance.bus.messages import InstanceState, Screen
 from appliance.errors import UnavailableError
 from appliance.instances.logbook import Note
 from appliance.instances.plan import Plan
@@ -21,7 +21,10 @@ _STABLE_SECONDS = 30.0
 
 
 class Supervisor:
-    """Runs `plan` until cancelled; `specification(screen, resumed)` gives the streamer its JSON."""
+    """Runs `plan` until cancelled; `specification(screen, resumed)` gives the streamer its JSON.
+
+    `size` is the screen as it is now, clients may have changed it.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Supervisor:
         env: dict[str, str],
         within: Sequence[str],
         directory: Path,
+        size: Callable[[], Screen],
         specification: Callable[[ScreenHandle, bool], str],
         report: Callable[[InstanceState, str], None],
         standby: Standby,
@@ -42,6 +46,7 @@ class Supervisor:
         self._env = env
         self._within = within
         self._directory = directory
+        self._size = size
         self._specification = specification
         self._report = report
         self._standby = standby
@@ -72,20 +77,20 @@ class Supervisor:
 
     @contextlib.asynccontextmanager
     async def _screen(self) -> AsyncIterator[ScreenHandle]:
-        plan = self._plan
+        plan, size = self._plan, self._size()
         if plan.source != "virtual":
             yield ScreenHandle(plan.source, plan.display, plan.xauthority)
             return
         async with virtual_screen(
-            width=plan.screen.width,
-            height=plan.screen.height,
+            width=size.width,
+            height=size.height,
             programs=plan.programs,
             env=self._env,
             within=self._within,
             note=self._note_program,
             directory=self._directory,
             essential=plan.essential,
-            largest=plan.largest,
+            largest=(plan.largest.width, plan.largest.height),
         ) as screen:
             yield screen
 

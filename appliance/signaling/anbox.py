@@ -140,8 +140,8 @@ def end(reason: str) -> str:
 
 
 def away() -> str:
-    """The gateway goes away: nothing, since pages come back by themselves."""
-    return ""
+    """The gateway goes away; a client that hears nothing waits for its time to run out."""
+    return error("the gateway goes away: join again")
 
 
 def adopted() -> str:

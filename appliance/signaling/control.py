@@ -215,7 +215,8 @@ def parse_control(text: str) -> ControlMessage:
 
 def build_control(kind: str, data: Mapping[str, Any]) -> str:
     """One message to the page; `data` is a JSON text inside the JSON, as the Anbox SDK expects."""
-    return json.dumps({"type": kind, "data": json.dumps(data)})
+    inner = json.dumps(data, ensure_ascii=False)  # escapes would make seven bytes of a Cyrillic letter
+    return json.dumps({"type": kind, "data": inner}, ensure_ascii=False)
 
 
 class _Fields:

@@ -14,9 +14,15 @@ from appliance.signaling.anbox import Answer, Candidate, Offer
 PAYLOAD_CHARACTERS = 65536
 QUOTA_CHARACTERS = 10_000
 """AWS takes no longer payload; offers of browsers with several cameras have twice as much."""
-_CORRELATION = re.compile(r"[a-zA-Z0-9_.-]{1,256}")
+_CORRELATION_CHARACTERS = 256
+_CORRELATION = re.compile(rf"[a-zA-Z0-9_.-]{{1,{_CORRELATION_CHARACTERS}}}")
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9_.-]{1,256}")
 _RESERVED = "aws_"
+BOX = "fanlight-"
+"""With a session after it: how a gateway names itself as the viewer that shows a camera."""
+_DIGITS = str.maketrans("-_", "+/", "=\r\n")
+_NO_PAYLOAD = "e30="
+"""An empty object: for an empty string the C SDK decodes what stands behind it, and drops the message."""
 
 
 class Action(StrEnum):
@@ -29,7 +35,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A client sends `payload`, base64 that the service does not read; a viewer's `recipient` is empty."""
+    """A client sends `payload`, which the service does not read; a viewer's `recipient` is empty."""
 
     action: Action
     payload: str
@@ -75,8 +81,13 @@ Event = Delivery | Refused | GoAway | ReconnectIceServer | Ignored
 
 
 def is_client_id(text: str) -> bool:
-    """Whether a viewer may call itself that."""
+    """Whether a viewer can have that name."""
     return bool(_CLIENT_ID.fullmatch(text)) and not text.lower().startswith(_RESERVED)
+
+
+def may_be_claimed(text: str) -> bool:
+    """Whether a viewer may call itself that: who has the name of another takes over from it."""
+    return is_client_id(text) and not text.startswith(BOX)
 
 
 def parse(
@@ -90,8 +101,11 @@ def parse(
     if fields is None:
         return Refused("The message is not a JSON object.")
     correlation = fields.get("correlationid") or ""
-    if not isinstance(correlation, str) or (correlation and not _CORRELATION.fullmatch(correlation)):
-        return Refused(_invalid("correlationId", f"Member must satisfy pattern: {_CORRELATION.pattern}"))
+    if not isinstance(correlation, str):
+        return Refused(_invalid("correlationId", "Member must be a string"))
+    if correlation and not _CORRELATION.fullmatch(correlation):
+        constraint = f"Member must satisfy pattern: {_CORRELATION.pattern}"
+        return Refused(_invalid("correlationId", constraint), correlation[:_CORRELATION_CHARACTERS])
     named = master and not (records and not fields.get("recipientclientid"))
     fault = _fault(fields, named=named, payload_characters=payload_characters)
     if fault:
@@ -110,7 +124,7 @@ def _fault(fields: dict[str, Any], *, named: bool, payload_characters: int) -> s
     if len(payload) > payload_characters:
         limit = f"Member must have length less than or equal to {payload_characters}"
         return _invalid("messagePayload", limit)
-    if _decoded(payload) is None:
+    if not payload.isascii():
         return _invalid("messagePayload", "Member must be base64")
     recipient = fields.get("recipientclientid")
     if named and not (isinstance(recipient, str) and recipient):
@@ -136,7 +150,7 @@ def status_response(refused: Refused) -> str:
         return ""
     return _text(
         messageType="STATUS_RESPONSE",
-        messagePayload="",
+        messagePayload=_NO_PAYLOAD,
         statusResponse={
             "correlationId": refused.correlation_id,
             "success": False,
@@ -149,12 +163,12 @@ def status_response(refused: Refused) -> str:
 
 def go_away() -> str:
     """For a client that should connect again."""
-    return _text(messageType="GO_AWAY", messagePayload="")
+    return _text(messageType="GO_AWAY", messagePayload=_NO_PAYLOAD)
 
 
 def reconnect_ice_server() -> str:
     """For a client that should ask for ICE servers again."""
-    return _text(messageType="RECONNECT_ICE_SERVER", messagePayload="")
+    return _text(messageType="RECONNECT_ICE_SERVER", messagePayload=_NO_PAYLOAD)
 
 
 def request(sent: Request) -> str:
@@ -245,8 +259,10 @@ def _folded(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(payload: str) -> bytes | None:
+    """SDKs differ in alphabet, padding and line breaks."""
+    digits = payload.translate(_DIGITS)
     try:
-        return base64.b64decode(payload, validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 

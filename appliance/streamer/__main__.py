@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -33,7 +34,8 @@ def main() -> int:
     # What programs of the instance say: our parent knows by the level that it is for their log alone.
     logging.getLogger("appliance.processes").setLevel(logging.DEBUG)
     sys.modules.setdefault("aiohttp", None)  # type: ignore[arg-type]  # 0.2 s that only NATS over WebSocket needs
-    from appliance.streamer.process import Streamer  # before the specification: it may be a while in coming
+    with _one_thread():  # and before the specification: it may be a while in coming
+        from appliance.streamer.process import Streamer
 
     if not (line := sys.stdin.buffer.readline()):
         return 0
@@ -51,6 +53,18 @@ def main() -> int:
         logger.exception("the streamer failed")
         return _fail(1, f"internal error: {cause!r}")
     return 0
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """NumPy's OpenBLAS would start one for each core, for nothing. An instance's programs may want them."""
+    before = dict(os.environ)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 async def _serve(streamer: "Streamer", *, lifeline: bool) -> None:

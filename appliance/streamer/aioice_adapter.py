@@ -31,6 +31,8 @@ _SILENT_SECONDS = 600  # for so long a TURN server that did not answer is asked 
 _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
 _EMPTY_REPORT = b"\x80\xc9\0\1"
 """A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second."""
+_NO_ADDRESS = (ValueError, OverflowError, LookupError)
+"""What the system says of a host or a port that cannot be one."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
 
 
@@ -38,9 +40,11 @@ class _SharedProtocol(aioice.ice.StunProtocol):
     """An ICE agent's end of a shared socket; tells it where the agent's peer was proved to be."""
 
     transport: Channel
+    receiver: "Connection"
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         if data[:4] == _EMPTY_REPORT:
+            self.receiver.heard_at = time.monotonic()
             return
         try:
             super().datagram_received(data, addr)
@@ -85,8 +89,23 @@ class Connection(aioice.ice.Connection):
     ) -> None:
         super().__init__(local_username=local_username or random_string(_UFRAG_CHARACTERS), **options)
         self.turn_servers = turn_servers
+        self.heard_at = time.monotonic()
+        """When the other side sent anything last, its answers to our checks aside."""
         self._mux = mux
         self._pace: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """Media, feedback, messages. Who sends nothing is not heard: aiortc would end over the first byte."""
+        if data:
+            self.heard_at = time.monotonic()
+            super().data_received(data, component)
+
+    async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
+        """One that names no place is left out: sending there would close the socket, which is everybody's."""
+        if remote_candidate is None or _is_place(remote_candidate):
+            await super().add_remote_candidate(remote_candidate)
+        else:
+            logger.debug("no place: %s port %d", ascii(remote_candidate.host), remote_candidate.port)
 
     async def get_component_candidates(
         self,
@@ -133,7 +152,7 @@ class Connection(aioice.ice.Connection):
                         protocol_factory=lambda: aioice.ice.StunProtocol(self),
                         **server,
                     )
-            except (stun.TransactionError, OSError, TimeoutError) as exc:
+            except (stun.TransactionError, OSError, TimeoutError, *_NO_ADDRESS) as exc:
                 logger.info("no relay of TURN server %s:%d: %r", *server["turn_server"], exc)
                 self._silent[server["turn_server"], server["turn_transport"]] = time.monotonic()
             else:
@@ -200,6 +219,11 @@ def _host_candidate(component: int, host: str, port: int, preference: int = 6553
         port=port,
         type="host",
     )
+
+
+def _is_place(candidate: Candidate) -> bool:
+    """The zone of an IPv6 address means something on the machine that has it alone (RFC 4007 section 6)."""
+    return 0 < candidate.port < 1 << 16 and candidate.host.isascii() and "%" not in candidate.host
 
 
 def _version(address: str) -> int:

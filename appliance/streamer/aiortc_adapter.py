@@ -17,6 +17,7 @@ import aiortc.rtp
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCDataChannel,
     RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
@@ -292,6 +293,12 @@ def pair_type(connection: RTCPeerConnection) -> str:
         relayed = "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
         return "relay" if relayed else str(pair.remote_candidate.type)
     return ""
+
+
+def heard_at(channel: RTCDataChannel) -> float:
+    """When anything came from the other side of the connection of `channel`, time.monotonic()."""
+    connection: Any = channel.transport.transport.transport._connection
+    return float(connection.heard_at)
 
 
 def parse_candidate(line: str, sdp_mid: str | None, sdp_mline_index: int | None) -> RTCIceCandidate:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pylibsrtp
 from aiortc import RTCPeerConnection
+from aiortc.rtcsctptransport import DataChunk, tsn_plus_one
 from aiortc.rtp import RtpPacket
 
 from appliance.streamer.budget import Budget
@@ -22,6 +23,8 @@ _RTCP_BYTES = 1 << 15
 _MEDIA_BYTES = 1 << 19
 """The same, for a microphone and a camera."""
 _SOURCES_MAX = 16
+_CHUNKS_MAX = 1024  # of 1200 bytes, what the window has room for
+_STREAMS_MAX = 256
 MALFORMED = (struct.error, LookupError, ValueError)
 """What aiortc raises where it cannot read a packet."""
 
@@ -77,8 +80,31 @@ def guard(
     transports = {each.receiver.transport for each in connection.getTransceivers()}
     if connection.sctp:
         transports.add(connection.sctp.transport)
+        _guard_channels(connection.sctp)
     for transport in transports:
         _guard(transport, media, media_bytes)
+
+
+def _guard_channels(sctp: Any) -> None:
+    """aiortc looks through all that lies there with every chunk, and minds no window of its own.
+
+    What is beyond is as if it were lost: who keeps to the window that it was told never gets there.
+    """
+    receive = sctp._receive_data_chunk
+
+    async def received(chunk: DataChunk) -> None:
+        lying, streams = sctp._sack_misordered, sctp._inbound_streams
+        stream = streams.get(chunk.stream_id)
+        beyond = (
+            len(lying) >= _CHUNKS_MAX and chunk.tsn != tsn_plus_one(sctp._last_received_tsn),
+            stream is None and len(streams) >= _STREAMS_MAX,
+            stream is not None and len(stream.reassembly) >= _CHUNKS_MAX,
+            sctp._advertised_rwnd < len(chunk.user_data),
+        )
+        if not any(beyond):
+            await receive(chunk)
+
+    vars(sctp)["_receive_data_chunk"] = received
 
 
 def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None, media_bytes: int) -> None:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _BITS_PER_SECOND = 128_000
 _COMPLEXITY = 5
 _CHECK_SECONDS = 1.0
+_REST_SECONDS = 3.0
 _FIRST_RETRY = 1.0
 _LAST_RETRY = 10.0
 _HEADER_BYTES = 2
@@ -28,13 +29,19 @@ _ENDS = 0x80  # in the second byte of pcmflux's header: there is silence behind 
 
 
 class AudioSource:
-    """Captures until cancelled. Where there is no sound, `description` says why, and it is tried again."""
+    """Captures until cancelled. Where there is no sound, `description` says why, and it is tried again.
 
-    def __init__(self, source: str = "auto", pulse_server: str = "", frame_ms: int = 10) -> None:
+    `exclusive`: nobody else listens to that server, so it rests while no program plays.
+    """
+
+    def __init__(
+        self, source: str = "auto", pulse_server: str = "", frame_ms: int = 10, *, exclusive: bool = False
+    ) -> None:
         self.description = "not started"
         self._frame_ms = frame_ms
         self._source = source
         self._pulse_server = pulse_server
+        self._exclusive = exclusive
         # As it was at birth: the compositor moves XDG_RUNTIME_DIR, and we set PULSE_SERVER ourselves.
         self._environ = dict(os.environ)
 
@@ -55,7 +62,7 @@ class AudioSource:
         """Capture the wanted source, whichever it becomes."""
         async with connect(address) as pulse:
             os.environ["PULSE_SERVER"] = address  # pcmflux has no other way to be told
-            await pulse.watch()
+            await pulse.watch(programs=self._exclusive)
             while True:
                 if source := await self._wanted(pulse):
                     await self._capture(pulse, source, talkspurts)
@@ -76,6 +83,7 @@ class AudioSource:
         try:
             await asyncio.to_thread(_start, capture, source, self._frame_ms, outlet)
             talkspurts.start()
+            rest = _Rest(pulse, talkspurts) if self._exclusive else None
             while True:
                 # A server moves a recording when its source goes away, to a microphone for want of better:
                 # nothing passes until it is certain that this has not happened.
@@ -85,14 +93,16 @@ class AudioSource:
                     return
                 outlet.open()
                 self._say(f"opus 48 kHz from {source.name}")
-                await self._changed(pulse, capture)
+                if rest:
+                    await rest.look()
+                await self._changed(pulse, capture, rest)
                 outlet.hold()
         finally:
             outlet.hold()
             talkspurts.stop()
             await asyncio.to_thread(capture.stop_capture)
 
-    async def _changed(self, pulse: Pulse, capture: Any) -> None:
+    async def _changed(self, pulse: Pulse, capture: Any, rest: "_Rest | None") -> None:
         """Return when the server reports a change. Raises UnavailableError when pcmflux has given up."""
         while True:
             if capture.state == "failed":
@@ -100,11 +110,38 @@ class AudioSource:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(until_beat(_CHECK_SECONDS)):
                     return await pulse.changed()
+            if rest and not rest.on:
+                await rest.look()
 
     def _say(self, description: str) -> None:
         if description != self.description:
             self.description = description
             logger.info("sound: %s", description)
+
+
+class _Rest:
+    """A server that stands still while no program plays costs nothing, and no beginning is missed by it."""
+
+    def __init__(self, pulse: Pulse, talkspurts: Talkspurts) -> None:
+        self._pulse = pulse
+        self._talkspurts = talkspurts
+        self.on: bool | None = None
+        """None: not known, a streamer before this one may have ended in the middle of it."""
+        self._idle_since: float | None = None
+
+    async def look(self) -> None:
+        """Begin where no program has played for a while, end where one plays."""
+        if await self._pulse.plays():
+            self._idle_since = None
+            if self.on is not False:
+                await self._pulse.suspend(rest=False)
+                self.on = False
+                self._talkspurts.start()  # the count of samples stood still, too
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
+        elif not self.on and time.monotonic() - self._idle_since > _REST_SECONDS:
+            await self._pulse.suspend(rest=True)
+            self.on = True
 
 
 class _Outlet:

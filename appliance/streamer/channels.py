@@ -28,6 +28,7 @@ _OF_ONE_VIEWER = 5
 """As many as the SDK of the Anbox dialect makes."""
 _CHUNK_BYTES = 16384
 _HELD_BYTES_MAX = 1 << 20
+_OF_EACH_BYTES = 64  # what one costs us beside what is in it
 """For applications that are not there yet, or read slowly; more ends the connection."""
 _FULL_BYTES, _LOW_BYTES = 1 << 18, 1 << 16
 """The fastest client sets the pace of the application..."""
@@ -106,6 +107,7 @@ class Outlet:
         self._viewers: dict[RTCDataChannel, May] = {}
         self._applications: set[asyncio.StreamWriter] = set()
         self._held: list[bytes] = []
+        self._held_bytes = 0
         self._room = asyncio.Event()
 
     async def run(self) -> None:
@@ -130,7 +132,7 @@ class Outlet:
     def detach(self, channel: RTCDataChannel) -> None:
         """It is closed; nothing happens if it was before."""
         if self._viewers.pop(channel, None) and not self._viewers:
-            self._held.clear()
+            self._forget()
             for each in self._applications:
                 each.close()
 
@@ -145,7 +147,8 @@ class Outlet:
         data = message.encode() if isinstance(message, str) else message
         if not self._applications:
             self._held.append(data)
-            if sum(map(len, self._held)) > _HELD_BYTES_MAX:
+            self._held_bytes += len(data) + _OF_EACH_BYTES
+            if self._held_bytes > _HELD_BYTES_MAX:
                 self._cut_off(channel, "no application reads it")
         for each in list(self._applications):
             each.write(data)
@@ -153,11 +156,15 @@ class Outlet:
                 logger.warning("%s: an application reads too slowly", self._path.name)
                 each.transport.abort()
 
+    def _forget(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One application, until it or the last viewer leaves."""
         self._applications.add(writer)
         writer.writelines(self._held)
-        self._held.clear()
+        self._forget()
         try:
             while data := await reader.read(_CHUNK_BYTES):
                 await self._until_somebody_takes_more()

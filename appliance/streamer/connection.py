@@ -114,6 +114,11 @@ class MediaConnection:
         """Whether media can flow."""
         return bool(self._pc.connectionState == "connected")
 
+    @property
+    def problem(self) -> str:
+        """Why the rendition that was agreed on has no picture; empty where it has one, or none was yet."""
+        return self._rendition().problem if self.codec else ""
+
     async def offer(self, settings: Settings, *, channel: bool = True) -> str:
         """Our offer in SDP: the picture, the sound, and a data channel."""
         codecs = _ordered(self._sources.renditions, settings.preferred_codecs)
@@ -195,7 +200,7 @@ class MediaConnection:
     def request_keyframe(self) -> None:
         """Ask for a keyframe in the rendition that this viewer sees; all pay for it, so not at will."""
         alone = len(self._sources.connections) == 1 and not self._sources.in_company
-        often = self._for_many or alone or self._yields()
+        often = self._for_many or alone or self._yields() or self._works_blind()
         if self.codec and (self._keyframes if often else self._shared_keyframes).spend():
             if self._seat:
                 self._seat.queue.ask()
@@ -286,6 +291,10 @@ class MediaConnection:
             return False
         info = self._rendition().info
         return info is not None and info.scalable
+
+    def _works_blind(self) -> bool:
+        """Whether this viewer controls, and misses packets of what it does."""
+        return self.reception.controls() and self.reception.estimator.loss > 0
 
     def _rendition(self) -> Rendition:
         if self.codec is None:

@@ -1,6 +1,8 @@
 """What a viewer and the box tell each other beside its media (docs/protocol.md, data channel `control`)."""
 
+import asyncio
 import logging
+import time
 from typing import Any, Protocol
 
 from aiortc import RTCDataChannel
@@ -18,6 +20,7 @@ from appliance.signaling.control import (
     build_control,
     parse_control,
 )
+from appliance.streamer import aiortc_adapter
 from appliance.streamer.channels import NamedChannels
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.microphone import CHANNELS
@@ -29,6 +32,12 @@ logger = logging.getLogger(__name__)
 LABELS = ("control", "kvsDataChannel")
 """Ours, and what viewers of the Kinesis dialect open."""
 _BYTES_MAX = 1 << 20
+_QUIET_S, _SILENT_S = 0.5, 1.5
+"""The screen repeats a held key by itself, also of a viewer whose network is gone. Nothing is sent to it, nor
+by it, while the screen stands still: who is quiet is sent something, which SCTP acknowledges."""
+_UNASKED_S = 6.5
+"""Who does not know ours is not asked; it reports every five seconds or more often (RFC 3550 section 6.2)."""
+_TOO_LONG = "What was copied on the box is too long to come here."
 _MICROPHONE = {"freq": AUDIO_CLOCK, "channels": CHANNELS, "samples": AUDIO_CLOCK // 100}
 
 
@@ -40,6 +49,10 @@ class Viewer(Protocol):
     @property
     def role(self) -> Role:
         """What it may do."""
+
+    @property
+    def fluent(self) -> bool:
+        """Whether it knows our own messages."""
 
     @property
     def ended(self) -> bool:
@@ -71,6 +84,7 @@ class ControlChannel:
         self._channel: RTCDataChannel | None = None
         self._named = NamedChannels(stage.channels, lambda: viewer.role.controls)
         self._told: dict[str, Any] = {}
+        self._minding: asyncio.TimerHandle | None = None
 
     def use(self, channel: RTCDataChannel) -> None:
         """Take up a channel that the client made, this one or one with another name."""
@@ -99,13 +113,25 @@ class ControlChannel:
         self._stage.input.release(self._holder)
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Send a message; skipped while the channel is not open or congested."""
-        channel = self._channel
-        if channel and channel.readyState == "open" and channel.bufferedAmount < _BYTES_MAX:
-            try:
-                channel.send(build_control(kind, data))
-            except (InvalidStateError, ValueError) as exc:
-                logger.debug("viewer %s: %s was not sent: %s", self._viewer.id, kind, exc)
+        """Send a message; skipped while the channel is not open or congested, or where it is too long."""
+        try:
+            self._send(kind, data)
+        except ValueError as exc:
+            logger.debug("viewer %s: %s was not sent: %s", self._viewer.id, kind, exc)
+
+    def tell_clipboard(self, text: str) -> None:
+        """The screen's clipboard changed; a client that takes no message of that size is told so."""
+        if not self._viewer.fluent:
+            return
+        try:
+            self._send("fanlight::clipboard", {"text": text})
+        except ValueError:
+            self.tell("fanlight::notice", {"text": _TOO_LONG})
+
+    def announce(self, kind: str, data: dict[str, Any]) -> None:
+        """Tell what was not asked for, to who knows what it is."""
+        if self._viewer.fluent:
+            self.tell(kind, data)
 
     def tell_role(self) -> None:
         """Who it is, what it may do and how large the picture is, where that is new."""
@@ -113,7 +139,33 @@ class ControlChannel:
         role = {"peer": self._viewer.id, "role": self._viewer.role.value, "width": width, "height": height}
         if role != self._told and self._channel:
             self._told = role
-            self.tell("fanlight::role", role)
+            self.announce("fanlight::role", role)
+
+    def _mind(self) -> None:
+        """Look after what it holds, for as long as it holds anything."""
+        if self._minding is None and self._stage.input.holds(self._holder):
+            self._minding = asyncio.get_running_loop().call_later(_QUIET_S, self._look)
+
+    def _look(self) -> None:
+        self._minding = None
+        if self._channel is None or not self._stage.input.holds(self._holder):
+            return
+        quiet = time.monotonic() - aiortc_adapter.heard_at(self._channel)
+        if quiet > (_SILENT_S if self._viewer.fluent else _UNASKED_S):
+            logger.info("viewer %s: nothing is heard of it; what it holds is let go", self._viewer.id)
+            self.release()
+        elif quiet > _QUIET_S:
+            self.announce("fanlight::heed", {})
+        self._mind()
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        """Raises ValueError where the client takes no message of that size."""
+        channel = self._channel
+        if channel and channel.readyState == "open" and channel.bufferedAmount < _BYTES_MAX:
+            try:
+                channel.send(build_control(kind, data))
+            except InvalidStateError as exc:
+                logger.debug("viewer %s: %s was not sent: %s", self._viewer.id, kind, exc)
 
     def _hear(self, text: str | bytes) -> None:
         if self._viewer.ended or self._channel is None:
@@ -134,6 +186,7 @@ class ControlChannel:
                     pass
                 case _:
                     self._stage.input.handle(self._holder, self._viewer.role, message)
+                    self._mind()
         except (FanlightError, UnicodeDecodeError) as exc:
             self.refused += 1
             logger.debug("viewer %s: %s", self._viewer.id, exc)

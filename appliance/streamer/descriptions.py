@@ -26,6 +26,10 @@ def parse(sdp: str) -> SessionDescription:
         raise InvalidInputError(f"sdp: must have 1 to {_MEDIA_MAX} media")
     if not all(media.dtls and media.dtls.fingerprints for media in parsed.media if media.port):
         raise InvalidInputError("sdp: no DTLS fingerprint")
+    if any(
+        (codec.payloadType or 0) not in range(128) for media in parsed.media for codec in media.rtp.codecs
+    ):
+        raise InvalidInputError("sdp: a payload type is beyond 127")
     mids = [media.rtp.muxId for media in parsed.media]
     if not all(mids) or len(mids) != len(set(mids)):
         raise InvalidInputError("sdp: every media needs a mid of its own")

@@ -128,8 +128,11 @@ class SharedSocket(asyncio.DatagramProtocol):
             del self._asked[transaction]
 
     def send(self, data: Any, address: Address) -> None:
-        """Send, unless so much waits already that it would come too late."""
-        if self._full:
+        """Send, unless so much waits already that it would come too late.
+
+        To a port that is none asyncio would send nothing and end the socket, which is everybody's.
+        """
+        if self._full or not 0 < address[1] < 1 << 16:
             self.dropped += 1
         else:
             self.transport.sendto(data, address)
@@ -191,7 +194,7 @@ class Mux:
                 if self.sockets[gone].idle:
                     self.sockets.pop(gone).transport.close()
             for address in addresses:
-                if address not in self.sockets:
+                if address not in self.sockets or self.sockets[address].transport.is_closing():
                     try:
                         await self.serve(address, ports.bound(address, self.port))
                     except OSError as exc:

@@ -23,6 +23,7 @@ CONNECT_SECONDS = 30
 ORPHAN_SECONDS = 10
 _INBOX_MAX = 128
 _CLOSE_SECONDS = 1
+_EARLY_MOST = 64
 _ATTEMPTS_BURST, _ATTEMPT_SECONDS = 8, 2.0
 """Every new connection wants a keyframe, which all viewers pay for."""
 
@@ -62,6 +63,8 @@ class Peer:
         self._negotiated = 0.0
         self._settings = anbox.Settings()
         self._connection: MediaConnection | None = None
+        self._early: list[anbox.Candidate] = []
+        """What came before the offer that it belongs to."""
         self._refused = 0
         self._control = ControlChannel(self, event.peer, stage)
 
@@ -74,6 +77,11 @@ class Peer:
     def exclusive(self) -> bool:
         """Whether it takes over from its like, and they from it."""
         return self._event.exclusive
+
+    @property
+    def fluent(self) -> bool:
+        """Whether it knows our own messages."""
+        return self._event.fluent
 
     @property
     def ended(self) -> bool:
@@ -144,20 +152,18 @@ class Peer:
 
     def end(self, reason: str) -> None:
         """End it for good, and say why where somebody still listens."""
-        if self.ended:
-            return
-        logger.info("viewer %s ends: %s", self.id, reason)
-        if self._orphaned is None:
-            self.signal(self._dialect.error(reason) if self.exclusive else self._dialect.end(reason))
-            self._reply(self.id, PeerReply(kind="close", text=reason))
-        self._ended.set()
+        if not self.ended and self._orphaned is None:
+            self.signal(self._dialect.end(reason) if self.fluent else self._dialect.error(reason))
+        self._part(reason)
 
     def tick(self, stats: dict[str, Any]) -> None:
         """Once a second: tell the page what is new, and give up on what never connected."""
         now = time.monotonic()
-        if self.connected:
+        if self._connection and self.connected:
             self._control.tell_role()
-            self.tell("fanlight::stats", stats)
+            if problem := self._connection.problem:
+                stats = stats | {"problem": problem}
+            self._control.announce("fanlight::stats", stats)
         elif self._orphaned is not None and now - self._orphaned > ORPHAN_SECONDS:
             self.end("its socket closed before it connected")
         elif self._connection and now - self._negotiated > CONNECT_SECONDS:
@@ -168,16 +174,16 @@ class Peer:
 
     def notice(self, text: str) -> None:
         """Something to show to the viewer."""
-        self.tell("fanlight::notice", {"text": text})
+        self._control.announce("fanlight::notice", {"text": text})
 
     def signal(self, text: str) -> None:
         """Send `text`, if it is not empty, through the signaling socket."""
         if text:
             self._reply(self.id, PeerReply(kind="message", text=text))
 
-    def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Send a message through the control channel; skipped while it is not open or congested."""
-        self._control.tell(kind, data)
+    def tell_clipboard(self, text: str) -> None:
+        """The screen's clipboard changed."""
+        self._control.tell_clipboard(text)
 
     def request_keyframe(self) -> None:
         """For its picture, if it has one."""
@@ -185,9 +191,9 @@ class Peer:
             self._connection.request_keyframe()
 
     def leave(self) -> None:
-        """It said itself that it leaves."""
+        """It said itself that it leaves, and need not be told why."""
         self.took_leave = True
-        self.end("left")
+        self._part("left")
 
     async def stats(self) -> ViewerStats:
         """What is known of this viewer."""
@@ -218,6 +224,14 @@ class Peer:
             **asdict(measured),
         )
 
+    def _part(self, reason: str) -> None:
+        if self.ended:
+            return
+        logger.info("viewer %s ends: %s", self.id, reason)
+        if self._orphaned is None:
+            self._reply(self.id, PeerReply(kind="close", text=reason))
+        self._ended.set()
+
     async def _read(self) -> None:
         async with asyncio.TaskGroup() as resolving:
             while True:
@@ -238,11 +252,11 @@ class Peer:
     ) -> None:
         match message:
             case anbox.Discover():
-                self.signal(anbox.resp_discover(fps=self._stage.spec.screen.fps))
+                await self._take_screen()
+                self.signal(anbox.resp_discover(fps=self._stage.fps()))
             case anbox.Settings():
                 self._settings = message
-                if self.exclusive and self._event.screen:
-                    await self._stage.resize(self._event.screen)
+                await self._take_screen()
                 if problem := self._stage.problem():
                     self.signal(anbox.wait(problem))
                 if message.api_version > 1:
@@ -255,10 +269,13 @@ class Peer:
                 connection = await self._connect()
                 text, unresolved = await self._negotiate(connection.answer(sdp, self._settings))
                 self.signal(self._dialect.answer(text))
-                self._resolve(connection, unresolved, resolving)
+                self._resolve(connection, [*unresolved, *self._early], resolving)
+                self._early = []
             case anbox.Answer(sdp):
                 connection = self._negotiating()
                 self._resolve(connection, await self._negotiate(connection.take_answer(sdp)), resolving)
+            case anbox.Candidate() if self._connection is None and len(self._early) < _EARLY_MOST:
+                self._early.append(message)
             case anbox.Candidate():
                 self._resolve(self._negotiating(), [message], resolving)
             case anbox.Adopt(peer):
@@ -266,6 +283,12 @@ class Peer:
                     self.signal(anbox.restart("the stream has started anew"))
             case anbox.Ignored(kind):
                 logger.debug("viewer %s: message %r is not known here", self.id, kind)
+
+    async def _take_screen(self) -> None:
+        """Who takes the controls has the screen that it asked for, from its first words on."""
+        wish, self._event = self._event.screen, self._event.model_copy(update={"screen": None})
+        if self.exclusive and wish:
+            await self._stage.resize(wish)
 
     async def _negotiate(self, negotiation: Awaitable[T]) -> T:
         """A connection whose negotiation failed is of no more use."""
@@ -290,7 +313,7 @@ class Peer:
         try:
             await connection.add_candidate(candidate)
         except FanlightError as exc:
-            self._refuse(exc)
+            self._refuse(exc, tell=not self.connected)
         except Exception:
             logger.exception("viewer %s: a candidate failed", self.id)
 
@@ -339,9 +362,10 @@ class Peer:
             except TimeoutError:
                 logger.warning("viewer %s: its connection did not close in time", self.id)
 
-    def _refuse(self, error: FanlightError) -> None:
+    def _refuse(self, error: FanlightError, *, tell: bool = True) -> None:
         self._refused += 1
         # Once is enough to know of it: a viewer must not fill the log.
         level = logging.INFO if self._refused == 1 else logging.DEBUG
         logger.log(level, "viewer %s: %s", self.id, error)
-        self.signal(self._dialect.error(str(error)))
+        if tell:
+            self.signal(self._dialect.error(str(error)))

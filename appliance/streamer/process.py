@@ -9,7 +9,16 @@ from pathlib import Path
 
 from appliance.bus import subjects
 from appliance.bus.connection import BusAddress, connect
-from appliance.bus.messages import IceServer, InstanceStats, Publication, Screen, ViewerStats
+from appliance.bus.messages import (
+    IceServer,
+    InstanceStats,
+    Picture,
+    Publication,
+    RecordOrder,
+    ScreenshotOrder,
+    ScreenWish,
+    ViewerStats,
+)
 from appliance.bus.spec import StreamerSpec
 from appliance.errors import UnavailableError
 from appliance.ice import ice_servers
@@ -28,8 +37,9 @@ from appliance.streamer.ingest.source import IngestSource
 from appliance.streamer.input.select import open_input
 from appliance.streamer.microphone import Microphone
 from appliance.streamer.mux import Mux, media_port
-from appliance.streamer.recording.recorder import Recorder
+from appliance.streamer.recording.deck import Deck
 from appliance.streamer.resize import resized
+from appliance.streamer.screenshot import screenshot
 from appliance.streamer.session import Session
 from appliance.streamer.shard.host import Shards
 from appliance.streamer.sources import Sources
@@ -64,14 +74,22 @@ class Streamer:
         )
         own_sound = spec.audio and self._ingest is None
         self._audio = (
-            AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms) if own_sound else None
+            AudioSource(spec.audio_source, spec.pulse_server, spec.audio_frame_ms, exclusive=spec.own_sound)
+            if own_sound
+            else None
         )
         self._microphone = Microphone(spec.instance, spec.pulse_server) if own_sound else None
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
         self._publishing: Publishing | None = None
-        self._recorder: Recorder | None = None
+        self._deck = Deck(
+            self._renditions,
+            self._sound if spec.audio or self._ingest else None,
+            Path(spec.recordings),
+            spec.application,
+            on=spec.record,
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. Raises UnavailableError where the bus does not answer at first."""
@@ -106,6 +124,7 @@ class Streamer:
                 sources=Sources(self._renditions, self._sound, seconds=self._seconds, kbps=spec.bitrate_kbps),
                 input=self._input,
                 size=self._size,
+                fps=lambda: self._spec.screen.fps,
                 problem=self._problem,
                 resize=self._resize,
                 microphone=self._microphone,
@@ -129,6 +148,8 @@ class Streamer:
             group.create_task(
                 bus.serve(subjects.publication(session_id), Publication, self._publishing.publish)
             )
+            group.create_task(bus.serve(subjects.recording(session_id), RecordOrder, self._deck.order))
+            group.create_task(bus.serve(subjects.screenshot(session_id), ScreenshotOrder, self._screenshot))
             self._group = group
             if self._ingest:
                 self._ingest.on_problem = session.notice
@@ -141,8 +162,7 @@ class Streamer:
                 group.create_task(self._audio.run(self._sound.deliver))
             if channels:
                 group.create_task(channels.run())
-            if self._renditions:
-                self._record()
+            group.create_task(self._deck.run())
             group.create_task(self._input.run())
             group.create_task(self._shards.run())
             group.create_task(session.run())
@@ -169,19 +189,14 @@ class Streamer:
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
             published=self._publishing.status if self._publishing else "",
-            recording=self._recorder.file if self._recorder else "",
-            recording_problem=self._recorder.problem if self._recorder else "",
+            recording=self._deck.file,
+            recording_problem=self._deck.problem,
             problem=self._ingest.problem if self._ingest else "",
             tasks=len(asyncio.all_tasks()),
         )
 
-    def _record(self) -> None:
-        """From now on, if that is wanted."""
-        if self._group and self._spec.record:
-            rendition = next(iter(self._renditions.values()))
-            sound = self._sound if self._spec.audio or self._ingest else None
-            self._recorder = Recorder(rendition, sound, Path(self._spec.record), self._spec.application)
-            self._group.create_task(self._recorder.run())
+    async def _screenshot(self, _: ScreenshotOrder) -> Picture:
+        return await screenshot(self._renditions)
 
     def _open_source(self, codec: Codec) -> VideoSource:
         if self._ingest:
@@ -192,7 +207,7 @@ class Streamer:
         rendition = self._renditions[codec] = Broadcast(functools.partial(self._open_source, codec))
         if self._group:
             self._group.create_task(rendition.run())
-            self._record()
+            self._deck.begin()
 
     def _open_second(self, codec: Codec) -> VideoSource:
         first = self._renditions[codec].source
@@ -200,10 +215,10 @@ class Streamer:
             raise UnavailableError("the first rendition does not run")
         return first.second()
 
-    async def _resize(self, wanted: Screen) -> None:
-        before, self._spec = self._spec.screen, await resized(self._spec, wanted)
-        if self._spec.screen != before:
-            logger.info("the picture becomes %dx%d", self._spec.screen.width, self._spec.screen.height)
+    async def _resize(self, wish: ScreenWish) -> None:
+        before, self._spec = self._spec.screen, await resized(self._spec, wish)
+        if (screen := self._spec.screen) != before:
+            logger.info("the picture becomes %dx%d, %d Hz", screen.width, screen.height, screen.fps)
             for rendition in self._renditions.values():
                 rendition.reopen()
 

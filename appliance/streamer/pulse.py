@@ -14,21 +14,22 @@ from typing import Any
 
 from appliance.errors import UnavailableError
 
-_PROTOCOL = 13
-"""Old enough for every server, and new enough to tell whose a recording is (native-common.h)."""
+_PROTOCOL = 19
+"""Old enough for every server, and new enough to tell who plays at this moment (native-common.h)."""
 _COOKIE_BYTES = 256
 _NOBODY = 0xFFFFFFFF
 _LARGEST_PACKET = 1 << 20
 _ANSWER_SECONDS = 5.0
 _DESCRIPTOR = struct.Struct(">5I")
 _ERROR, _REPLY, _AUTH, _SET_CLIENT_NAME = 0, 2, 8, 9
-_GET_SERVER_INFO, _GET_SINK_INFO, _GET_SOURCE_INFO, _GET_SOURCE_OUTPUTS = 20, 21, 23, 32
+_GET_SERVER_INFO, _GET_SINK_INFO, _GET_SOURCE_INFO = 20, 21, 23
+_GET_SINK_INPUTS, _GET_SOURCE_OUTPUTS, _SUSPEND_SINK = 30, 32, 70
 _SUBSCRIBE, _EVENT = 35, 66
 _LOAD_MODULE, _UNLOAD_MODULE = 51, 52
-_SINKS, _SOURCES, _SOURCE_OUTPUTS, _SERVER = 0, 1, 3, 7
+_SINKS, _SOURCES, _SINK_INPUTS, _SOURCE_OUTPUTS, _SERVER = 0, 1, 2, 3, 7
 _KIND, _CHANGED, _REMOVED = 0x30, 0x10, 0x20
 _NO_ENTITY = 5
-_SOURCE_OUTPUT_FIELDS = 12
+_SINK_INPUT_FIELDS, _SOURCE_OUTPUT_FIELDS = 15, 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,23 @@ class Pulse:
 
     async def recorded_by(self, pid: int) -> set[int]:
         """Indexes of the sources that a process records from."""
-        answer = await self._ask(_GET_SOURCE_OUTPUTS) or []
-        outputs = [
-            answer[n : n + _SOURCE_OUTPUT_FIELDS] for n in range(0, len(answer), _SOURCE_OUTPUT_FIELDS)
-        ]
+        outputs = _rows(await self._ask(_GET_SOURCE_OUTPUTS), _SOURCE_OUTPUT_FIELDS)
         wanted = str(pid).encode()
         return {output[4] for output in outputs if output[11].get("application.process.id") == wanted}
 
-    async def watch(self) -> None:
-        """Be told of changes from now on, by `changed`."""
-        await self._ask(
-            _SUBSCRIBE, sum(1 << facility for facility in (_SINKS, _SOURCES, _SOURCE_OUTPUTS, _SERVER))
-        )
+    async def plays(self) -> bool:
+        """Whether any program plays something at this moment, be it silence."""
+        inputs = _rows(await self._ask(_GET_SINK_INPUTS), _SINK_INPUT_FIELDS)
+        return not all(corked for *_, corked in inputs)
+
+    async def suspend(self, *, rest: bool) -> None:
+        """All outputs stand still, or go on: who plays meanwhile waits."""
+        await self._ask(_SUSPEND_SINK, _NOBODY, "", rest)
+
+    async def watch(self, *, programs: bool = False) -> None:
+        """Be told of changes from now on, by `changed`; with `programs` also of who plays."""
+        facilities = [_SINKS, _SOURCES, _SOURCE_OUTPUTS, _SERVER, *([_SINK_INPUTS] if programs else [])]
+        await self._ask(_SUBSCRIBE, sum(1 << facility for facility in facilities))
 
     async def changed(self) -> None:
         """Return once another output may be the default one, or a recording may be of something else."""
@@ -190,7 +196,11 @@ def _matters(event: int) -> bool:
     facility, kind = event & 0x0F, event & _KIND
     if facility in (_SINKS, _SOURCES):
         return kind == _REMOVED
-    return facility == _SERVER or (facility == _SOURCE_OUTPUTS and kind == _CHANGED)
+    return facility in (_SERVER, _SINK_INPUTS) or (facility == _SOURCE_OUTPUTS and kind == _CHANGED)
+
+
+def _rows(answer: list[Any] | None, fields: int) -> list[list[Any]]:
+    return [(answer or [])[at : at + fields] for at in range(0, len(answer or []), fields)]
 
 
 def _cookie() -> bytes:
@@ -206,6 +216,8 @@ def _cookie() -> bytes:
 
 def _encode(value: int | str | bytes | dict[str, str]) -> bytes:
     match value:
+        case bool():
+            return b"1" if value else b"0"
         case int():
             return b"L" + value.to_bytes(4)
         case str():

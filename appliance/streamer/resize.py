@@ -1,26 +1,33 @@
-"""Another size for the picture, where a client that takes the controls asks for one."""
+"""Another size or rate for the picture, where a client that takes the controls asks for one."""
 
 import asyncio
 import logging
 
-from appliance.bus.messages import Screen
+from appliance.bus.messages import Screen, ScreenWish
 from appliance.bus.spec import StreamerSpec
 from hw.randr import set_size
 
 logger = logging.getLogger(__name__)
 
+_OWN_PACE = ("camera", "file", "channel")
 
-async def resized(spec: StreamerSpec, wanted: Screen) -> StreamerSpec:
-    """`spec` with a screen as large as `wanted`, if it can be: within its limits, and even."""
-    if spec.largest is None:
+
+async def resized(spec: StreamerSpec, wish: ScreenWish) -> StreamerSpec:
+    """`spec` with the screen that is wished for, as far as it can be."""
+    if spec.kind in _OWN_PACE:
         return spec
-    width = min(wanted.width + wanted.width % 2, spec.largest[0])
-    height = min(wanted.height + wanted.height % 2, spec.largest[1])
+    wanted = wish.of(spec.screen).within(spec.largest)
+    changes = {"fps": wanted.fps}
+    if spec.resizable and await _takes_size(spec, wanted):
+        changes |= {"width": wanted.width, "height": wanted.height}
+    return spec.model_copy(update={"screen": spec.screen.model_copy(update=changes)})
+
+
+async def _takes_size(spec: StreamerSpec, wanted: Screen) -> bool:
     if spec.kind == "x11":
         try:
-            await asyncio.to_thread(set_size, spec.display, width, height, spec.xauthority)
+            await asyncio.to_thread(set_size, spec.display, wanted.width, wanted.height, spec.xauthority)
         except OSError as exc:
             logger.warning("the screen keeps its size: %s", exc)
-            return spec
-    screen = spec.screen.model_copy(update={"width": width, "height": height})
-    return spec.model_copy(update={"screen": screen})
+            return False
+    return True

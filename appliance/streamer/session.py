@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
@@ -43,7 +43,9 @@ _MEASURED_AT_ONCE = 8
 """Viewers in one turn of the loop: frames of the others go first."""
 _HELLO_PAUSES = (0.0, 1.0, 4.0)
 """After an outage a gateway may come back to the bus later than we do."""
+_PLACE_TAKEN = "somebody who may control came, and there was no other place"
 _TAKEN_OVER = "another client took over"
+_STARTED_AGAIN = "the streamer started again"
 _KICKED = "disconnected by an administrator"
 
 Elsewhere: TypeAlias = Callable[[PeerEvent, int, Callable[[str, PeerReply], None]], RemotePeer | None]
@@ -101,7 +103,7 @@ class Session:
         """The screen's clipboard changed: for those who may type there."""
         for peer in self._peers.values():
             if peer.role.controls:
-                peer.tell("fanlight::clipboard", {"text": text})
+                peer.tell_clipboard(text)
 
     def notice(self, text: str) -> None:
         """Something to show to everybody."""
@@ -149,7 +151,7 @@ class Session:
                 if other.exclusive:
                     other.end(_TAKEN_OVER)
         present = [peer for peer in self._peers.values() if not peer.ended]
-        if len(present) >= self._stage.spec.viewers_max:
+        if len(present) >= self._stage.spec.viewers_max and not _made_room(present, event):
             raise LimitExceededError(f"the session has {len(present)} viewers, and takes no more")
         if self._group is None:
             raise UnavailableError("the session is not served yet")
@@ -159,8 +161,10 @@ class Session:
         )
         self._peers[event.peer] = peer
         self._group.create_task(self._host(peer), name=f"viewer {event.peer}")
-        if event.resumed:
-            peer.signal(DIALECTS[event.dialect].restart("the streamer started again"))
+        if event.resumed and event.fluent:
+            peer.signal(DIALECTS[event.dialect].restart(_STARTED_AGAIN))
+        elif event.resumed:
+            peer.end(_STARTED_AGAIN)
         return False
 
     async def _host(self, peer: Peer | RemotePeer) -> None:
@@ -286,3 +290,12 @@ class Session:
             await self._bus.publish(subject, message)
         except UnavailableError as exc:
             logger.debug("lost: %s", exc)
+
+
+def _made_room(present: Iterable[Peer | RemotePeer], newcomer: PeerEvent) -> bool:
+    """Who may control never stays outside because of who watches: the one that came last goes."""
+    watching = [each for each in present if not each.role.controls]
+    if newcomer.role.controls and watching:
+        watching[-1].end(_PLACE_TAKEN)
+        return True
+    return False

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.bus.messages import Role, Screen
+from appliance.bus.messages import Role, ScreenWish
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer.channels import Channels
@@ -19,6 +19,9 @@ class InputSink(Protocol):
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         """Inject `message`, if `role` may."""
 
+    def holds(self, viewer: str) -> bool:
+        """Whether `viewer` holds a key or a button."""
+
     def release(self, viewer: str) -> None:
         """Let go of everything that `viewer` holds."""
 
@@ -31,8 +34,9 @@ class Stage:
     sources: Sources
     input: InputSink
     size: Callable[[], tuple[int, int]]
+    fps: Callable[[], int]
     problem: Callable[[], str]
-    resize: Callable[[Screen], Awaitable[None]]
+    resize: Callable[[ScreenWish], Awaitable[None]]
     """Called with what a client that takes the controls would like to see."""
     microphone: Microphone | None = None
     """Where the voice of who controls goes; None: nowhere."""

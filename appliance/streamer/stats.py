@@ -100,6 +100,7 @@ def instance_stats(
         width=info.width if info else None,
         height=info.height if info else None,
         fps=shown.fps if shown else None,
+        screen=spec.screen,
         target_fps=spec.screen.fps,
         bitrate_kbps=shown.bitrate_kbps if shown else None,
         target_kbps=spec.bitrate_kbps,
@@ -120,5 +121,6 @@ def instance_stats(
         recording_problem=recording_problem,
         problem=problem or problem_of(renditions),
         viewers=viewers,
+        viewers_max=spec.viewers_max,
         tasks=tasks,
     )

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from appliance.bus.messages import Done, IceServer, Publication
-from appliance.errors import InvalidInputError, UnavailableError
+from appliance.errors import FanlightError, UnavailableError
 from appliance.signaling.anbox import Settings
 from appliance.streamer.connection import MediaConnection
 from appliance.streamer.whip_client import ask_ice_servers, delete_resource, post_offer
@@ -78,10 +78,15 @@ class Publisher:
             began = loop.time()
             try:
                 await self._publish()
-            except (UnavailableError, InvalidInputError) as exc:
+            except FanlightError as exc:
                 self._say(f"{self._host}: {exc}", logging.WARNING)
-            failures = 0 if loop.time() - began > _STABLE_SECONDS else failures + 1
-            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS)) - 1])
+            except Exception:
+                logger.exception("publishing: %s", self._host)
+                self._say(f"{self._host}: it told something that makes no sense", logging.WARNING)
+            if loop.time() - began > _STABLE_SECONDS:
+                failures = 0
+            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+            failures += 1
 
     async def _publish(self) -> None:
         """One stream, for as long as it lasts. Raises UnavailableError, InvalidInputError."""
@@ -118,7 +123,7 @@ class Publisher:
         finally:
             await connection.close()
             if resource:
-                await asyncio.to_thread(delete_resource, resource, self._token)
+                await asyncio.to_thread(delete_resource, resource, self._url, self._token)
 
     def _say(self, status: str, level: int) -> None:
         if status != self.status:

@@ -20,7 +20,9 @@ _REDIRECTIONS = 5
 _SERVERS_MAX = 8
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^\s",;]*))*)')
 _PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^\s",;]*))')
-_ICE_URL = re.compile(r"(?:stun|turns?):[^\s?:]+(?::[0-9]+)?(?:\?transport=(?:udp|tcp))?")
+_ICE_URL = re.compile(
+    r"(?P<kind>stun|turns?):[^\s?:]+(?::(?P<port>[0-9]{1,5}))?(?P<transport>\?transport=(?:udp|tcp))?"
+)
 
 
 class Answer(NamedTuple):
@@ -44,11 +46,10 @@ def ask_ice_servers(url: str, token: str) -> list[IceServer]:
 
 def post_offer(url: str, token: str, offer: str) -> Answer:
     """Raises UnavailableError; redirections are followed (section 4.2)."""
-    host = urlsplit(url).netloc
+    home = url
     for _ in range(_REDIRECTIONS):
-        request = _request("POST", url, token if urlsplit(url).netloc == host else "", offer)
         try:
-            with _open(request) as response:
+            with _open(_request("POST", url, _meant_for(url, home, token), offer)) as response:
                 body = response.read(_ANSWER_BYTES).decode()
                 location = response.headers.get("Location", "")
                 if response.status != 201 or not location:
@@ -59,17 +60,17 @@ def post_offer(url: str, token: str, offer: str) -> Answer:
                 if exc.code not in (307, 308) or not (location := exc.headers.get("Location", "")):
                     raise UnavailableError(_refusal(exc.code)) from None
             url = urljoin(url, location)
-        except (OSError, HTTPException, UnicodeDecodeError) as exc:
+        except (OSError, HTTPException, ValueError) as exc:
             raise UnavailableError(_reason(exc)) from exc
     raise UnavailableError(f"it redirected {_REDIRECTIONS} times")
 
 
-def delete_resource(resource: str, token: str) -> None:
-    """Tell the server that the stream has ended; one that is gone need not be told."""
+def delete_resource(resource: str, url: str, token: str) -> None:
+    """Tell the server that the stream has ended; one that is gone need not be told. `token` is for `url`."""
     try:
-        with _open(_request("DELETE", resource, token)):
+        with _open(_request("DELETE", resource, _meant_for(resource, url, token))):
             pass
-    except (OSError, HTTPException) as exc:
+    except (OSError, HTTPException, ValueError) as exc:
         logger.debug("the WHIP resource stays: %s", exc)
 
 
@@ -78,10 +79,16 @@ def linked(headers: Iterable[str]) -> list[IceServer]:
     servers = []
     for url, rest in _LINK.findall(", ".join(headers)):
         said = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
-        if said.get("rel") == "ice-server" and _ICE_URL.fullmatch(url):
+        if said.get("rel") == "ice-server" and _is_server(url):
             user, password = said.get("username", ""), said.get("credential", "")
             servers.append(IceServer(urls=[url], username=user, password=password))
     return servers[:_SERVERS_MAX]
+
+
+def _is_server(url: str) -> bool:
+    if not (found := _ICE_URL.fullmatch(url)):
+        return False
+    return 0 < int(found["port"] or 1) < 1 << 16 and not (found["transport"] and found["kind"] == "stun")
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
@@ -94,6 +101,16 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
 def _open(request: urllib.request.Request) -> Any:
     return urllib.request.build_opener(_NoRedirection).open(request, timeout=_ANSWER_SECONDS)
+
+
+def _meant_for(url: str, home: str, token: str) -> str:
+    """`token`, where `url` is of the same origin as `home`."""
+    return token if _origin(url) == _origin(home) else ""
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    split = urlsplit(url)
+    return split.scheme, split.hostname, split.port or {"http": 80, "https": 443}.get(split.scheme)
 
 
 def _request(

@@ -45,15 +45,19 @@ class Outbox:
         while True:
             self._filled.clear()
             while self._requests:
-                until, request = self._requests[0]
-                if self._clock() < until:
-                    try:
-                        await ws.send_str(kinesis.request(request))
-                    except ConnectionError:
-                        await ws.close()
-                        return
-                    await asyncio.sleep(_BETWEEN_SECONDS)
-                self._requests.popleft()
+                oldest = self._requests[0]
+                until, request = oldest
+                if self._clock() >= until:
+                    self._requests.popleft()
+                    continue
+                try:
+                    await ws.send_str(kinesis.request(request))
+                except ConnectionError:
+                    await ws.close()
+                    return
+                if self._requests[0] is oldest:  # else it made room meanwhile
+                    self._requests.popleft()
+                await asyncio.sleep(_BETWEEN_SECONDS)
             await self._filled.wait()
 
 

@@ -18,7 +18,8 @@ def doctor(context: Context, _: argparse.Namespace) -> int:
     """Prove every leg; 1 where one failed."""
     from appliance.verbs import doctor
 
-    checks = asyncio.run(doctor.run(config_file.load(context.file), context.state_dir, context.socket))
+    config = config_file.load(context.daemons_file)
+    checks = asyncio.run(doctor.run(config, context.state_dir, context.socket))
     context.print([dataclasses.asdict(each) for each in checks], "\n".join(map(_line, checks)))
     return 1 if any(each.ok is False for each in checks) else 0
 
@@ -29,13 +30,14 @@ def _line(each: "Check") -> str:
 
 
 def check_config(context: Context, _: argparse.Namespace) -> int:
-    """Read the configuration as the daemon would; the faults are the data here."""
-    file = context.file
+    """Read the configuration, and the files it names, as the daemon would; the faults are the data here."""
+    from appliance.verbs import named_files
+
+    file = context.daemons_file
     try:
-        config_file.load(file)
+        faults = named_files.faults(file, config_file.load(file))
     except ConfigError as exc:
         faults = str(exc).splitlines()
-        context.print({"file": str(file or ""), "ok": False, "faults": faults}, str(exc))
-        return 2
-    context.print({"file": str(file or ""), "ok": True, "faults": []}, f"{file or 'built-in defaults'}: ok")
-    return 0
+    text = "\n".join(faults) or f"{file or 'built-in defaults'}: ok"
+    context.print({"file": str(file or ""), "ok": not faults, "faults": faults}, text)
+    return 2 if faults else 0

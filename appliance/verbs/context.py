@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from appliance import config_file, paths
 from appliance.control.client import ControlClient
 from appliance.control.schema import Model
-from appliance.errors import InvalidInputError
+from appliance.control.words import printable
+from appliance.errors import InvalidInputError, RefusedError
 
 P = TypeVar("P", bound=Model)
 
@@ -42,6 +43,17 @@ class Context:
         """The configuration file that counts; None for built-in defaults."""
         return self.config_file or config_file.default_file()
 
+    @property
+    def daemons_file(self) -> Path | None:
+        """`file`, for verbs that judge what the daemon reads.
+
+        Raises RefusedError where that daemon is the service, and its file is closed to us.
+        """
+        own = paths.control_socket(self.runtime_dir)
+        if self.file is None and config_file.kept_from_us() and not own.exists():
+            raise RefusedError(f"{config_file.SYSTEM_FILE}: be root or a member of the group fanlight")
+        return self.file
+
     def print(self, data: BaseModel | Sequence[BaseModel] | dict[str, Any] | list[Any], text: str) -> None:
         """Print `data` where --json was given, else `text`."""
         print(json.dumps(_plain(data), indent=2, ensure_ascii=False) if self.json else text)
@@ -66,6 +78,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str
     """Columns as wide as what is in them; `none` where there are no rows."""
     if not rows:
         return none
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

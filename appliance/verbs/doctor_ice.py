@@ -6,6 +6,7 @@ import functools
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -34,22 +35,45 @@ class _BrokenLegError(Exception):
 
 
 def ice_port(config: Config, snapshot: Snapshot | None) -> Check:
-    """Open the UDP port of the media, as a streamer does, unless one of ours has it. Blocks."""
-    name, port = "ICE port", config.ice.udp_port
-    said = [each.stats for each in snapshot.instances] if snapshot else []
+    """Open the UDP ports of the media, as streamers do, unless one of ours has them. Blocks."""
+    name, first = "ICE port", config.ice.udp_port
+    wanted = range(first, min(first + config.limits.instances, 65536)) if first else range(1)
+    said = [each.stats for each in snapshot.instances if not each.box] if snapshot else []
+    ours = sorted({each.udp_port for each in said if each and each.udp_port})
+    blocked = {port: exc for port in wanted if port not in ours and (exc := _refusal(port))}
+    news = [f"instances use UDP {_listed(ours)}"] if ours else []
+    if free := [port for port in wanted if port not in ours and port not in blocked]:
+        news.append(f"UDP {_listed(free)} can be opened" if first else "any UDP port can be opened")
+    if not blocked:
+        return Check(name, True, "; ".join(news))
+    taken = all(exc.errno == errno.EADDRINUSE for exc in blocked.values())
+    if taken and len(blocked) <= said.count(None):
+        news.append(f"UDP {_listed(blocked)} is taken, maybe by an instance that starts")
+        return Check(name, None, "; ".join(news))
+    reasons = sorted({str(exc.strerror) for exc in blocked.values()})
+    port = next(iter(blocked))
+    fix = f"sudo ss -ulpn 'sport = :{port}' shows who has it; or set [ice] udp_port"
+    return Check(name, False, "; ".join([f"UDP {_listed(blocked)}: {', '.join(reasons)}", *news]), fix)
+
+
+def _refusal(port: int) -> OSError | None:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         try:
             probe.bind(("", port))
         except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                if ours := sorted({each.udp_port for each in said if each and each.udp_port}):
-                    other = "" if port in ours else f"; UDP {port} is somebody else's"
-                    return Check(name, True, f"instances use UDP {', '.join(map(str, ours))}{other}")
-                if None in said:
-                    return Check(name, None, f"UDP {port} is taken, maybe by an instance that starts")
-            fix = f"sudo ss -ulpn 'sport = :{port}' shows who has it; or set [ice] udp_port"
-            return Check(name, False, f"UDP {port}: {exc.strerror}", fix)
-        return Check(name, True, f"UDP {probe.getsockname()[1]} can be opened")
+            return exc
+    return None
+
+
+def _listed(ports: Iterable[int]) -> str:
+    """`40000 to 40003, 40005`."""
+    runs: list[list[int]] = []
+    for port in ports:
+        if runs and port == runs[-1][-1] + 1:
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 async def servers(config: Config, state_dir: Path) -> list[Check]:
@@ -120,8 +144,7 @@ async def _turn(url: str, secret: str, trust: ssl.SSLContext) -> Check:
 
 
 async def _resolved(url: str) -> Server:
-    if (server := Server.of(url)) is None:
-        raise _BrokenLegError("URL", f"{url!r} is none, like turn:host:3478?transport=udp", "correct [ice]")
+    server = Server.of(url)
     try:
         await asyncio.get_running_loop().getaddrinfo(server.host, server.port)
     except (OSError, UnicodeError) as exc:  # what cannot be a name is not even asked for

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import evdev
 
-from appliance.config import AudioSection, InputSection
-from appliance.verbs.proof import Check
+from appliance.config import AudioSection, Config, InputSection
+from appliance.instances.sound import PROGRAM as SOUND_SERVER
+from appliance.verbs.doctor_user import name_of
+from appliance.verbs.proof import Check, within
 from hw.displays import Display
-from hw.encoders import EncoderProbe
+from hw.encoders import SESSIONS_TAKEN, EncoderProbe
 from hw.gpus import Gpu
-from hw.inventory import why_no_hardware
+from hw.inventory import NOT_TRIED, take_inventory, why_no_hardware
 
+_SECONDS = 10.0
+_OUR_DATE = Path(__file__).stat().st_mtime
 _FREE_BYTES = 200 << 20
 _UINPUT = Path("/dev/uinput")
+_WITHOUT_UINPUT = "keyboard and pointer go by XTEST or the compositor"
 _RULES = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _INSTALLED = Path("/opt/fanlight/current")
 _DRIVERS = {
@@ -25,6 +30,30 @@ _DRIVERS = {
     "Intel": "sudo apt-get install intel-media-va-driver vainfo",
     "AMD": "sudo apt-get install mesa-va-drivers vainfo",
 }
+
+
+async def legs(config: Config, state_dir: Path) -> list[Check]:
+    """All of them, tried as whoever this process is."""
+    async with asyncio.TaskGroup() as group:
+        look = group.create_task(take_inventory())
+        input_device = group.create_task(within(_SECONDS, "uinput", lambda: uinput(config.input)))
+        sound = group.create_task(within(_SECONDS, "audio", lambda: audio(config.audio)))
+    found = look.result()
+    return [
+        *encoders(found.gpus, found.encoders),
+        await asyncio.to_thread(render_nodes, found.gpus),
+        *displays(found.displays),
+        input_device.result(),
+        await asyncio.to_thread(udev_rules),
+        sound.result(),
+        await asyncio.to_thread(clock),
+        await asyncio.to_thread(disk, state_dir),
+    ]
+
+
+def run_legs(config: Config, state_dir: Path) -> list[Check]:
+    """`legs`, in a process of their own."""
+    return asyncio.run(legs(config, state_dir))
 
 
 def encoders(gpus: Sequence[Gpu], probes: Sequence[EncoderProbe]) -> list[Check]:
@@ -47,6 +76,10 @@ def encoders(gpus: Sequence[Gpu], probes: Sequence[EncoderProbe]) -> list[Check]
 
 
 def _encoder_fix(probe: EncoderProbe, gpus: Sequence[Gpu]) -> str:
+    if probe.detail.startswith(NOT_TRIED):
+        return ""
+    if SESSIONS_TAKEN in probe.detail:
+        return "stop an instance that encodes, or another program that does, and try again"
     if not probe.hardware:
         return "run install.sh again: the wheel does not fit this machine"
     gpu = next((gpu for gpu in gpus if gpu.render_node == probe.render_node), None)
@@ -59,7 +92,7 @@ def render_nodes(gpus: Sequence[Gpu]) -> Check:
     if not nodes:
         return Check("GPU access", None, "no render node")
     if closed := [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]:
-        fix = "sudo usermod -aG render,video $(id -un), then log in again"
+        fix = f"sudo usermod -aG render,video {name_of(os.geteuid())}, then start its session or service anew"
         return Check("GPU access", False, f"may not open {', '.join(closed)}", fix)
     return Check("GPU access", True, ", ".join(nodes))
 
@@ -83,16 +116,17 @@ def displays(found: Sequence[Display]) -> list[Check]:
 
 
 async def uinput(section: InputSection) -> Check:
-    """Create an input device and take it away again."""
+    """Create an input device and take it away again; nothing needs it yet, so that failing is no fault."""
     if not section.enabled:
         return Check("uinput", None, "input is off")
     if not await asyncio.to_thread(_UINPUT.exists):
-        return Check("uinput", False, f"{_UINPUT} is missing", "sudo modprobe uinput")
+        return Check("uinput", None, f"{_UINPUT} is missing; {_WITHOUT_UINPUT}", "sudo modprobe uinput")
     try:
         await asyncio.to_thread(_create_device)
     except (OSError, evdev.UInputError) as exc:
-        fix = "sudo usermod -aG input $(id -un) && sudo udevadm trigger --name-match=uinput"
-        return Check("uinput", False, str(exc), fix)
+        name = name_of(os.geteuid())
+        fix = f"sudo usermod -aG input {name} && sudo udevadm trigger --name-match=uinput"
+        return Check("uinput", None, f"{exc}; {_WITHOUT_UINPUT}", fix)
     return Check("uinput", True, "a keyboard was created and removed")
 
 
@@ -111,15 +145,23 @@ def udev_rules() -> Check:
     return Check("udev rules", False, "the rules of the installation are missing", "sudo ./install.sh")
 
 
+def _is_there(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
 async def audio(section: AudioSection) -> Check:
     """Resolve the monitor of the default output by name: never a microphone."""
     if not section.enabled:
         return Check("audio", None, "sound is off")
-    if not shutil.which("pactl"):
-        return Check("audio", None, "no pactl to ask with", "sudo apt-get install pulseaudio-utils")
+    if not await asyncio.to_thread(_is_there, "pactl"):
+        why = "no pactl to ask with, and screens of our own are silent"
+        return Check("audio", None, why, "sudo apt-get install pulseaudio")
     code, sources = await _output("pactl", "list", "short", "sources")
     if code:
-        return Check("audio", None, "no sound server answers: video goes on without sound")
+        if section.source == "auto" and await asyncio.to_thread(_is_there, SOUND_SERVER):
+            return Check("audio", True, "none on this machine; each screen of our own has a sound server")
+        why = "no sound server answers: video goes on without sound"
+        return Check("audio", None, why, "sudo apt-get install pulseaudio")
     names = [line.split("\t")[1] for line in sources.splitlines() if "\t" in line]
     wanted = section.source
     if wanted == "auto":
@@ -145,9 +187,9 @@ async def _output(*command: str) -> tuple[int, str]:
 
 
 def clock(now: float | None = None) -> Check:
-    """Certificates and signatures need the time; before the date of our own files it is wrong. Blocks."""
+    """Certificates and signatures need the time; before the date of our own files it is wrong."""
     now = time.time() if now is None else now
-    if now < Path(__file__).stat().st_mtime - 86400:
+    if now < _OUR_DATE - 86400:
         said = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now))
         return Check("clock", False, f"it says {said} UTC", "sudo timedatectl set-ntp true")
     return Check("clock", True, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
@@ -157,7 +199,8 @@ def disk(state_dir: Path) -> Check:
     """Room for state, and the right to write it. Blocks."""
     folder = next(each for each in (state_dir, *state_dir.absolute().parents) if each.is_dir())
     if not os.access(folder, os.W_OK):
-        return Check("disk", False, f"may not write {folder}", f"sudo chown -R $(id -un) {folder}")
+        fix = f"sudo chown -R {name_of(os.geteuid())} {folder}"
+        return Check("disk", False, f"may not write {folder}", fix)
     free = shutil.disk_usage(folder).free
     detail = f"{free >> 20} MiB free in {folder}"
     if free < _FREE_BYTES:

@@ -5,14 +5,16 @@ import datetime as dt
 import ipaddress
 import re
 import ssl
+from pathlib import Path
 
 import aiohttp
 from cryptography import x509
 
-from appliance.bus.connection import connect
+from appliance.bus.connection import BusAddress, connect
 from appliance.bus.external import external
+from appliance.bus.server import kept_address
 from appliance.config import Config
-from appliance.control.schema import Snapshot
+from appliance.control.schema import Part, Snapshot
 from appliance.discovery.addresses import reachable_addresses
 from appliance.discovery.browse import browse
 from appliance.errors import UnavailableError
@@ -53,8 +55,8 @@ async def gateway(config: Config, snapshot: Snapshot | None) -> Check:
             # Its certificate has a check of its own, and a CA that this process does not know.
             trust: ssl.SSLContext | bool = _blind()
         case "remote":
-            if snapshot is None:
-                return Check(name, None, _NOT_RUNNING)
+            if snapshot is None or not snapshot.box.urls:
+                return Check(name, None, "its address is not known here" if snapshot else _NOT_RUNNING)
             # Whose certificate it is was checked when the box enrolled.
             base, trust = snapshot.box.urls[0].rstrip("/"), _blind()
     fix = _START if config.gateway.mode == "embedded" else f"curl -v {base}/healthz"
@@ -101,25 +103,28 @@ def _judge(leaf: x509.Certificate, addresses: tuple[str, ...], fix: str) -> Chec
     return Check(name, True, f"valid until {ends:%Y-%m-%d}, for all addresses")
 
 
-async def bus(config: Config, snapshot: Snapshot | None) -> Check:
-    """Connect to an external NATS; the embedded one is asked for through the daemon."""
+async def bus(config: Config, state_dir: Path, snapshot: Snapshot | None) -> Check:
+    """Connect to NATS; where only the daemon may, it is asked."""
     if config.bus.mode == "external":
-        try:
-            async with connect(external(config.bus), name="fanlight doctor"):
-                return Check("NATS", True, _without_user(config.bus.url))
-        except UnavailableError as exc:
-            return Check(
-                "NATS",
-                False,
-                _without_user(str(exc)),
-                "check [bus] url and credentials, and that nats-server runs there",
-            )
+        fix = "check [bus] url and credentials, and that nats-server runs there"
+        return await _connected(external(config.bus), fix)
     if snapshot is None:
         return Check("NATS", None, _NOT_RUNNING)
-    part = next((each for each in snapshot.parts if each.name == "bus"), None)
+    elsewhere = config.gateway.mode == "remote"
+    if not elsewhere and (address := await asyncio.to_thread(kept_address, state_dir)):
+        return await _connected(address, "journalctl -u fanlight -n 50")
+    part = _part(snapshot, "bus")
     if part is None:
         return Check("NATS", None, "the daemon says nothing of it")
     return Check("NATS", part.ok, part.detail, "" if part.ok else _START)
+
+
+async def _connected(address: BusAddress, fix: str) -> Check:
+    try:
+        async with connect(address, name="fanlight doctor"):
+            return Check("NATS", True, str(address))
+    except UnavailableError as exc:
+        return Check("NATS", False, _without_user(str(exc)), fix)
 
 
 async def discovery(config: Config, snapshot: Snapshot | None) -> Check:
@@ -127,8 +132,12 @@ async def discovery(config: Config, snapshot: Snapshot | None) -> Check:
     name = "mDNS"
     if not config.discovery.enabled:
         return Check(name, None, "discovery is off")
+    if config.gateway.mode != "embedded":
+        return Check(name, None, "who has no door of its own is not advertised")
     if snapshot is None:
         return Check(name, None, _NOT_RUNNING)
+    if _part(snapshot, "discovery") is None:
+        return Check(name, None, "a gateway alone is advertised only with enabled = true in [discovery]")
     fix = "allow multicast and UDP 5353: sudo ufw allow 5353/udp"
     try:
         boxes = await browse(_MDNS_SECONDS)
@@ -137,6 +146,10 @@ async def discovery(config: Config, snapshot: Snapshot | None) -> Check:
     if any(box.id == snapshot.box.id for box in boxes):
         return Check(name, True, f"found itself among {len(boxes)}")
     return Check(name, False, f"no answer to its own query within {_MDNS_SECONDS:.0f} s", fix)
+
+
+def _part(snapshot: Snapshot, name: str) -> Part | None:
+    return next((each for each in snapshot.parts if each.name == name), None)
 
 
 def _without_user(url: str) -> str:

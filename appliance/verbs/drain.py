@@ -33,4 +33,5 @@ async def _until_empty(client: ControlClient) -> None:
 
 
 def _viewers(snapshot: Snapshot) -> int:
-    return sum(len(each.stats.viewers) for each in snapshot.instances if each.stats)
+    """Of this box: what others stream does not end with a gateway."""
+    return sum(len(each.stats.viewers) for each in snapshot.instances if each.stats and not each.box)

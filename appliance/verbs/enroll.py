@@ -11,14 +11,16 @@ from appliance.agent import enrolment
 from appliance.bus.permits import BoxUser, users
 from appliance.control import words
 from appliance.control.schema import Code, CodeParams, Done, EnrolledBoxes, NameParams
-from appliance.storage import remembered
+from appliance.storage import give_to_owner, remembered
 from appliance.verbs.context import Context, note, params, table
 
 
 def enroll(context: Context, args: argparse.Namespace) -> int:
     """Register this box; works without its daemon, which takes it up at its next start."""
     settings = config_file.load(context.file)
-    box = remembered(context.state_dir / "box-id", os.urandom(8).hex())
+    identity = context.state_dir / "box-id"
+    box = remembered(identity, os.urandom(8).hex())
+    give_to_owner(context.state_dir, identity)
     made = asyncio.run(
         enrolment.enroll(context.state_dir, args.url, args.code, box=box, name=settings.box.name)
     )
@@ -42,7 +44,8 @@ def list_all(context: Context, args: argparse.Namespace) -> int:
     """List the boxes."""
     found = asyncio.run(context.client.call("enroll.list", None, EnrolledBoxes)).boxes
     if args.nats:
-        print(users(BoxUser(each.id, each.key) for each in found))
+        text = users(BoxUser(each.id, each.key) for each in found)
+        context.print({"users": text}, text)
         return 0
     rows = [(each.name, each.id, _day(each.enrolled_at), "yes" if each.answers else "no") for each in found]
     context.print(found, table(("NAME", "ID", "ENROLLED", "ANSWERS"), rows, "no box is enrolled"))

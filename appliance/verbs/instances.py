@@ -1,10 +1,19 @@
-"""`fanlight apps | launch | instances [logs] | stop`."""
+"""`fanlight apps | launch | instances [logs] | keyframe | stop`."""
 
 import argparse
 import asyncio
 
 from appliance.control import words
-from appliance.control.schema import Done, IdParams, Instance, InstanceLogs, Launched, LaunchParams, Snapshot
+from appliance.control.schema import (
+    Done,
+    IdParams,
+    Instance,
+    InstanceLogs,
+    InstanceLogsParams,
+    Launched,
+    LaunchParams,
+    Snapshot,
+)
 from appliance.verbs.context import Context, note, params, table
 
 
@@ -43,8 +52,16 @@ def instances(context: Context, _: argparse.Namespace) -> int:
 
 def logs(context: Context, args: argparse.Namespace) -> int:
     """Tell what an instance, its streamer and its programs said lately."""
-    said = asyncio.run(context.client.call("instance.logs", IdParams(id=args.id), InstanceLogs))
-    context.print(said, "\n".join(said.lines))
+    wanted = InstanceLogsParams(id=args.id, name=args.name)
+    said = asyncio.run(context.client.call("instance.logs", wanted, InstanceLogs))
+    context.print(said, "\n".join(map(words.printable, said.lines)))
+    return 0
+
+
+def keyframe(context: Context, args: argparse.Namespace) -> int:
+    """Ask an instance's encoder for a keyframe."""
+    asyncio.run(context.client.call("keyframe", IdParams(id=args.instance), Done))
+    context.print({"keyframe": args.instance}, f"asked {args.instance} for a keyframe")
     return 0
 
 
@@ -56,8 +73,8 @@ def stop(context: Context, args: argparse.Namespace) -> int:
 
 
 def instance_table(found: list[Instance]) -> str:
-    """One line an instance."""
-    heads = (
+    """One line an instance, with its box where that is another."""
+    heads: tuple[str, ...] = (
         "ID",
         "APPLICATION",
         "STATE",
@@ -70,7 +87,11 @@ def instance_table(found: list[Instance]) -> str:
         "RESTARTS",
         "DETAIL",
     )
-    return table(heads, [_row(each) for each in found], "nothing runs")
+    rows = [_row(each) for each in found]
+    if any(each.box for each in found):
+        heads = ("BOX", *heads)
+        rows = [(each.box, *row) for each, row in zip(found, rows, strict=True)]
+    return table(heads, rows, "nothing runs")
 
 
 def _row(each: Instance) -> tuple[str, ...]:
@@ -85,6 +106,6 @@ def _row(each: Instance) -> tuple[str, ...]:
         words.encoder(each),
         str(len(stats.viewers)) if stats else words.NA,
         words.duration(each.uptime_s),
-        str(each.restarts),
+        words.number(each.restarts, digits=0),
         (stats.problem if stats else "") or each.detail,
     )

@@ -1,4 +1,4 @@
-"""`fanlight share | pair | devices | unpair`: who may come in."""
+"""`fanlight share | shares | unshare | pair | devices | unpair`: who may come in."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import segno
 
 from appliance.control import words
-from appliance.control.schema import Devices, Done, IdParams, Pin, Role, Share, ShareParams
+from appliance.control.schema import Devices, Done, IdParams, Pin, Role, Share, ShareParams, Shares
 from appliance.verbs.context import Context, note, params, table
 
 
@@ -21,6 +21,32 @@ def share(context: Context, args: argparse.Namespace) -> int:
     if not context.json:
         note(f"role {made.role}, for {words.duration(made.expires_at - time.time())}")
     context.print(made, made.url)
+    return 0
+
+
+def shares(context: Context, _: argparse.Namespace) -> int:
+    """List the links that still hold."""
+    found = asyncio.run(context.client.call("shares", None, Shares)).shares
+    rows = [
+        (
+            each.id,
+            each.application or words.NA,
+            each.role,
+            _day(each.created_at),
+            _day(each.expires_at),
+            each.description,
+        )
+        for each in found
+    ]
+    heads = ("ID", "APPLICATION", "ROLE", "MADE", "UNTIL", "DESCRIPTION")
+    context.print(found, table(heads, rows, "nothing is shared"))
+    return 0
+
+
+def unshare(context: Context, args: argparse.Namespace) -> int:
+    """Revoke a link."""
+    asyncio.run(context.client.call("unshare", IdParams(id=args.id), Done))
+    context.print({"unshared": args.id}, f"unshared {args.id}")
     return 0
 
 

@@ -20,14 +20,14 @@ def status(context: Context, _: argparse.Namespace) -> int:
 def report(snapshot: Snapshot) -> str:
     """The snapshot as text: problems before anything else."""
     box = snapshot.box
-    region = f"  {box.region}" if box.region else ""
-    head = f"{box.name}  {' '.join(words.HEALTH[box.health])}  up {words.duration(box.uptime_s)}{region}"
+    place = "".join(f"  {each}" for each in (box.region, box.location) if each)
+    head = f"{box.name}  {' '.join(words.HEALTH[box.health])}  up {words.duration(box.uptime_s)}{place}"
     blocks = [
         [f"{head}  fanlight {box.version}", *box.urls],
         _problems(snapshot),
         [f"{words.mark(part.ok)} {part.name:<12} {part.detail}".rstrip() for part in snapshot.parts],
         _hardware(snapshot),
-        _encoders(snapshot.instances),
+        _pictures(snapshot.instances),
         instance_table(snapshot.instances).splitlines(),
         _viewers(snapshot.instances),
     ]
@@ -49,10 +49,12 @@ def _hardware(snapshot: Snapshot) -> list[str]:
     return [*gpus, *([hardware.reason] if hardware.reason else [])]
 
 
-def _encoders(instances: list[Instance]) -> list[str]:
-    """Which encoder each instance uses, and why."""
+def _pictures(instances: list[Instance]) -> list[str]:
+    """Which screen and which encoder each instance has, and why."""
     lines = []
     for each in instances:
+        if each.stats and each.stats.source and each.why:
+            lines.append(f"{each.application} shows {each.stats.source}: {each.why}")
         if each.stats and each.stats.encoder:
             why = f": {each.stats.encoder_reason}" if each.stats.encoder_reason else ""
             lines.append(f"{each.application} is encoded by {words.encoder(each)}{why}")

@@ -34,10 +34,10 @@ class Server:
     secure: bool
 
     @classmethod
-    def of(cls, url: str) -> "Server | None":
-        """None where `url` is none of these."""
+    def of(cls, url: str) -> "Server":
+        """Raises ValueError where `url` is none of these."""
         if not (found := _URL.match(url)):
-            return None
+            raise ValueError(f"{url!r} is not the URL of a STUN or TURN server")
         secure = found["scheme"] == "turns"
         return cls(
             host=found["host"].strip("[]"),

@@ -9,14 +9,14 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.support.box import DESKTOP, Box, Running, box, chromium, counter, settings, visitor, x_server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 
 @dataclass
@@ -31,12 +31,13 @@ class Stage:
         return str((await self.box.cli("share", "desktop", "--role", role))["url"])
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    directory = tmp_path_factory.mktemp("box")
     async with (
         x_server() as display,
         counter(display, fps="30", flash="") as drawing,
-        box(tmp_path, settings(video="fps = 60") + DESKTOP % (display, "1280x720")) as running,
+        box(directory, settings(video="fps = 60") + DESKTOP % (display, "1280x720")) as running,
         chromium() as browser,
     ):
         await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
@@ -67,19 +68,22 @@ def longest_gap_ms(presented: list[list[float]]) -> float:
     return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
 
 
-async def test_the_counter_rises_for_a_minute_for_two_viewers_alike(stage: Stage) -> None:
+SECONDS = 35  # longer than consent of ICE holds, and than watchers wait between two keyframes
+
+
+async def test_the_counter_rises_for_two_viewers_alike(stage: Stage) -> None:
     link = await stage.link()
     async with visitor(stage.browser) as one, visitor(stage.browser) as two:
         first, second = await watch(one, link), await watch(two, link)
         before = await stage.box.snapshot()
-        await asyncio.sleep(60)
+        await asyncio.sleep(SECONDS)
         seen = [await frames(first), await frames(second)]
         after = await stage.box.snapshot()
     for presented in seen:
         codes = [int(each[0]) for each in presented]
         assert all(a <= b for a, b in itertools.pairwise(codes)), "the counter went back"
-        assert codes[-1] - codes[0] > 60 * 25
-        assert len(set(codes)) > 60 * 20
+        assert codes[-1] - codes[0] > SECONDS * 25
+        assert len(set(codes)) > SECONDS * 20
     both = {int(each[0]) for each in seen[0]} & {int(each[0]) for each in seen[1]}
     shown = len({int(each[0]) for each in seen[1]})
     encoded = (
@@ -87,7 +91,7 @@ async def test_the_counter_rises_for_a_minute_for_two_viewers_alike(stage: Stage
     )
     print(f"frames of the second viewer that the first saw too: {len(both)} of {shown}; encoded {encoded}")
     assert len(both) > shown * 0.9
-    assert encoded < 60 * 33, "one encode for both"
+    assert encoded < SECONDS * 33, "one encode for both"
 
 
 async def test_a_key_and_a_click_reach_the_screen(stage: Stage) -> None:
@@ -119,6 +123,8 @@ async def test_a_key_and_a_click_reach_the_screen(stage: Stage) -> None:
 async def test_a_viewer_without_control_changes_nothing(stage: Stage) -> None:
     async with visitor(stage.browser) as context:
         page = await watch(context, await stage.link("view"))
+        while not stage.drawing.lines.empty():  # of the test before
+            stage.drawing.lines.get_nowait()
         await page.mouse.click(400, 300)
         await page.keyboard.press("b")
         await page.evaluate(
@@ -134,7 +140,7 @@ async def test_a_late_viewer_sees_its_first_frame_within_a_second(stage: Stage) 
     async with visitor(stage.browser) as early:
         await watch(early, link)
         waits = []
-        for _ in range(20):
+        for _ in range(10):
             async with visitor(stage.browser) as late:
                 page = await late.new_page()
                 await page.goto(link)
@@ -162,16 +168,12 @@ async def test_reload_and_a_dropped_socket_recover(stage: Stage) -> None:
         await frames_after(page, 30, 10)
 
 
-async def _streamer_pid(instance: Any) -> int:
-    return int(instance["stats"]["pid"])
-
-
 async def test_a_killed_streamer_comes_back_to_the_same_page(stage: Stage) -> None:
     async with visitor(stage.browser) as context:
         page = await watch(context, await stage.link())
         before = (await stage.box.until("s['instances'][0]['stats']"))["instances"][0]
         shown = len(await frames(page))
-        os.kill(await _streamer_pid(before), signal.SIGKILL)
+        os.kill(before["stats"]["pid"], signal.SIGKILL)
         killed = time.monotonic()
         await page.wait_for_function(
             f"() => __probe.frames.length > {shown + 10}"
@@ -179,11 +181,11 @@ async def test_a_killed_streamer_comes_back_to_the_same_page(stage: Stage) -> No
             timeout=20_000,
         )
         took = time.monotonic() - killed
-        after = (await stage.box.until("s['instances'][0]['stats']"))["instances"][0]
+        anew = f"s['instances'][0]['stats']['pid'] != {before['stats']['pid']}"
+        after = (await stage.box.until(anew))["instances"][0]
     print(f"picture again {took:.2f} s after kill -9 of the streamer")
     assert took < 5
     assert after["session"] == before["session"]
-    assert after["stats"]["pid"] != before["stats"]["pid"]
 
 
 async def test_a_killed_bus_stops_no_picture_and_lets_new_viewers_in(stage: Stage) -> None:

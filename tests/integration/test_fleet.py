@@ -11,8 +11,8 @@ import pytest
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.gateway.service import Gateway
-from tests.support.box import fanlight, settings
-from tests.support.fleet import AUTOSTARTED, client, cluster, enrol, external, gateway, remote
+from tests.support.box import box, fanlight, settings
+from tests.support.fleet import AUTOSTARTED, PATTERN, client, cluster, enrol, external, gateway, remote
 from tests.support.gateway import serving, until
 from tests.support.gateway import settings as plain
 from tests.support.viewer import FrameRow, drain, viewer
@@ -105,6 +105,12 @@ async def test_a_box_enrols_streams_and_is_cut_off(tmp_path: Path) -> None:
                 1,
                 f"fanlight: this box has no door of its own: ask on the gateway {door.url}\n",
             )
+            assert (await fanlight(door.directory, "drain", "--timeout", "1m"))[0] == 2
+            for flag, ready in (("", 503), ("--off", 200)):
+                await door.cli("drain", *flag.split())
+                assert (await door.snapshot())["box"]["draining"] is (ready == 503)
+                assert await api.ready() == ready
+            assert list((await api.sessions()).values()) == ["active"]
             await door.cli("enroll", "delete", "attic")
             await attic.until("not s['parts'][0]['ok']")
 
@@ -137,3 +143,32 @@ async def test_a_box_that_is_enrolled_nowhere_says_what_to_do(tmp_path: Path) ->
     code, _, said = await fanlight(tmp_path, "run", "--config", str(file))
     assert code == 2
     assert "this box is enrolled nowhere: fanlight enroll URL CODE" in said
+
+
+async def test_a_box_enrols_by_itself_with_the_code_of_its_settings(tmp_path: Path) -> None:
+    async with gateway(tmp_path / "gateway", 'listen = "127.0.0.1:0"', tls='mode = "auto"') as door:
+        made = await door.cli("enroll", "create")
+        wish = f'mode = "remote"\nurl = "{made["url"]}"\ntoken = "{made["code"]}"'
+        wanted = settings(gateway=wish, box='name = "attic"') + PATTERN
+        for _ in ("enrols", "is enrolled"):
+            async with box(tmp_path / "attic", wanted) as attic:
+                assert attic.url == door.url
+                await attic.until("all(each['ok'] for each in s['parts'])")
+                (known,) = await door.cli("enroll", "list")
+                assert (known["name"], known["answers"]) == ("attic", True)
+        file = tmp_path / "cellar.toml"
+        file.write_text(wanted.replace("attic", "cellar"))
+        code, out, said = await fanlight(tmp_path / "cellar", "run", "--config", str(file))
+    assert (code, out) == (2, "")
+    assert f"gateway.token: not enrolled at {made['url']}: the code was used already" in said
+    assert made["code"] not in said
+    assert "Traceback" not in said
+
+
+async def test_a_gateway_whose_certificate_is_missing_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "fanlight.toml"
+    file.write_text(settings(tls=f'mode = "files"\ncert = "{tmp_path}/cert"\nkey = "{tmp_path}/key"'))
+    code, _, said = await fanlight(tmp_path, "gateway", "--config", str(file))
+    assert code == 2
+    assert f"tls: {tmp_path}/cert" in said
+    assert "Traceback" not in said

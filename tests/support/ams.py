@@ -42,6 +42,7 @@ class Office:
     """The AMS listener, and a client with a token; every answer is held against `/openapi.json`."""
 
     street: Street
+    ams: AmsServer
     manager: InstanceManager
     base: str
     http: aiohttp.ClientSession
@@ -107,7 +108,7 @@ async def office(tmp_path: Path, config: Config, machine: Any = None) -> AsyncIt
             async with stranger.get(f"{ams.url}/openapi.json") as answer:
                 described = Described(await answer.json())
             async with aiohttp.ClientSession(trace_configs=[described.trace()]) as http:
-                yield Office(here, manager, ams.url, http, token)
+                yield Office(here, ams, manager, ams.url, http, token)
 
 
 def with_applications(*applications: dict[str, Any], **sections: dict[str, Any]) -> Config:

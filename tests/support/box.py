@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from appliance.control.client import ControlClient
+from appliance.control.schema import Snapshot
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PROBE = (Path(__file__).with_name("probe.js")).read_text()
@@ -142,17 +145,24 @@ class Box:
         assert code == 0, f"{arguments}: {code}: {err}"
         return json.loads(out) if out.strip() else None
 
+    @property
+    def control(self) -> ControlClient:
+        """A client of its control socket, as the command line is one."""
+        return ControlClient(self.directory / "run" / "control.sock")
+
     async def snapshot(self) -> Any:
-        """What `fanlight status --json` says."""
-        return await self.cli("status")
+        """What `fanlight status --json` prints."""
+        return (await self.control.call("snapshot", None, Snapshot)).model_dump(mode="json")
 
     async def until(self, question: str, seconds: float = 20) -> Any:
-        """Poll the status until the expression `question` over `s` (the snapshot) is true."""
+        """The first snapshot `s` of which the expression `question` is true; what is not there yet is not."""
         async with asyncio.timeout(seconds):
-            while True:
-                snapshot = await self.snapshot()
-                if eval(question, {"s": snapshot}):  # noqa: S307
-                    return snapshot
+            async for each in self.control.watch():
+                snapshot = each.model_dump(mode="json")
+                with contextlib.suppress(IndexError, TypeError):
+                    if eval(question, {"s": snapshot}):  # noqa: S307
+                        return snapshot
+        raise AssertionError
 
 
 def configured(directory: Path, configuration: str) -> Path:
@@ -201,10 +211,9 @@ async def box(
 
 def settings(**sections: str) -> str:
     """A small configuration on a free port, for one machine: `settings(video='fps = 30')`."""
-    port = 20000 + secrets.randbelow(20000)
     base = {
         "box": 'name = "test-box"',
-        "gateway": f'listen = "0.0.0.0:{port}"',
+        "gateway": f'listen = "0.0.0.0:{free_ports(1).start}"',
         "discovery": "enabled = false",
         "instances": 'listen = "127.0.0.1:0"',
     }

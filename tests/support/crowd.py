@@ -61,7 +61,7 @@ class Crowd:
         match how:
             case "says so":
                 viewer.say("stream::disconnect", {})
-                await viewer.expect("fanlight::end")
+                await viewer.expect_close()
             case "closes":
                 await viewer.pc.close()
             case "hangs up":

@@ -5,19 +5,21 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import nats.errors
 
 from appliance.agent.enrolment import enroll
+from appliance.bus.connection import Bus
 from appliance.bus.server import find_executable
 from appliance.control.client import ControlClient
 from appliance.control.schema import Code, CodeParams
 from appliance.storage import remembered
 from tests.support.box import Box, Running, box, configured, running, settings
+from tests.support.ports import free_ports
 
 PATTERN = """
 [[application]]
@@ -37,7 +39,7 @@ class Cluster:
         self._directory = directory
         self._stack = stack
         self._password = secrets.token_hex(8)
-        self._clients, self._routes = _free_ports(3), _free_ports(3)
+        self._clients, self._routes = free_ports(3), free_ports(3)
         self._nodes: list[Running] = []
 
     @property
@@ -83,7 +85,7 @@ class Cluster:
         file.write_text(f"""
             server_name: n{index}
             listen: "127.0.0.1:{self._clients[index]}"
-            jetstream {{ store_dir: "{self._directory}/n{index}", max_mem: 64MB, max_file: 256MB }}
+            jetstream {{ store_dir: "{self._directory}/n{index}", max_mem: 128MB, max_file: 256MB }}
             cluster {{ name: fleet, listen: "127.0.0.1:{self._routes[index]}", routes: [{routes}] }}
             authorization {{ include "users.conf" }}
         """)
@@ -101,9 +103,19 @@ async def cluster(directory: Path) -> AsyncIterator[Cluster]:
         yield made
 
 
+async def in_step(bus: Bus, bucket: str) -> None:
+    """Until all servers have all of `bucket`: the next one may be killed."""
+    while True:
+        with contextlib.suppress(nats.errors.Error):
+            found = (await bus.client.jetstream().stream_info(f"KV_{bucket}")).cluster
+            if found and found.leader and all(each.current for each in found.replicas or []):
+                return
+        await asyncio.sleep(0.05)
+
+
 def gateway(directory: Path, bus: str, **sections: str) -> contextlib.AbstractAsyncContextManager[Box]:
     """`fanlight gateway` on plain HTTP; `bus`: the section of its configuration."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     plain = {
         "box": f'name = "{directory.name}"',
         "gateway": f'listen = "127.0.0.1:{port}"',
@@ -159,6 +171,11 @@ class Client:
             body = await answer.json()
             return answer.status, body.get("metadata", body.get("error"))
 
+    async def ready(self) -> int:
+        """What /readyz says."""
+        async with self._http.get(self.bases[0].rstrip("/") + "/readyz") as answer:
+            return answer.status
+
     async def sessions(self, base: str = "") -> dict[str, str]:
         """Status by id of all sessions."""
         status, found = await self.call("GET", "/1.0/sessions?recursion=1&limit=0", base)
@@ -179,14 +196,3 @@ async def client(token: str, *doors: Box) -> AsyncIterator[Client]:
     """With the token of an account that any of the gateways made."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
         yield Client(http, token, [door.url for door in doors])
-
-
-def _free_ports(count: int) -> list[int]:
-    """TCP ports of loopback below the ephemeral range, where no connection comes upon them."""
-    found: list[int] = []
-    while len(found) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found

@@ -1,11 +1,13 @@
 """A gateway on a real nats-server, with an agent and a streamer that only say what real ones say."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -164,9 +166,12 @@ class FakeAgent:
     async def ask_for_session(self, session: str | None = None, application: str = "desktop") -> str:
         """Flow B: what an instance does at birth."""
         request = SessionRequest(agent=self.id, application=application, session=session)
-        grant = await self.bus.request(subjects.GATEWAY_SESSIONS, request, SessionGrant)
+        grant = await self.bus.request(subjects.sessions(self.id), request, SessionGrant)
         self.instances[grant.session] = InstanceInfo(
-            id="i-desktop", application=application, state=InstanceState.RUNNING, session=grant.session
+            id=subjects.id_of(self.id, application),
+            application=application,
+            state=InstanceState.RUNNING,
+            session=grant.session,
         )
         await self.announce()
         return grant.session
@@ -179,7 +184,7 @@ class FakeAgent:
         self.launched.append(request)
         if self.refuses:
             raise self.refuses
-        instance = f"i{len(self.launched)}"
+        instance = subjects.id_of(self.id, f"i{len(self.launched)}")
         self.instances[request.session] = InstanceInfo(
             id=instance,
             application=request.application,
@@ -220,6 +225,11 @@ class FakeStreamer:
     events: asyncio.Queue[PeerEvent] = field(default_factory=asyncio.Queue)
     seen: list[PeerEvent] = field(default_factory=list)
 
+    @property
+    def instance(self) -> str:
+        """The first one that an agent launches."""
+        return subjects.id_of(subjects.agent_of(self.session), "i1")
+
     async def serve(self, started: asyncio.Event) -> None:
         serving = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -228,7 +238,7 @@ class FakeStreamer:
             )
             await serving.wait()
             await self.bus.publish(
-                subjects.hello(self.session), StreamerHello(instance="i1", resumed=self.resumed)
+                subjects.hello(self.session), StreamerHello(instance=self.instance, resumed=self.resumed)
             )
             started.set()
 
@@ -247,9 +257,9 @@ class FakeStreamer:
 
     async def tell_viewers(self, *peers: str) -> None:
         stats = InstanceStats(
-            instance="i1", session=self.session, viewers=[ViewerStats(id=peer) for peer in peers]
+            instance=self.instance, session=self.session, viewers=[ViewerStats(id=peer) for peer in peers]
         )
-        await self.bus.publish(subjects.stats("i1"), stats)
+        await self.bus.publish(subjects.stats(self.instance), stats)
 
     async def _heard(self, event: PeerEvent) -> Opened:
         known = any(each.kind == "open" and each.peer == event.peer for each in self.seen)
@@ -260,6 +270,26 @@ class FakeStreamer:
         if event.kind == "message":
             await self.say(event.peer, '{"echo": ' + event.text + "}")
         return Opened(known=known)
+
+
+@contextlib.asynccontextmanager
+async def deaf(socket_url: str) -> AsyncIterator[asyncio.StreamWriter]:
+    """A client that opens the socket and reads nothing; at the end it is gone without a word."""
+    url = urlsplit(socket_url)
+    _, writer = await asyncio.open_connection(url.hostname, url.port, limit=1)
+    lines = (
+        f"GET {url.path}?{url.query} HTTP/1.1",
+        f"Host: {url.netloc}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}",
+    )
+    writer.write("\r\n".join((*lines, "", "")).encode())
+    try:
+        yield writer
+    finally:
+        writer.transport.abort()
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:

@@ -17,9 +17,11 @@ from botocore.credentials import Credentials
 from tests.support.cloud import Cloud
 
 
-def presigned(key: dict[str, str], endpoint: str, arn: str, client: str = "", expires: int = 299) -> str:
+def presigned(
+    key: dict[str, str], endpoint: str, arn: str, client: str | None = None, expires: int = 299
+) -> str:
     """The URL of a socket."""
-    parameters = {"X-Amz-ChannelARN": arn} | ({"X-Amz-ClientId": client} if client else {})
+    parameters = {"X-Amz-ChannelARN": arn} | ({} if client is None else {"X-Amz-ClientId": client})
     request = AWSRequest("GET", endpoint, params=parameters)
     credentials = Credentials(key["aws_access_key_id"], key["aws_secret_access_key"])
     SigV4QueryAuth(credentials, "kinesisvideo", "us-west-2", expires=expires).add_auth(request)
@@ -132,7 +134,7 @@ class Lobby:
     endpoints: dict[str, str]
     http: aiohttp.ClientSession
 
-    def url(self, role: str, client: str = "", **more: Any) -> str:
+    def url(self, role: str, client: str | None = None, **more: Any) -> str:
         """Presigned."""
         return presigned(self.key, self.endpoints[role], self.arn, client, **more)
 

@@ -99,6 +99,7 @@ class Playback:
         self._queue = Subscription(self._request_keyframe, self._ready)
         stream = ViewerStream(self._wire, self.reception.estimator)
         self.seat = Seat(self._queue, stream, self.reception, lambda _: self._serve())
+        self.seat.on_sent = self._sent
         for budget in (self.seat._keyframes, stream.history._questions):
             budget._clock, budget._since = lambda: world.now, world.now
         self._picture = Picture(self._wire, self._ask)
@@ -164,9 +165,10 @@ class Playback:
             self.world.after(pause + 1e-4, lambda: self._serve() if alarm == self._alarm else None)
 
     def _packed(self, frame: EncodedFrame) -> PackedFrame:
-        packed = PackedFrame(h264(frame.data), frame.timestamp)
-        self._captured[self.seat.stream.wire_timestamp(packed)] = frame.timestamp / VIDEO_CLOCK
-        return packed
+        return PackedFrame(h264(frame.data), frame.timestamp)
+
+    def _sent(self, frame: EncodedFrame, timestamp: int) -> None:
+        self._captured[timestamp] = frame.timestamp / VIDEO_CLOCK
 
     def _tick(self) -> None:
         self._steering.look()

@@ -1,4 +1,4 @@
-"""UDP ports that are free for a test."""
+"""Ports that are free for a test."""
 
 import contextlib
 import secrets
@@ -12,8 +12,8 @@ def free_ports(count: int) -> range:
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):
-                    probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                    probe.bind(("", port))
+                    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                        stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("", port))
             except OSError:
                 continue
         return range(first, first + count)

@@ -113,7 +113,7 @@ class Viewer:
         self.messages.put_nowait((message["type"], json.loads(message["data"])))
 
     async def open(self, **fields: Any) -> None:
-        event = PeerEvent(kind="open", peer=self.peer, **{"role": Role.CONTROL} | fields)
+        event = PeerEvent(kind="open", peer=self.peer, **{"role": Role.CONTROL, "page": True} | fields)
         await self.bus.request(subjects.up(SESSION), event, Done)
 
     async def publish(self, kind: str, text: str = "") -> None:

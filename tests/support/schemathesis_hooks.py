@@ -49,7 +49,7 @@ def create_what_is_there(_: Any, body: Any) -> Any:
     """Any name becomes the one there is, and hundreds of instances only exist."""
     if isinstance(body, dict) and isinstance(body.get("app_id"), str) and body["app_id"]:
         body = {**body, "app_id": "demo"}
-        if isinstance(body.get("no_start", False), bool):
+        if isinstance(body.get("no_start"), bool | None):
             body["no_start"] = True
     return body
 

@@ -98,6 +98,27 @@ class SoundServer:
         return [line.split("\t")[1] for line in out.decode().splitlines()]
 
 
+async def play_once(address: str, frequency: int, seconds: float) -> None:
+    """Play a tone, from a program that begins with it and ends after it."""
+    time = np.arange(round(48000 * seconds)) / 48000
+    tone = np.repeat((12000 * np.sin(2 * np.pi * frequency * time)).astype("<i2"), 2).tobytes()
+    process = await asyncio.create_subprocess_exec(
+        "pacat", "--raw", "--rate=48000", "--channels=2", "--format=s16le", "--latency-msec=20",
+        env=os.environ | {"PULSE_SERVER": address}, stdin=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await process.communicate(tone)
+
+
+async def sinks(address: str) -> str:
+    """Its outputs, and how they are, as pactl lists them."""
+    process = await asyncio.create_subprocess_exec(
+        "pactl", "list", "short", "sinks", env=os.environ | {"PULSE_SERVER": address},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    return out.decode()
+
+
 def pitch(samples: "np.typing.NDArray[np.float64]") -> float:
     """The loudest frequency in Hz, 0 where all is silent."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))

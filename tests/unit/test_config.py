@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from appliance import config_file
 from appliance.config import ApplicationSection, Config, VideoSection
 from appliance.config_file import default_file, load
 from appliance.errors import ConfigError
@@ -91,10 +92,10 @@ def test_every_example_is_sound(file: Path) -> None:
         ('[tls]\nmode = "files"\n', ':1: tls: mode = "files" needs both cert and key'),
         ('[tls]\nmode = "off"\nnames = ["a"]\n', ':1: tls: names are for mode = "auto"'),
         ('[tls]\nnames = ["https://a"]\n', "tls.names"),
-        ('[tls]\nmode = "off"\n', 'tls.mode = "off" is for loopback only'),
+        ('[tls]\nmode = "off"\n', ':2: tls.mode: "off" is for loopback only: set gateway.listen'),
         (
             '[gateway]\nlisten = "127.0.0.1:1"\n[tls]\nmode = "off"\n[instances]\nlisten = "0.0.0.0:1"\n',
-            'tls.mode = "off" is for loopback only: set instances.listen',
+            ':4: tls.mode: "off" is for loopback only: set instances.listen',
         ),
         ('[instances]\nlisten = "8444"\n', ":2: instances.listen: must be HOST:PORT"),
         ('[bus]\nmode = "external"\n', ':1: bus: mode = "external" needs url'),
@@ -108,7 +109,7 @@ def test_every_example_is_sound(file: Path) -> None:
         ),
         (
             '[[application]]\nname = "a"\nkind = "desktop"\n[[application]]\nname = "a"\nkind = "desktop"\n',
-            "application 'a' is there twice",
+            ":5: application.1.name: 'a' is there twice",
         ),
         (
             '[[application]]\nname = "a"\nkind = "desktop"\nsize = "big"\n',
@@ -123,12 +124,21 @@ def test_every_example_is_sound(file: Path) -> None:
             '[ice]\nstun = ["stun.example.org:3478"]\n',
             ":2: ice.stun: 'stun.example.org",
         ),
+        ('[ice]\nturn = ["turn:turn.example.org:99999"]\n', ":2: ice.turn: 'turn:turn.example.org:99999'"),
+        ('[ice]\nturn = ["turn:a:b"]\n', ":2: ice.turn: 'turn:a:b' must be like"),
+        ('[ice]\nstun = ["stuns:stun.example.org"]\n', ":2: ice.stun: 'stuns:stun.example.org' must be like"),
         ('[kinesis.uplink]\nchannel = "a"\n', ":1: kinesis.uplink: an uplink needs both region and channel"),
         (
             '[kinesis.uplink]\nregion = "eu-north-1"\nchannel = "a"\napplication = "b"\n',
-            "kinesis.uplink: there is no application 'b'",
+            ":4: kinesis.uplink.application: there is no application 'b'",
         ),
-        ("[video\n", "at line 1"),
+        ("fps = 1\n[video\n", ":2: Expected ']' at the end of a table declaration"),
+        ('[box]\nname = """\nattic\n', ":3: Unterminated string"),
+        ("video = 3\n", ":1: video: Input should be a valid dictionary"),
+        (
+            '[gateway]\nmode = "off"\n[kinesis.uplink]\nregion = "eu-north-1"\nchannel = "a"\n',
+            ':3: kinesis.uplink: with gateway.mode = "off" nothing is streamed',
+        ),
     ],
 )
 def test_a_fault_names_file_line_key_and_reason(tmp_path: Path, text: str, fault: str) -> None:
@@ -156,6 +166,27 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     config = load(file, {"FANLIGHT_VIDEO_FPS": "30", "FANLIGHT_ICE_STUN": "stun:b,stun:c"})
     assert config.video.fps == 30
     assert config.ice.stun == ["stun:b", "stun:c"]
+
+
+def test_the_environment_reaches_sections_of_sections_and_numbers_to_choose_from() -> None:
+    names = {"REGION": "eu-north-1", "CHANNEL": "lobby"}
+    config = load(None, {f"FANLIGHT_KINESIS_UPLINK_{name}": value for name, value in names.items()})
+    assert (config.kinesis.uplink.region, config.kinesis.uplink.channel) == ("eu-north-1", "lobby")
+    assert load(None, {"FANLIGHT_AUDIO_FRAME_MS": "20"}).audio.frame_ms == 20
+    with pytest.raises(ConfigError, match=r"^\$FANLIGHT_AUDIO_FRAME_MS: audio\.frame_ms: Input should be 5"):
+        load(None, {"FANLIGHT_AUDIO_FRAME_MS": "7"})
+
+
+@pytest.mark.parametrize("text", ["ice = 3\n", "ice = [{ udp_port = 1 }]\n"])
+def test_what_stands_where_a_section_belongs_is_a_fault_whatever_comes_over_it(
+    tmp_path: Path, text: str
+) -> None:
+    file = write(tmp_path, text)
+    (tmp_path / "ice.turn_secret").write_text("hush")
+    with pytest.raises(ConfigError) as raised:
+        load(file, {"FANLIGHT_ICE_UDP_PORT": "1", "FANLIGHT_VIDEO_FPS": "fast"})
+    assert f"{file}:1: ice: Input should be a valid dictionary" in str(raised.value)
+    assert "$FANLIGHT_VIDEO_FPS: video.fps: " in str(raised.value)
 
 
 def test_a_fault_in_the_environment_names_the_variable() -> None:
@@ -195,6 +226,12 @@ def test_a_credential_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
         load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
+def test_the_credentials_of_the_bus_are_a_path(tmp_path: Path) -> None:
+    (tmp_path / "bus.credentials").write_text("-----BEGIN NATS USER JWT-----\n")
+    config = load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert config.bus.credentials == str(tmp_path / "bus.credentials")
+
+
 def test_a_secret_beside_the_file_counts_where_systemd_gives_none(tmp_path: Path) -> None:
     file = tmp_path / "fanlight.toml"
     file.write_text("")
@@ -202,4 +239,42 @@ def test_a_secret_beside_the_file_counts_where_systemd_gives_none(tmp_path: Path
     assert load(file, {}).ice.turn_secret == "north"
     systemd = tmp_path / "credentials"
     systemd.mkdir()
-    assert load(file, {"CREDENTIALS_DIRECTORY": str(systemd)}).ice.turn_secret == ""
+    (systemd / "gateway.token").write_text("south\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(systemd)}
+    config = load(file, environ)
+    assert (config.gateway.token, config.ice.turn_secret) == ("south", "north")
+    (systemd / "ice.turn_secret").write_text("east\n")
+    assert load(file, environ).ice.turn_secret == "east"
+
+
+def test_faults_between_sections_are_named_together(tmp_path: Path) -> None:
+    twice = '[[application]]\nname = "a"\nkind = "desktop"\n' * 2
+    file = write(tmp_path, f'[tls]\nmode = "off"\n[bus]\nlisten = "0.0.0.0:4222"\n{twice}')
+    with pytest.raises(ConfigError) as raised:
+        load(file, NOTHING)
+    assert [line.split(":")[1] for line in str(raised.value).splitlines()] == ["9", "2", "2"]
+
+
+def test_a_system_file_in_a_folder_that_is_closed_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch, plain_user: Path
+) -> None:
+    monkeypatch.setattr(config_file, "SYSTEM_FILE", plain_user / "closed" / "fanlight.toml")
+    environ = {"XDG_CONFIG_HOME": str(plain_user)}
+    assert default_file(environ) is None
+    with pytest.raises(ConfigError, match=r"fanlight\.toml: Permission denied$"):
+        load(config_file.SYSTEM_FILE, NOTHING)
+    own = plain_user / "fanlight" / "fanlight.toml"
+    own.parent.mkdir()
+    own.touch()
+    assert default_file(environ) == own
+
+
+def test_a_system_file_that_cannot_be_read_is_a_fault_rather_than_none(
+    monkeypatch: pytest.MonkeyPatch, plain_user: Path
+) -> None:
+    file = plain_user / "fanlight.toml"
+    file.touch(mode=0o000)
+    monkeypatch.setattr(config_file, "SYSTEM_FILE", file)
+    assert default_file({"XDG_CONFIG_HOME": str(plain_user)}) == file
+    with pytest.raises(ConfigError, match="Permission denied"):
+        load(file, NOTHING)

@@ -9,6 +9,7 @@ from hw.displays import Display
 from hw.encoders import EncoderProbe
 from hw.gpus import Gpu
 from hw.inventory import Inventory
+from hw.ladder import Preference
 
 pytestmark = pytest.mark.unit
 
@@ -16,8 +17,8 @@ ONE, TWO = "/dev/dri/renderD128", "/dev/dri/renderD129"
 SOFTWARE = EncoderProbe("x264", "H264", "pyav", hardware=False, works=True)
 
 
-def machine(*encoders: EncoderProbe, **video: Any) -> Machine:
-    gpus = tuple(Gpu(node, vendor="AMD", render_node=node) for node in (ONE, TWO))
+def machine(*encoders: EncoderProbe, vendor: str = "AMD", **video: Any) -> Machine:
+    gpus = tuple(Gpu(node, vendor=vendor, render_node=node) for node in (ONE, TWO))
     config = Config.model_validate({"video": video})
     inventory = Inventory(gpus, (*encoders, SOFTWARE), reason="no encoder of any GPU works")
     return Machine(lambda: config, lambda: inventory)
@@ -46,6 +47,21 @@ def test_without_a_slot_it_encodes_in_software_and_the_reason_is_the_cause() -> 
     assert none.reason == "no encoder of any GPU works"
     with pytest.raises(NoCapacityError):
         machine().encoders("gpu", render_node=None)
+
+
+def test_software_in_the_place_of_a_gpu_that_should_encode_is_a_fallback() -> None:
+    def fallback(box: Machine, video: Preference = "gpu-preferred") -> bool:
+        (software,) = box.encoders(video, render_node=None)
+        return software.fallback
+
+    broken = vaapi(ONE, works=False)
+    assert fallback(machine(broken))
+    assert fallback(machine(), "gpu-preferred"), "no driver, so that nothing could be tried"
+    assert fallback(machine(broken, vaapi(TWO), gpu=ONE))
+    assert not fallback(machine(broken), "software")
+    assert not fallback(machine(broken, encoder="x264"))
+    assert not fallback(machine(broken, vendor="Virtio"))
+    assert not fallback(machine(vaapi(ONE))), "all slots are in use"
 
 
 def test_all_of_it_is_told_to_control_clients() -> None:

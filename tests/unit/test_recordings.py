@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance import recordings
-from appliance.recordings import Draft, Recording, Shelf
+from appliance.recordings import CLUSTER, Draft, Recording, Shelf
 
 pytestmark = pytest.mark.unit
 
@@ -15,7 +15,7 @@ HOURS = {Shelf.APPLICATION: 24, Shelf.CHANNEL: 0}
 
 
 def draft(
-    root: Path, name: str = "desktop", shelf: Shelf = Shelf.APPLICATION, data: bytes = b"data"
+    root: Path, name: str = "desktop", shelf: Shelf = Shelf.APPLICATION, data: bytes = CLUSTER
 ) -> Draft:
     made = Draft(root / shelf, name, NOON)
     made.file.write_bytes(data)
@@ -58,14 +58,15 @@ def test_other_files_are_not_ours(tmp_path: Path) -> None:
     assert len(recordings.found(tmp_path)) == 1
 
 
-def test_what_a_crash_cut_off_is_named_like_others_and_what_is_empty_goes(tmp_path: Path) -> None:
-    alive, dead, empty = draft(tmp_path), draft(tmp_path, "dead"), draft(tmp_path, "empty", data=b"")
-    for each in (dead, empty):
+def test_what_a_crash_cut_off_is_named_like_others_and_what_has_no_picture_goes(tmp_path: Path) -> None:
+    alive, dead = draft(tmp_path), draft(tmp_path, "dead")
+    empty, header = draft(tmp_path, "empty", data=b""), draft(tmp_path, "header", data=b"\x1a\x45\xdf\xa3")
+    for each in (dead, empty, header):
         os.close(each._descriptor)  # as the kernel does
     now = alive.file.stat().st_mtime
     assert not list(recordings.recover(recordings.found(tmp_path), now))
     (recovered,) = recordings.recover(recordings.found(tmp_path), now + 10)
-    assert (recovered.name, recovered.running, recovered.file.read_bytes()) == ("dead", False, b"data")
+    assert (recovered.name, recovered.running, recovered.file.read_bytes()) == ("dead", False, CLUSTER)
     assert sorted(each.name for each in recordings.found(tmp_path)) == ["dead", "desktop"]
     alive.finish()
 

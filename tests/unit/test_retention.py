@@ -9,7 +9,7 @@ import pytest
 
 from appliance import recordings
 from appliance.config import Config
-from appliance.recordings import Draft, Shelf
+from appliance.recordings import CLUSTER, Draft, Shelf
 from appliance.retention import Retention
 
 pytestmark = pytest.mark.unit
@@ -49,6 +49,17 @@ def test_all_together_have_so_much_room(tmp_path: Path) -> None:
     swept = retention(tmp_path, recording={"directory": str(root), "max_gb": 2.5 / 1024})
     swept.sweep(time.time())
     assert names(root) == ["2", "1"]
+
+
+def test_a_crash_before_the_first_picture_leaves_nothing_to_play(tmp_path: Path) -> None:
+    root = tmp_path / "recordings" / Shelf.APPLICATION
+    drafts = [Draft(root, name, time.time()) for name in ("header", "picture", "other")]
+    for each, data in zip(drafts, (b"", CLUSTER, CLUSTER), strict=True):
+        each.file.write_bytes(b"header" + data)
+    playable = asyncio.run(retention(tmp_path).playable([each.name for each in drafts[:2]]))
+    assert [each.name for each in playable] == ["picture"]
+    for each in drafts:
+        each.discard()
 
 
 async def test_what_cannot_be_looked_after_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.storage import remembered, write_atomic
+from appliance.storage import give_to_owner, remembered, write_atomic
 
 pytestmark = pytest.mark.unit
 
@@ -36,3 +36,12 @@ def test_an_empty_file_remembers_nothing(tmp_path: Path) -> None:
     assert remembered(file, "") == ""
     assert remembered(file, "first") == "first"
     assert file.read_text() == "first"
+
+
+def test_a_link_that_the_owner_put_there_is_given_itself_not_what_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.storage.os.geteuid", lambda: 0)
+    link = tmp_path / "ca.pem"
+    link.symlink_to(tmp_path / "nowhere")
+    give_to_owner(tmp_path, link)

@@ -57,7 +57,8 @@ class Area(Screen[None]):
         with self.app.batch_update():
             self.query_one(TitleBar).show(app.snapshot, reachable=reachable, read_only=app.read_only)
             self.query_one(AreaBar).show(app.AREAS, self.MODE)
-            self.query_one(Banner).show(app.trouble, stale=app.snapshot is not None)
+            stale = app.snapshot is not None
+            self.query_one(Banner).show(app.trouble, stale=stale, refused=app.refused)
             body = self.query_one("#body")
             body.display = app.snapshot is not None
             body.set_class(not reachable, "-stale")

@@ -110,7 +110,7 @@ def _row(each: Instance) -> tuple[Cell, ...]:
         (words.encoder(each), WARN if stats and stats.software_fallback else ""),
         str(len(stats.viewers)) if stats else words.NA,
         words.duration(each.uptime_s),
-        (str(each.restarts), WARN if each.restarts else ""),
+        (words.number(each.restarts, digits=0), WARN if each.restarts else ""),
     )
 
 
@@ -119,10 +119,12 @@ def _details(each: Instance | None) -> Content:
         return Content.styled("Nothing runs. l launches an application.", DIM)
     session = each.session or "none: it was launched without streaming"
     rows = [fact("id", row(each.id, "  ", state(each), f"  up {words.duration(each.uptime_s)}"))]
-    rows.append(fact("session", session, f"  restarts {each.restarts}"))
+    if each.box:
+        rows.append(fact("box", each.box))
+    rows.append(fact("session", session, f"  restarts {words.number(each.restarts, digits=0)}"))
     if stats := each.stats:
         rows += [
-            fact("source", stats.source or words.NA),
+            fact("source", stats.source or words.NA, (f"  {each.why}" if each.why else "", DIM)),
             fact("encoder", (words.encoder(each), "bold"), f"  {stats.encoder_reason}"),
             fact(
                 "picture",

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import Input, RichLog, Static
 
+from appliance.control import words
 from appliance.control.schema import LogRecord, LogsParams, Snapshot
 from appliance.control.schema import Logs as LogPage
 from appliance.errors import FanlightError
@@ -41,6 +42,7 @@ class Log(Area):
         self._records: deque[LogRecord] = deque(maxlen=_KEPT)
         self._filter = 0
         self._needle = ""
+        self._began = 0.0
         self._timer: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -81,17 +83,21 @@ class Log(Area):
 
     @work(exclusive=True, group="logs")
     async def _fetch(self) -> None:
-        after = self._records[-1].seq if self._records else 0
         try:
-            page = await self.fanlight.appliance.call("logs", LogsParams(after=after), LogPage)
+            page = await self._after(self._records[-1].seq if self._records else 0)
+            if self._records and page.began != self._began:  # a daemon that starts again counts from one
+                page = await self._after(0)
+                self._records.clear()
         except FanlightError:
-            # The banner tells of it; a daemon that starts again counts from one.
-            self._records.clear()
-            return
-        if page.records and after == 0:
+            return  # the banner tells of it
+        self._began = page.began
+        if page.records and not self._records:
             self.query_one(RichLog).clear()
         self._records.extend(page.records)
         self._write(page.records)
+
+    async def _after(self, seq: int) -> LogPage:
+        return await self.fanlight.appliance.call("logs", LogsParams(after=seq), LogPage)
 
     def _write(self, records: "list[LogRecord] | deque[LogRecord]") -> None:
         log = self.query_one(RichLog)
@@ -120,7 +126,7 @@ class Log(Area):
             (f"{at} ", faint),
             (f"{sign} {record.level.lower():<8}", colours.get(colour, "")),
             (f"{record.name.removeprefix('appliance.')}: ", faint),
-            record.text,
+            words.printable(record.text),
         )
         if self._needle:
             line.highlight_words([self._needle], f"reverse {colours.get('accent', '')}", case_sensitive=False)

@@ -163,12 +163,14 @@ def _facts(instance: Instance | None) -> Content:
 
 def _counts(instance: Instance, stats: InstanceStats, *, short: bool) -> Content:
     dropped = "" if stats.frames_dropped == 0 else WARN
-    restarts = words.one_or_many(instance.restarts, "restart")
+    restarts = (
+        f" · {words.one_or_many(instance.restarts, 'restart')}" if instance.restarts is not None else ""
+    )
     frames = fact(
         "frames",
         f"{stats.frames_encoded:,} encoded · ",
         (f"{stats.frames_dropped:,} dropped", dropped),
-        f" · {words.one_or_many(stats.keyframes, 'keyframe')} · {restarts}",
+        f" · {words.one_or_many(stats.keyframes, 'keyframe')}{restarts}",
     )
     sound, hands = stats.audio or words.NA, stats.input or words.NA
     if short:
@@ -185,6 +187,8 @@ def _box(snapshot: Snapshot) -> Content:
     rows += parts([*bad, *(each for each in snapshot.parts if each.ok)])
     if box.region:
         rows.append(fact("region", box.region, width=6))
+    if box.location:
+        rows.append(fact("place", box.location, width=6))
     if box.fingerprint:
         rows.append(fact("SHA-256", clip(box.fingerprint, 24), width=7))
     return lines(*rows)

@@ -1,4 +1,4 @@
-"""Letting people in: a link with a role and an end, a PIN for a browser, and the browsers that have one."""
+"""Letting people in, by a link with a role and an end or a PIN for a browser, and who may come in so far."""
 
 from datetime import UTC, datetime
 from typing import ClassVar, Final
@@ -11,18 +11,27 @@ from textual.content import Content
 from textual.widgets import DataTable, Digits, Static
 
 from appliance.control import words
-from appliance.control.schema import Device, Devices, Pin, Role, ShareParams, Snapshot
+from appliance.control.schema import (
+    Device,
+    Devices,
+    Pin,
+    Role,
+    ShareParams,
+    Shares,
+    ShareShown,
+    Snapshot,
+)
 from appliance.control.schema import Share as Link
 from appliance.errors import FanlightError
 from tui.dialogs import BigQr
 from tui.screens.area import Area
 from tui.widgets.qr import QrCode
-from tui.widgets.table import Column, LiveTable
+from tui.widgets.table import Cell, Column, LiveTable
 from tui.widgets.text import DIM, LIGHT, WARN, lines, row
 
 _ROLES: Final = (Role.VIEW, Role.CONTROL)
 _LASTING: Final = (("1 hour", 3600), ("12 hours", 12 * 3600), ("7 days", 7 * 86400))
-_COLUMNS = (Column("BROWSER", 19, 26), Column("ROLE", 7, 7), Column("LAST SEEN", 0, 16))
+_COLUMNS = (Column("BROWSER OR LINK", 19, 24), Column("ROLE", 7, 7), Column("SEEN OR UNTIL", 0, 16))
 
 
 class Share(Area):
@@ -35,7 +44,7 @@ class Share(Area):
         Binding("p", "pin", "New PIN"),
         Binding("c", "copy", "Copy"),
         Binding("z", "zoom", "Big QR"),
-        Binding("u", "unpair", "Unpair"),
+        Binding("u", "revoke", "Revoke"),
         Binding("i", "choose('instance')", "Instance", show=False),
         Binding("r", "choose('role')", "Role", show=False),
         Binding("e", "choose('lasting')", "Expiry", show=False),
@@ -46,7 +55,9 @@ class Share(Area):
         self._role = 0
         self._lasting = 1
         self._made: Link | Pin | None = None
-        self._devices: list[Device] = []
+        self._devices: dict[str, Device] | None = None
+        """By their ids; None: not known yet."""
+        self._shares: dict[str, ShareShown] = {}
 
     def body(self) -> ComposeResult:
         """Left the choices, right the code."""
@@ -56,20 +67,20 @@ class Share(Area):
                 with Vertical(id="made", classes="panel"):
                     yield Digits(id="pin")
                     yield Static(id="link")
-                yield LiveTable(_COLUMNS, id="devices", none="none yet: p makes a PIN")
+                yield LiveTable(_COLUMNS, id="allowed", none="nobody yet")
             yield QrCode(id="qr", hint="no room for the QR code: z shows it on the whole terminal")
 
     def on_mount(self) -> None:
         """Count down once a second while a PIN is shown."""
         self.query_one("#choices").border_title = "New link"
-        self.query_one("#devices").border_title = "Paired browsers"
+        self.query_one("#allowed").border_title = "Who may come in"
         self.query_one(LiveTable).focus()
         self.set_interval(1.0, self._tick)
 
     def on_screen_resume(self) -> None:
-        """Devices may have paired meanwhile."""
+        """Browsers may have paired meanwhile, and links may have ended."""
         super().on_screen_resume()
-        self._fetch_devices()
+        self._fetch()
 
     def show(self, _: Snapshot) -> None:
         """Draw the choices and what was made."""
@@ -128,6 +139,7 @@ class Share(Area):
 
     def _tick(self) -> None:
         if self.is_current and isinstance(self._made, Pin):
+            self._fetch()
             self._show_made()
 
     def action_choose(self, what: str) -> None:
@@ -152,6 +164,7 @@ class Share(Area):
         if made := await self.fanlight.perform("share", params, Link):
             self._made = made
             self.draw()
+            self._fetch()
 
     @work(exclusive=True, group="share")
     async def action_pin(self) -> None:
@@ -169,16 +182,29 @@ class Share(Area):
         if self._link:
             self.app.push_screen(BigQr(self._link))
 
-    @work(exclusive=True, group="devices")
-    async def _fetch_devices(self) -> None:
+    @work(exclusive=True, group="allowed")
+    async def _fetch(self) -> None:
+        call = self.fanlight.appliance.call
         try:
-            found = await self.fanlight.appliance.call("devices", None, Devices)
+            paired = await call("devices", None, Devices)
+            shared = await call("shares", None, Shares)
         except FanlightError:
             return
-        self._devices = found.devices
-        self.query_one(LiveTable).show(
-            {each.id: (each.name, (each.role, DIM), _seen(each)) for each in self._devices}
-        )
+        devices = {each.id: each for each in paired.devices}
+        if (
+            isinstance(self._made, Pin)
+            and self._devices is not None
+            and devices.keys() - self._devices.keys()
+        ):
+            self._made = None  # it has been typed in
+            self.draw()
+        self._devices, self._shares = devices, {each.id: each for each in shared.shares}
+        rows: dict[str, tuple[Cell, ...]] = {
+            each.id: (each.name, (each.role, DIM), _moment(each.last_seen)) for each in paired.devices
+        }
+        for each in shared.shares:
+            rows[each.id] = (f"link: {words.shared(each)}", LIGHT), (each.role, DIM), _moment(each.expires_at)
+        self.query_one(LiveTable).show(rows)
         self.refresh_bindings()
 
     @on(DataTable.RowHighlighted)
@@ -186,17 +212,23 @@ class Share(Area):
         self.refresh_bindings()
 
     @work(group="action")
-    async def action_unpair(self) -> None:
-        """Ask, then forget the chosen browser."""
-        chosen = next((each for each in self._devices if each.id == self.query_one(LiveTable).selected), None)
-        if chosen and await self.fanlight.unpair(chosen):
-            self._fetch_devices()
+    async def action_revoke(self) -> None:
+        """Ask, then forget the chosen browser, or revoke the chosen link."""
+        selected = self.query_one(LiveTable).selected or ""
+        device, share = (self._devices or {}).get(selected), self._shares.get(selected)
+        if device and await self.fanlight.unpair(device):
+            self._fetch()
+        elif share and await self.fanlight.unshare(share):
+            if isinstance(self._made, Link) and self._made.id == share.id:
+                self._made = None
+                self.draw()
+            self._fetch()
 
     def allows(self, action: str) -> bool | None:
         """Read only makes nothing; grey is what lacks its object."""
-        if action in ("link", "pin", "unpair") and self.fanlight.read_only:
+        if action in ("link", "pin", "revoke") and self.fanlight.read_only:
             return False
-        if action == "unpair":
+        if action == "revoke":
             return True if self.query_one(LiveTable).selected else None
         if action == "link":
             return True if self.fanlight.watched else None
@@ -205,7 +237,7 @@ class Share(Area):
         return True
 
 
-def _seen(each: Device) -> str:
-    if each.last_seen is None:
+def _moment(unix: int | None) -> str:
+    if unix is None:
         return words.NA
-    return datetime.fromtimestamp(each.last_seen, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(unix, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -52,8 +52,13 @@ class AreaBar(Static):
 class Banner(Static):
     """Says that the daemon is gone; takes no room while it is there."""
 
-    def show(self, trouble: str, *, stale: bool) -> None:
-        """Show `trouble`, or nothing; `stale` tells that something older is still on the screen."""
+    def show(self, trouble: str, *, stale: bool, refused: bool) -> None:
+        """Show `trouble`, or nothing; `stale`: what was there is still shown; `refused`: only to us."""
         self.display = bool(trouble)
-        help_text = "What you see is the last known." if stale else "Start it: systemctl start fanlight"
-        self.update(row((f"✗ {trouble}", "bold"), f"  Trying again. {help_text}"))
+        if refused:
+            help_text = "sudo fanlight tui; or sudo adduser $USER fanlight, and log in anew."
+        elif stale:
+            help_text = "Trying again. What you see is the last known."
+        else:
+            help_text = "Trying again. Start it: systemctl start fanlight"
+        self.update(row((f"✗ {trouble}", "bold"), f"  {help_text}"))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from appliance.bus.messages import ChannelClient, Done, PeerEvent, PeerReply
 from appliance.bus.subjects import down, up
-from appliance.errors import InvalidInputError, LimitExceededError
+from appliance.errors import InvalidInputError
 from appliance.gateway.context import Context
 from appliance.gateway.kinesis import requests
 from appliance.gateway.kinesis.channels import Channel
@@ -19,6 +19,7 @@ from appliance.gateway.kinesis.errors import (
 from appliance.gateway.kinesis.mailbox import Mailbox
 from appliance.gateway.kinesis.operations import Call, Json, Operation
 from appliance.gateway.kinesis.quotas import Quotas
+from appliance.gateway.limits import RateLimit
 from appliance.gateway.tokens import Principal, new_id
 from appliance.signaling import kinesis
 from appliance.signaling.kinesis import Action, Delivery, Request
@@ -33,6 +34,7 @@ class AlexaOffers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._quotas = Quotas.of(context.config.kinesis)
+        self._offers = RateLimit(self._quotas.connects_per_s, self._quotas.connects_at_once)
 
     def all(self) -> list[Operation]:
         """The one call."""
@@ -44,8 +46,10 @@ class AlexaOffers:
             call.identity, "SendAlexaOfferToMaster", call.body.ChannelARN, NotAuthorizedError
         )
         client, connection = call.body.SenderClientId, new_id()
-        if not kinesis.is_client_id(client):
+        if not kinesis.may_be_claimed(client):
             raise InvalidArgumentError("The SenderClientId is not valid.")
+        if not self._offers.allows(channel.key):
+            raise ClientLimitError("Rate exceeded")
         principal = call.identity.viewer(channel.arn)
         seen = ChannelClient(
             connection=connection, client=client, label=principal.label, address="", since=time.time()
@@ -59,13 +63,13 @@ class AlexaOffers:
                 answer = await self._ask_client(channel, client, connection, offer)
         except TimeoutError:
             raise ResourceNotFoundError("The master of the channel did not answer in time.") from None
-        except LimitExceededError as exc:
-            raise ClientLimitError(str(exc)) from exc
         finally:
             self._context.presence.leave(channel.key, connection)
         return {"Answer": answer}
 
     async def _ask_client(self, channel: Channel, client: str, connection: str, offer: Request) -> str:
+        if not self._context.room.allows(channel.key, len(offer.payload), master=False):
+            raise ClientLimitError("Rate exceeded")
         mailbox = Mailbox(self._context.bus, self._context.mail, channel.key, client, connection)
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

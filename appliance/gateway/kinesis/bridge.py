@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 _OPEN_SECONDS = 3.0
 _FULL_SECONDS = 5.0
+_ANEW_SECONDS = 6.0
+"""Longer than a lease: where another node's bridge took over, that one leads by then."""
 
 
 class Bridge:
@@ -64,7 +66,7 @@ class Bridge:
         self._viewers = viewers
         self._ice_servers = ice_servers
         self._me = ChannelClient(
-            connection=new_id(), client=f"fanlight-{session}", label="the box", since=time.time()
+            connection=new_id(), client=f"{kinesis.BOX}{session}", label="the box", since=time.time()
         )
         client = STORAGE if channel.storage else self._me.client
         self._mailbox = Mailbox(bus, mail, channel.key, client, self._me.connection)
@@ -213,7 +215,12 @@ class Bridges:
         for session, task in list(self._running.items()):
             if session not in wanted:
                 task.cancel()
-        for session, record in wanted.items():
+        shown: set[tuple[str | None, bool]] = set()
+        for session, record in wanted.items():  # the oldest first
+            if (record.channel, record.recorded) in shown:  # two nodes launched it at the same time
+                await self._sessions.end(session, reason="its camera is shown by another session")
+                continue
+            shown.add((record.channel, record.recorded))
             try:
                 channel = await self._channels.get_by_arn(record.channel or "")
             except ResourceNotFoundError:
@@ -228,8 +235,15 @@ class Bridges:
     async def _host(self, session: str, channel: Channel) -> None:
         try:
             with about(session=session):
-                await self._make(session, channel).run()
-        except Exception:
-            logger.exception("session %s: the way to its camera failed", session)
+                await self._bridge(session, channel)
+            await asyncio.sleep(_ANEW_SECONDS)
         finally:
             del self._running[session]
+            self._wake.set()
+
+    async def _bridge(self, session: str, channel: Channel) -> None:
+        try:
+            await self._make(session, channel).run()
+            logger.info("session %s: another one took over the way to its camera", session)
+        except Exception:
+            logger.exception("session %s: the way to its camera failed", session)

@@ -1,6 +1,7 @@
 """Channels whose master is a client, as something to watch: listed, and shown by one instance each."""
 
 import asyncio
+import collections
 import logging
 from typing import NamedTuple
 
@@ -33,7 +34,8 @@ class Cameras:
         self._presence = presence
         self._sessions = sessions
         self._registry = registry
-        self._launching = asyncio.Lock()
+        self._launching: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
+        """By channel: a box that does not answer holds up one camera."""
 
     def present(self) -> list[Camera]:
         """Those whose master is there."""
@@ -68,7 +70,7 @@ class Cameras:
 
         Raises NoCapacityError.
         """
-        async with self._launching:
+        async with self._launching[channel.arn]:
             for record in await self._sessions.list():
                 shown = record.open and record.channel == channel.arn
                 if shown and record.recorded == channel.storage:

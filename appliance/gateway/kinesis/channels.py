@@ -137,7 +137,10 @@ class Channels:
     async def update(
         self, arn: str, change: Callable[[Channel], Channel], *, version: str | None = None
     ) -> Channel:
-        """Raises ResourceNotFoundError, ResourceInUseError for an instance's, VersionMismatchError."""
+        """Who names the `version` that is changed makes the next one; other changes leave it as it is.
+
+        Raises ResourceNotFoundError, ResourceInUseError for an instance's, VersionMismatchError.
+        """
         if (parsed := Arn.parse(arn)) is None:
             raise ResourceNotFoundError
 
@@ -147,7 +150,7 @@ class Channels:
             if version not in (None, old.version):
                 raise VersionMismatchError
             new = change(old)
-            return old if new == old else new.model_copy(update={"version": new_id()})
+            return new if new == old or version is None else new.model_copy(update={"version": new_id()})
 
         try:
             return await self._bucket.update(_key(parsed.name), step)
@@ -161,9 +164,10 @@ class Channels:
 
     async def delete(self, arn: str, *, version: str | None = None) -> None:
         """And end its sockets. Raises ResourceNotFoundError, ResourceInUseError, VersionMismatchError."""
-        checked = await self.update(arn, lambda old: old, version=version)
-        await self._bucket.delete(_key(checked.name))
-        await self._bus.publish(deleted(checked.key), ChannelDeleted())
+        while True:
+            checked = await self.update(arn, lambda old: old, version=version)
+            if await self._bucket.delete(_key(checked.name), only=checked):
+                return await self._bus.publish(deleted(checked.key), ChannelDeleted())
 
     def arn(self, name: str, created_at: float) -> str:
         """The ARN of a channel of this gateway."""

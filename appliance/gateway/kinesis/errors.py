@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from appliance.errors import FanlightError
+from appliance.errors import FanlightError, LimitExceededError, NotFoundError
 
 
 class KinesisError(FanlightError):
@@ -10,6 +10,26 @@ class KinesisError(FanlightError):
 
     type: str = "InternalFailure"
     status: ClassVar[int] = 500
+
+
+class UnknownOperationError(KinesisError):
+    """There is no such call."""
+
+    code = "not_found"
+    type, status = "UnknownOperationException", 404
+
+    def __init__(self) -> None:
+        super().__init__("The requested operation is not known here.")
+
+
+class UpgradeNeededError(KinesisError):
+    """Plain HTTP came to a socket (RFC 9110, 15.5.22)."""
+
+    code = "invalid"
+    type, status = "UpgradeRequiredException", 426
+
+    def __init__(self) -> None:
+        super().__init__("This is a WebSocket.")
 
 
 class InvalidArgumentError(KinesisError):
@@ -130,8 +150,29 @@ class NoDataRetentionError(KinesisError):
     type, status = "NoDataRetentionException", 400
 
 
+class InternalError(KinesisError):
+    """A fault of ours; the log has more."""
+
+    type, status = "InternalFailure", 500
+
+    def __init__(self) -> None:
+        super().__init__("The request failed because of an internal error.")
+
+
 class UnavailableServiceError(KinesisError):
     """A part that is needed does not answer; SDKs try again."""
 
     code = "unavailable"
     type, status = "ServiceUnavailableException", 503
+
+
+def told_of(error: FanlightError) -> KinesisError:
+    """What a client of the dialect is told of an error, which may be none of its own."""
+    match error:
+        case KinesisError():
+            return error
+        case NotFoundError():
+            return ResourceNotFoundError()
+        case LimitExceededError():
+            return ClientLimitError(str(error))
+    return UnavailableServiceError("The service is not available. Try again later.")

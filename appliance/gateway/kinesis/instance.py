@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import WSCloseCode
 
@@ -17,6 +17,7 @@ from appliance.gateway.kinesis.mailbox import Mailbox
 from appliance.gateway.kinesis.quotas import MESSAGES_PER_S, Intake
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.relay import Relay
+from appliance.gateway.sessions import SessionRecord
 from appliance.signaling import kinesis, kinesis_master
 from appliance.signaling.kinesis import Action, Delivery, Refused
 
@@ -41,6 +42,7 @@ class InstanceViewer(Relay):
         opening: PeerEvent,
         metrics: Metrics,
         ice_servers: Callable[[], list[IceServer]],
+        look_up: Callable[[str], Awaitable[SessionRecord]],
         mailbox: Mailbox,
         intake: Intake,
         leave: Callable[[], None],
@@ -52,7 +54,7 @@ class InstanceViewer(Relay):
             opening,
             metrics,
             ice_servers=ice_servers,
-            page=False,
+            look_up=look_up,
             message_bytes=kinesis.PAYLOAD_CHARACTERS,
             messages_per_second=MESSAGES_PER_S,
         )
@@ -70,15 +72,19 @@ class InstanceViewer(Relay):
             self._bus.subscribe(join(self._channel), ChannelJoin) as joins,
             asyncio.TaskGroup() as group,
         ):
-            tasks = [group.create_task(each) for each in (self._watch_arrivals(), self._watch_joins(joins))]
+            watching = group.create_task(self._watch_joins(joins))
             try:
                 await super().run()
             finally:
-                for task in tasks:
-                    task.cancel()
+                watching.cancel()
 
-    async def _watch_arrivals(self) -> None:
-        await self._mailbox.receive(_nobody_sends)
+    async def _pass_up(self) -> None:
+        """Until a newer connection takes over: a streamer that starts anew is not told of this one then."""
+        async with asyncio.TaskGroup() as group:
+            passing = group.create_task(super()._pass_up())
+            await self._mailbox.receive(_nobody_sends)
+            passing.cancel()
+        self._drop_held()
         self._leave()
         kick = PeerEvent(kind="kick", peer=self.peer, text=_TAKEN_OVER)
         with contextlib.suppress(UnavailableError):  # its connection ends by itself, only later
@@ -100,7 +106,7 @@ class InstanceViewer(Relay):
                 said = superseded(said)
             if isinstance(said, Refused):
                 self._metrics.refused.labels("message").inc()
-                await self._say(kinesis.status_response(said))
+                await self._ws.say(kinesis.status_response(said))
                 continue
             request = kinesis.request(said)  # without what a client may have put beside it
             if said.action is Action.OFFER:

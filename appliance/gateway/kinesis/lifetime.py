@@ -5,13 +5,16 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType
 
+from appliance.gateway.client_socket import ClientSocket
 from appliance.gateway.kinesis.quotas import GRACE_SECONDS, Quotas
 from appliance.signaling import kinesis
 
 HEARTBEAT_SECONDS = 30.0
 """Browsers cannot ping."""
+ORPHAN_SECONDS = 600.0
+"""As long as AWS keeps any connection on which nothing is said."""
 _FOREVER = 1e6
 _FRAME_BYTES = 1 << 20
 """Larger frames are not even read."""
@@ -21,10 +24,11 @@ class Lifetime:
     """A socket that answers pings itself, since AWS takes them for a sign of life."""
 
     def __init__(self, quotas: Quotas) -> None:
-        self.ws = web.WebSocketResponse(
+        self.ws = ClientSocket(
             heartbeat=HEARTBEAT_SECONDS, autoping=False, max_msg_size=_FRAME_BYTES, compress=False
         )
-        self._quotas = quotas
+        self._connected_s = quotas.connected_s or _FOREVER
+        self._idle_s = quotas.idle_s or _FOREVER
         self._began = self._heard = time.monotonic()
         self._news = asyncio.Event()
         self._leaving = self._relays_changed = False
@@ -32,6 +36,12 @@ class Lifetime:
     def leave(self) -> None:
         """Its time is over: the gateway goes, and the client should come back elsewhere or later."""
         self._leaving = True
+        self._news.set()
+
+    def orphan(self) -> None:
+        """A newer connection took over: this one stays while something is said on it, and no longer."""
+        self._idle_s = min(self._idle_s, ORPHAN_SECONDS)
+        self._heard = time.monotonic()
         self._news.set()
 
     def change_relays(self) -> None:
@@ -50,17 +60,7 @@ class Lifetime:
                     self._heard = time.monotonic()
                     await self.ws.pong(message.data)
                 case WSMsgType.BINARY:
-                    await self.close(WSCloseCode.UNSUPPORTED_DATA, "only text messages are understood")
-
-    async def say(self, text: str) -> None:
-        """Send `text` if it is not empty and somebody listens."""
-        if text:
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                await self.ws.send_str(text)
-
-    async def close(self, code: WSCloseCode, reason: str = "") -> None:
-        """End it."""
-        await self.ws.close(code=code, message=reason.encode()[:120])
+                    await self.ws.finish(WSCloseCode.UNSUPPORTED_DATA, "only text messages are understood")
 
     async def limit(self, serving: Coroutine[None, None, None]) -> None:
         """Await `serving` the socket; meanwhile the client hears what the gateway has to say, and the end."""
@@ -79,14 +79,12 @@ class Lifetime:
             self._news.clear()
             if self._relays_changed:
                 self._relays_changed = False
-                await self.say(kinesis.reconnect_ice_server())
-        await self.say(kinesis.go_away())
+                await self.ws.say(kinesis.reconnect_ice_server())
+        await self.ws.say(kinesis.go_away())
         await asyncio.sleep(GRACE_SECONDS)
-        await self.close(WSCloseCode.GOING_AWAY, "Going away")
+        await self.ws.finish(WSCloseCode.GOING_AWAY, "Going away")
 
     def _left(self) -> float:
         if self._leaving:
             return 0.0
-        over = self._began + (self._quotas.connected_s or _FOREVER)
-        idle = self._heard + (self._quotas.idle_s or _FOREVER)
-        return min(over, idle) - time.monotonic()
+        return min(self._began + self._connected_s, self._heard + self._idle_s) - time.monotonic()

@@ -49,6 +49,7 @@ class Line:
     ) -> None:
         self.peer = peer
         self._life = life
+        self._ws = life.ws
         self._bus = bus
         self._channel = channel
         self._channels = channels
@@ -72,12 +73,11 @@ class Line:
 
     async def end(self, reason: str) -> None:
         """Close it for good."""
-        await self._life.close(WSCloseCode.POLICY_VIOLATION, reason)
+        await self._ws.finish(WSCloseCode.POLICY_VIOLATION, reason)
 
     async def close(self) -> None:
         """Close it so that the client comes back."""
-        await self._life.say(kinesis.go_away())
-        await self._life.close(WSCloseCode.GOING_AWAY, "Going away")
+        await self._ws.finish(WSCloseCode.GOING_AWAY, "Going away", last=kinesis.go_away())
 
     async def _watch(self, deletions: AsyncIterator[tuple[str, ChannelDeleted]]) -> None:
         """Without GO_AWAY, after which SDKs make the channel anew where it is gone."""
@@ -94,7 +94,7 @@ class Line:
                 self._channel = await self._channels.get_by_arn(self._channel.arn)
             except ResourceNotFoundError as exc:
                 return await self.end(str(exc))
-        await self._life.say(kinesis.deliver(delivery))
+        await self._ws.say(kinesis.deliver(delivery))
         self._metrics.relayed.labels("down").inc()
         return None
 
@@ -107,7 +107,7 @@ class Line:
             refused = said if isinstance(said, Refused) else await self._relay(said)
             if refused:
                 self._metrics.refused.labels("message").inc()
-                await self._life.say(kinesis.status_response(refused))
+                await self._ws.say(kinesis.status_response(refused))
 
     async def _relay(self, request: Request) -> Refused | None:
         """Why it could not be sent, if so."""

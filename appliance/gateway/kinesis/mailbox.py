@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from appliance.bus.connection import Bus
-from appliance.bus.mail import Letter, Mail
+from appliance.bus.mail import OF_ONE_SENDER, Letter, Mail
 from appliance.bus.messages import ChannelMail
 from appliance.bus.subjects import ARRIVALS, MASTER, STORAGE, mail, unword, word
 from appliance.errors import UnavailableError
@@ -19,17 +18,19 @@ logger = logging.getLogger(__name__)
 MOST_SECONDS = 120
 """No channel keeps its messages for longer."""
 _AGAIN_SECONDS = 1.0
+_SENDERS_MOST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A message on its way; that of the master, or of who records, has no `sender`.
 
-    Without an action, a connection arrives.
+    Without an action, a connection arrives. Times are the server's: the nodes' own clocks may differ.
     """
 
     sender: str
     number: int
+    at: float
     action: Action | None
     mail: ChannelMail
 
@@ -38,17 +39,17 @@ class Held:
         """As it lies on the bus."""
         sender, mail = letter.subject.rpartition(".")[2], letter.content
         if mail.action == "ARRIVAL":
-            return cls("", letter.number, None, mail)
+            return cls("", letter.number, letter.at, None, mail)
         named = sender not in (MASTER, STORAGE)
-        return cls(unword(sender) if named else "", letter.number, Action(mail.action), mail)
+        return cls(unword(sender) if named else "", letter.number, letter.at, Action(mail.action), mail)
 
 
 class Inbox:
     """What `connection` hands over of all that came for its client; without sockets, and without a clock.
 
     What comes before the connection's own arrival is its backlog, from then on it is live. The arrival of
-    another one takes over. A master (`redelivers`) keeps an offer, and what followed it, until it is
-    answered: a master that comes back before that gets it again.
+    another one takes over. A master (`redelivers`) keeps an offer, with what came before it and followed it,
+    until it is answered: a master that comes back before that gets it again.
     """
 
     def __init__(self, connection: str, *, redelivers: bool) -> None:
@@ -56,64 +57,81 @@ class Inbox:
         self._connection = connection
         self._redelivers = redelivers
         self._backlog: list[Held] | None = []
-        self._unanswered: dict[str, dict[str, int]] = {}
-        """By sender: ids and numbers of what was handed over and still lies there."""
+        self._newer = False
+        """Whether another one came after this connection did."""
+        self._unanswered: dict[str, dict[str, int] | None] = {}
+        """By sender: ids and numbers of what was handed over and still lies there; None once answered."""
 
     def begin(self) -> None:
         """Read everything once more, as after an outage of the bus."""
         self._backlog = []
 
-    def take(self, held: Held, now: float) -> list[Held]:
+    def take(self, held: Held) -> list[Held]:
         """What to hand over now that `held` is there."""
         if held.action is None:
-            return self._arrived(held.mail, now)
+            return self._arrived(held)
         if self._backlog is None:
-            return self._fresh([held], now)
+            return self._fresh([held], held.at)
         self._backlog.append(held)
         return []
 
-    def _arrived(self, arrival: ChannelMail, now: float) -> list[Held]:
-        if arrival.id != self._connection:
-            self.superseded |= self._backlog is None and not arrival.again
+    def _arrived(self, arrival: Held) -> list[Held]:
+        ours = arrival.mail.id == self._connection
+        if not arrival.mail.again:
+            self._newer = not ours
+        self.superseded |= self._newer and (ours or self._backlog is None)
+        if self.superseded or not ours:
             return []
         backlog, self._backlog = self._backlog or [], None
-        return self._fresh(_not_overwritten(backlog), now)
+        return self._fresh(_not_overwritten(backlog), arrival.at)
 
     def _fresh(self, messages: Iterable[Held], now: float) -> list[Held]:
         return [
             each
             for each in messages
-            if each.mail.expires_at > now and each.mail.id not in self._unanswered.get(each.sender, {})
+            if each.at + each.mail.ttl_s > now
+            and each.mail.id not in (self._unanswered.get(each.sender) or {})
         ]
 
     def handed_over(self, held: Held) -> bool:
         """Whether it may be dropped, now that it was handed over."""
         if not self._redelivers:
             return True
-        if held.action is Action.OFFER:
-            self._unanswered[held.sender] = {}
-        if (kept := self._unanswered.get(held.sender)) is None:
+        kept = self._unanswered.setdefault(held.sender, {})
+        if kept is None and held.action is not Action.OFFER:
             return True
+        if kept is None:
+            kept = self._unanswered[held.sender] = {}
+        if len(self._unanswered) > _SENDERS_MOST:
+            del self._unanswered[next(iter(self._unanswered))]
         kept[held.mail.id] = held.number
+        if len(kept) > OF_ONE_SENDER:  # the oldest does not lie there any more
+            del kept[next(iter(kept))]
         return False
 
     def answered(self, sender: str) -> int:
         """An answer went to `sender`: the number of the last message of it that may be dropped, or 0."""
-        return max(self._unanswered.pop(sender, {}).values(), default=0)
+        if sender not in self._unanswered:
+            return 0
+        kept, self._unanswered[sender] = self._unanswered[sender] or {}, None
+        return max(kept.values(), default=0)
 
 
 def _not_overwritten(messages: list[Held]) -> list[Held]:
     """Without the offers and answers that newer ones replace, and without what belonged to such an offer."""
     newest: dict[str, Held] = {}
+    anew = set()
     for each in messages:
-        if each.action is not Action.CANDIDATE:
-            newest[each.sender] = each
+        if each.action is Action.CANDIDATE:
+            continue
+        if each.action is Action.OFFER and each.sender in newest:
+            anew.add(each.sender)
+        newest[each.sender] = each
 
     def stands(held: Held) -> bool:
-        last = newest.get(held.sender, held)
-        if held.number >= last.number:
+        if held.number >= newest.get(held.sender, held).number:
             return True
-        return held.action is Action.CANDIDATE and last.action is Action.ANSWER
+        return held.action is Action.CANDIDATE and held.sender not in anew
 
     return [each for each in messages if stands(each)]
 
@@ -143,9 +161,7 @@ class Mailbox:
     async def send(self, request: Request, ttl_s: float) -> None:
         """Leave it for its recipient. Raises UnavailableError while the bus is away."""
         recipient = word(request.recipient) or self._other
-        letter = ChannelMail(
-            id=new_id(), action=request.action.value, payload=request.payload, expires_at=time.time() + ttl_s
-        )
+        letter = ChannelMail(id=new_id(), action=request.action.value, payload=request.payload, ttl_s=ttl_s)
         await self._mail.post(mail(self._channel, recipient, self._me), letter)
         if request.action is Action.ANSWER and (last := self._inbox.answered(request.recipient)):
             await self._drop(recipient, last)
@@ -174,7 +190,7 @@ class Mailbox:
                 await self._mail.post(mail(self._channel, self._me, ARRIVALS), arrival)
                 self._arrived = True
                 async for letter in letters:
-                    for each in self._inbox.take(Held.of(letter), time.time()):
+                    for each in self._inbox.take(Held.of(letter)):
                         if each.action:
                             await hand_over(Delivery(each.action, each.mail.payload, each.sender))
                         if self._inbox.handed_over(each):

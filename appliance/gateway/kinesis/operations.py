@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from appliance.config import Config
 from appliance.gateway.kinesis import requests
 from appliance.gateway.kinesis.authority import Authority, Identity
-from appliance.gateway.kinesis.channels import Channel, Channels
+from appliance.gateway.kinesis.channels import DEFAULT_TTL_SECONDS, Channel, Channels
 from appliance.gateway.kinesis.errors import (
     InvalidArgumentError,
     InvalidClientError,
@@ -87,7 +87,7 @@ class Operations:
         if body.ChannelType is not requests.Kind.SINGLE_MASTER:
             raise InvalidArgumentError("FULL_MESH is not supported: SINGLE_MASTER is the only channel type.")
         tags = _merged({}, body.Tags)
-        ttl_s = body.SingleMasterConfiguration.MessageTtlSeconds
+        ttl_s = body.SingleMasterConfiguration.MessageTtlSeconds or DEFAULT_TTL_SECONDS
         return {"ChannelARN": (await self._channels.create(body.ChannelName, ttl_s=ttl_s, tags=tags)).arn}
 
     async def describe(self, call: Call[requests.NamesChannel]) -> Json:
@@ -112,10 +112,10 @@ class Operations:
     async def update(self, call: Call[requests.UpdateChannel]) -> Json:
         """UpdateSignalingChannel: how long messages sent from now on wait."""
         channel = await self._authority.admit(call.identity, "UpdateSignalingChannel", call.body.ChannelARN)
-        fresh = call.body.SingleMasterConfiguration
+        ttl_s = call.body.SingleMasterConfiguration.MessageTtlSeconds
         await self._channels.update(
             channel.arn,
-            lambda old: old.model_copy(update={"ttl_s": fresh.MessageTtlSeconds}) if fresh else old,
+            lambda old: old.model_copy(update={"ttl_s": ttl_s or old.ttl_s}),
             version=call.body.CurrentVersion,
         )
         return {}

@@ -4,27 +4,21 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from appliance.gateway.kinesis.channels import DEFAULT_TTL_SECONDS
 from appliance.gateway.kinesis.errors import InvalidArgumentError, KinesisError, SerializationError
 
 M = TypeVar("M", bound=BaseModel)
 
 _NAME = r"^[a-zA-Z0-9_.-]+$"
+_ARN = r"^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/[a-zA-Z0-9_.-]+/[0-9]+$"
+_ARN_CHARACTERS = 1024
 _TAG = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 _SHOWN_CHARACTERS = 256
 MOST_TAGS = 50
 
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=_NAME)]
-ResourceArn = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=1024,
-        pattern=r"^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:[a-z]+/[a-zA-Z0-9_.-]+/[0-9]+$",
-    ),
-]
+ResourceArn = Annotated[str, Field(min_length=1, max_length=_ARN_CHARACTERS, pattern=_ARN)]
 Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9]+$")]
 Token = Annotated[str, Field(max_length=1024, pattern=r"^[a-zA-Z0-9+/=]*$")]
 TagKey = Annotated[str, Field(min_length=1, max_length=128, pattern=_TAG)]
@@ -72,15 +66,22 @@ class IceService(StrEnum):
 
 
 class Body(BaseModel):
-    """Base of all bodies; what is not known is ignored."""
+    """Base of all bodies; what is not known is ignored, and null is what is not said."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 class SingleMaster(Body):
     """How long messages wait, in seconds."""
 
-    MessageTtlSeconds: int = Field(DEFAULT_TTL_SECONDS, ge=5, le=120)
+    MessageTtlSeconds: Annotated[int, Field(ge=5, le=120)] | None = None
 
 
 class Tag(Body):
@@ -126,7 +127,7 @@ class UpdateChannel(Body):
 
     ChannelARN: ResourceArn
     CurrentVersion: Version
-    SingleMasterConfiguration: SingleMaster | None = None
+    SingleMasterConfiguration: SingleMaster = SingleMaster()
 
 
 class DeleteChannel(Body):
@@ -154,7 +155,7 @@ class TagChannel(Body):
     """`TagResource`."""
 
     ResourceARN: ResourceArn
-    Tags: list[Tag] = Field(min_length=1, max_length=MOST_TAGS)
+    Tags: list[Tag] = Field(min_length=1)
 
 
 class UntagChannel(Body):
@@ -206,6 +207,11 @@ class SendAlexaOffer(Body):
     ChannelARN: ResourceArn
     SenderClientId: Name
     MessagePayload: str = Field(min_length=1, max_length=10_000, pattern=r"^[a-zA-Z0-9+/=]+$")
+
+
+def is_arn(text: str) -> bool:
+    """Whether `text` may be a ResourceArn, which a query has outside of any body."""
+    return len(text) <= _ARN_CHARACTERS and bool(re.fullmatch(_ARN, text))
 
 
 def read(model: type[M], raw: bytes) -> M:

@@ -12,20 +12,19 @@ from appliance.gateway.app import Handler, signed
 from appliance.gateway.context import Context, origin_of
 from appliance.gateway.kinesis.alexa import AlexaOffers
 from appliance.gateway.kinesis.errors import (
-    BodyTooLargeError,
-    ClientLimitError,
-    KinesisError,
-    UnavailableServiceError,
+    InternalError,
+    UnknownOperationError,
+    told_of,
 )
 from appliance.gateway.kinesis.operations import Call, Operation, Operations
 from appliance.gateway.kinesis.requests import read
 from appliance.gateway.kinesis.storage import StorageSessions
-from appliance.gateway.limits import RateLimit, caller_of
 
 logger = logging.getLogger(__name__)
 
-_BURST_SECONDS = 4
 _CORS_SECONDS = "600"
+_LIKE_THEM = r"/{operation:v1/[a-z-]+|[a-z]*[A-Z][a-zA-Z]*}"
+"""Paths of AWS's calls, of which there are more; none of ours has a capital letter."""
 _MAY_SEND = (
     "authorization,content-type,x-amz-date,x-amz-security-token,x-amz-user-agent,x-amz-content-sha256,"
     "amz-sdk-invocation-id,amz-sdk-request"
@@ -41,8 +40,6 @@ class KinesisRoutes:
         self._operations = Operations(context.authority, context.channels, context.config, context.ice)
         self._alexa = AlexaOffers(context)
         self._storage = StorageSessions(context.authority, context.cameras, context.bus)
-        rate = context.settings.now.max_http_requests_per_second
-        self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
 
     def routes(self) -> list[web.RouteDef]:
         """Every call, and what browsers ask before it."""
@@ -50,31 +47,24 @@ class KinesisRoutes:
             route
             for each in (*self._operations.all(), *self._alexa.all(), *self._storage.all())
             for route in (web.post(each.path, self._handler(each)), web.options(each.path, preflight))
-        ]
+        ] + [web.post(_LIKE_THEM, unknown_operation), web.options(_LIKE_THEM, preflight)]
 
     def _handler(self, operation: Operation) -> Handler:
         @signed
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 return _respond(request, 200, await self._perform(operation, request))
-            except web.HTTPRequestEntityTooLarge:
-                return refusal(request, BodyTooLargeError("The request body is larger than any call needs."))
-            except KinesisError as exc:
-                return refusal(request, exc)
             except FanlightError as exc:
-                logger.warning("%s failed: %s", operation.path, exc)
-                return refusal(
-                    request, UnavailableServiceError("The service is not available. Try again later.")
-                )
+                return refusal(request, exc)
+            except web.HTTPRequestTimeout:
+                raise
+            except Exception:
+                logger.exception("%s failed", operation.path)
+                return refusal(request, InternalError())
 
         return answer
 
     async def _perform(self, operation: Operation, request: web.Request) -> dict[str, object]:
-        rate = self._context.settings.now.max_http_requests_per_second
-        self._addresses.adjust(rate, rate * _BURST_SECONDS)
-        if not self._addresses.allows(caller_of(request.remote)):
-            self._context.metrics.refused.labels("rate").inc()
-            raise ClientLimitError("Rate exceeded")
         identity = await self._context.authority.identify(request)
         body = read(operation.body, await request.read())
         origin = origin_of(request).removesuffix(":443")
@@ -94,12 +84,21 @@ async def preflight(_: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-def refusal(request: web.Request, error: KinesisError) -> web.Response:
+@signed
+async def unknown_operation(request: web.Request) -> web.Response:
+    """Somebody calls what AWS may have, and we have not."""
+    return refusal(request, UnknownOperationError())
+
+
+def refusal(request: web.Request, error: FanlightError) -> web.Response:
     """`error` as botocore and the other SDKs read it."""
-    logger.debug("%s from %s: %d %s: %s", request.path, request.remote, error.status, error.type, error)
-    body = {"message": str(error), "Message": str(error), "__type": error.type}
-    response = _respond(request, error.status, body)
-    response.headers["x-amzn-ErrorType"] = error.type
+    told = told_of(error)
+    if told is not error:
+        logger.warning("%s failed: %s", request.path, error)
+    logger.debug("%s from %s: %d %s: %s", request.path, request.remote, told.status, told.type, told)
+    body = {"message": str(told), "Message": str(told), "__type": told.type}
+    response = _respond(request, told.status, body)
+    response.headers["x-amzn-ErrorType"] = told.type
     return response
 
 

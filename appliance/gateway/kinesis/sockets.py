@@ -4,7 +4,7 @@ import logging
 import time
 from typing import NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from appliance.about import about
 from appliance.bus.messages import DRAINING, ChannelClient, PeerEvent
@@ -15,24 +15,25 @@ from appliance.gateway.kinesis.channels import Channel
 from appliance.gateway.kinesis.errors import (
     ClientLimitError,
     ConnectDeniedError,
+    InternalError,
     InvalidArgumentError,
-    KinesisError,
     UnavailableServiceError,
+    UpgradeNeededError,
 )
 from appliance.gateway.kinesis.instance import InstanceViewer
 from appliance.gateway.kinesis.lifetime import Lifetime
 from appliance.gateway.kinesis.line import Line
 from appliance.gateway.kinesis.mailbox import Mailbox
 from appliance.gateway.kinesis.quotas import Intake, Quotas
+from appliance.gateway.kinesis.requests import is_arn
 from appliance.gateway.kinesis.routes import refusal
-from appliance.gateway.limits import RateLimit, caller_of
-from appliance.gateway.routes_sockets import upgrade_needed
+from appliance.gateway.limits import RateLimit
 from appliance.gateway.tokens import Principal, new_id
-from appliance.signaling.kinesis import is_client_id
+from appliance.signaling.kinesis import may_be_claimed
 
 logger = logging.getLogger(__name__)
 
-_BURST_SECONDS = 4
+_CLIENT = "X-Amz-ClientId"
 
 
 class Guest(NamedTuple):
@@ -52,8 +53,6 @@ class KinesisSockets:
         self._context = context
         self._quotas = Quotas.of(context.config.kinesis)
         self._connects = RateLimit(self._quotas.connects_per_s, self._quotas.connects_at_once)
-        rate = context.settings.now.max_http_requests_per_second
-        self._addresses = RateLimit(rate, rate * _BURST_SECONDS)
         self._lives: set[Lifetime] = set()
         self._draining = False
 
@@ -76,21 +75,24 @@ class KinesisSockets:
     @signed
     async def master(self, request: web.Request) -> web.StreamResponse:
         """A master; some name themselves, which means nothing."""
-        return await self._connect(request, "")
+        return await self._connect(request, None)
 
     @signed
     async def viewer(self, request: web.Request) -> web.StreamResponse:
         """A viewer, by its name."""
-        return await self._connect(request, request.query.get("X-Amz-ClientId"))
+        return await self._connect(request, request.query.get(_CLIENT, ""))
 
     async def either(self, request: web.Request) -> web.StreamResponse:
         """A viewer if it names itself, else a master."""
-        return await self._connect(request, request.query.get("X-Amz-ClientId", ""))
+        return await self._connect(request, request.query.get(_CLIENT))
 
     async def _connect(self, request: web.Request, client: str | None) -> web.StreamResponse:
+        """A master has no name."""
         life = Lifetime(self._quotas)
         if not life.ws.can_prepare(request):
-            return upgrade_needed()
+            response = refusal(request, UpgradeNeededError())
+            response.headers[hdrs.UPGRADE] = "websocket"
+            return response
         connection = new_id()
         try:
             guest = await self._admit(request, client)
@@ -102,11 +104,13 @@ class KinesisSockets:
                 since=time.time(),
             )
             self._context.presence.enter(guest.channel.key, seen, viewers=self._quotas.viewers)
-        except KinesisError as exc:
-            return self._refused(request, exc)
         except FanlightError as exc:
-            logger.warning("%s failed: %s", request.path, exc)
-            return self._refused(request, UnavailableServiceError(str(exc)))
+            return self._refused(request, exc)
+        except web.HTTPRequestTimeout:
+            raise
+        except Exception:
+            logger.exception("%s failed", request.path)
+            return self._refused(request, InternalError())
         try:
             await life.ws.prepare(request)
             with about(session=guest.session):
@@ -116,34 +120,32 @@ class KinesisSockets:
         return life.ws
 
     async def _admit(self, request: web.Request, client: str | None) -> Guest:
-        """Raises KinesisError, in AWS's words, and UnavailableError."""
+        """Raises KinesisError, UnavailableError, and NotFoundError for a session that is just gone."""
         if self._draining:
             raise UnavailableServiceError(DRAINING)
-        rate = self._context.settings.now.max_http_requests_per_second
-        self._addresses.adjust(rate, rate * _BURST_SECONDS)
-        if not self._addresses.allows(caller_of(request.remote)):
-            raise ClientLimitError("Rate exceeded")
         identity = await self._context.authority.identify(request)
         arn = request.query.get("X-Amz-ChannelARN", "")
-        if not arn:
-            raise InvalidArgumentError("X-Amz-ChannelARN is missing.")
-        if client is None or (client and not is_client_id(client)):
+        if not is_arn(arn):
+            raise InvalidArgumentError("X-Amz-ChannelARN is missing or not valid.")
+        if client is not None and not may_be_claimed(client):
             raise InvalidArgumentError("X-Amz-ClientId is missing or not valid.")
-        action = "ConnectAsViewer" if client else "ConnectAsMaster"
+        action = "ConnectAsMaster" if client is None else "ConnectAsViewer"
         channel = await self._context.authority.admit(identity, action, arn, ConnectDeniedError)
         if channel.session and not client:
             raise ConnectDeniedError("This channel is that of a running instance, which is its master.")
-        if not self._connects.allows(channel.key):
+        if not self._connects.allows(f"{action} {channel.key}"):  # viewers keep no master out
             raise ClientLimitError("Rate exceeded")
         session = channel.session
         if client and channel.storage:  # its viewers are the recorder's
             session = (await self._context.cameras.show(channel)).id
-        guest = Guest(channel, client, identity.viewer(channel.arn), session)
+        guest = Guest(channel, client or "", identity.viewer(channel.arn), session)
         if session:
             self._context.admit(await self._context.sessions.get(session), guest.principal)
+            if self._context.viewers.full(session, guest.principal.role):
+                raise ClientLimitError("The box takes no more viewers. Try again when one has left.")
         return guest
 
-    def _refused(self, request: web.Request, error: KinesisError) -> web.Response:
+    def _refused(self, request: web.Request, error: FanlightError) -> web.Response:
         """Browsers show their pages nothing of it, so it must be found here."""
         logger.info("a socket for %s from %s was refused: %s", request.path, request.remote, error)
         self._context.metrics.refused.labels("socket").inc()
@@ -169,10 +171,16 @@ class KinesisSockets:
         peer = guest.principal.new_peer()
         mailbox = Mailbox(context.bus, context.mail, channel.key, guest.client, connection)
         who = f"channel {channel.name}: {guest.client or 'master'}"
-        intake = Intake(self._quotas, master=not guest.client, who=who)
+        intake = Intake(
+            self._quotas,
+            master=not guest.client,
+            who=who,
+            room=lambda size: context.room.allows(channel.key, size, master=not guest.client),
+        )
 
         def leave() -> None:
             context.presence.leave(channel.key, connection)
+            life.orphan()
 
         session = guest.session
         if session is None:
@@ -196,6 +204,7 @@ class KinesisSockets:
             opening,
             context.metrics,
             lambda: context.ice_servers(session, peer),
+            context.sessions.get,
             mailbox,
             intake,
             leave,

@@ -199,6 +199,7 @@ export class Session extends EventTarget {
     } else if (type === 'fanlight::stats') {
       this.box = data;
       this.#boxHeardAt = performance.now();
+      if (data.problem && this.state !== 'playing') this.#become('waiting', data.problem);
     } else if (type === 'fanlight::clipboard') {
       this.#tell('clipboard', data.text);
     } else if (type === 'fanlight::notice') {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from appliance.streamer.capture.areas import Area
 from appliance.streamer.capture.pixels import Pixels
 
 
@@ -18,14 +19,15 @@ class Cursor:
         self._hot_x, self._hot_y = hot_x, hot_y
         self._width, self._height = width, height
 
-    def rows(self, y: int) -> tuple[int, int]:
-        """The rows it covers with the pointer at row `y`, the last one exclusive."""
-        return y - self._hot_y, y - self._hot_y + self._height
+    def area(self, x: int, y: int) -> Area:
+        """What it covers with the pointer at (x, y)."""
+        left, top = x - self._hot_x, y - self._hot_y
+        return Area(left, top, left + self._width, top + self._height)
 
     @contextlib.contextmanager
     def drawn(self, pixels: Pixels, x: int, y: int) -> Iterator[None]:
         """Draw it with the pointer at (x, y); on leaving, `pixels` are as they were."""
-        left, top = x - self._hot_x, y - self._hot_y
+        left, top, _, _ = self.area(x, y)
         rows = slice(max(top, 0), max(min(top + self._height, pixels.shape[0]), 0))
         columns = slice(max(left, 0), max(min(left + self._width, pixels.shape[1]), 0))
         part = (

@@ -99,10 +99,10 @@ class PixelfluxSource:
     def _start(self, on_frame: Callable[[Any], None]) -> None:
         screen = self._spec.screen
         width, height = screen.width, screen.height
-        if self._spec.kind == "command":
-            ensure_compositor(width, height, self._choice.render_node)
-        elif self._spec.kind == "x11":
+        if self._spec.kind == "x11":
             width, height = self._x11_size()
+        else:  # pixelflux has one for the screen of another compositor, too
+            ensure_compositor(width, height, self._choice.render_node)
         settings = self._settings(width & ~1, height & ~1)
         try:
             if self._display_id:

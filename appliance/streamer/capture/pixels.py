@@ -1,8 +1,8 @@
-"""From the X server's pixels to what encoders take, by row bands."""
+"""From the X server's pixels to what encoders take, area by area."""
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import av
@@ -10,11 +10,13 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
+from appliance.streamer.capture.areas import Area
+
 Pixels = NDArray[np.uint8]
 
 
 class Canvas:
-    """A yuv420p picture that is kept up to date band by band: BT.601, limited range.
+    """A yuv420p picture that is kept up to date area by area: BT.601, limited range.
 
     `pixels` is the screen: rows of 4 bytes a pixel (blue, green, red, unused); only its even part is shown.
     """
@@ -27,23 +29,23 @@ class Canvas:
         self.picture = av.VideoFrame(self.width, self.height, "yuv420p")
         self._planes = [(plane.buffer_ptr, plane.line_size) for plane in self.picture.planes]
 
-    def update(self, top: int, bottom: int) -> None:
-        """Convert rows `top` to `bottom` (exclusive), widened to even rows."""
-        top, bottom = max(top, 0) & ~1, min(bottom + (bottom & 1), self.height)
-        if top >= bottom:
-            return
+    def update(self, areas: Sequence[Area]) -> None:
+        """Convert areas of the screen: all that changed, maybe none."""
+        shown = [area for each in areas if (area := each.even().within(self.width, self.height))]
         if self._convert is None:
-            self._reformat()
+            if shown:
+                self._reformat()
             return
+        start, stride = self._pixels.ctypes.data, self._pixels.strides[0]
         (y, y_stride), (u, u_stride), (v, v_stride) = self._planes
-        stride = self._pixels.strides[0]
-        self._convert(
-            self._pixels.ctypes.data + top * stride, stride,
-            y + top * y_stride, y_stride,
-            u + top // 2 * u_stride, u_stride,
-            v + top // 2 * v_stride, v_stride,
-            self.width, bottom - top,
-        )  # fmt: skip
+        for left, top, right, bottom in shown:
+            self._convert(
+                start + top * stride + left * 4, stride,
+                y + top * y_stride + left, y_stride,
+                u + top // 2 * u_stride + left // 2, u_stride,
+                v + top // 2 * v_stride + left // 2, v_stride,
+                right - left, bottom - top,
+            )  # fmt: skip
 
     def _reformat(self) -> None:
         """The slower way, by swscale and always whole."""

@@ -38,6 +38,8 @@ def ladder(spec: StreamerSpec, codec: Codec) -> list[EncoderChoice]:
     ]
     if not any(not step.hardware for step in steps):
         steps.append(_SOFTWARE[codec])
+    if spec.kind not in _SCREENS:  # no GPU encodes these
+        steps = [step.model_copy(update={"fallback": False}) for step in steps]
     return steps
 
 
@@ -63,7 +65,7 @@ class LadderSource:
         return replace(
             info,
             reason="; ".join(reason for reason in reasons if reason),
-            software_fallback=self._lost_hardware and not self._step.hardware,
+            software_fallback=self._step.fallback or (self._lost_hardware and not self._step.hardware),
         )
 
     @property

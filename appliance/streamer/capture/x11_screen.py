@@ -3,7 +3,7 @@
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import xcffib.xinput
 from xcffib import xproto
 
 from appliance.errors import UnavailableError
+from appliance.streamer.capture.areas import NOWHERE, Area, together
 from appliance.streamer.capture.cursor import Cursor
 from appliance.streamer.capture.pixels import Canvas
 from appliance.streamer.capture.shm import SharedPixels
@@ -25,7 +26,6 @@ _ALL_MASTER_DEVICES = 1
 _MOTION, _RAW_MOTION = 1 << 6, 1 << 17
 _ALL_PLANES = 0xFFFFFFFF
 _BLUE_FIRST = (0xFF0000, 0x00FF00, 0x0000FF)
-_NOTHING = (0, 0)
 
 
 class _Connection(xcffib.Connection):
@@ -50,8 +50,8 @@ class X11Screen:
         self._display = display
         self._damaged = self._moved = self._reshaped = self._resized = True
         self._cursor: Cursor | None = None
-        self._covered = _NOTHING
-        """Rows that the cursor covers in the picture."""
+        self._covered = NOWHERE
+        """What the cursor covers in the picture."""
         self._shared: SharedPixels | None = None
         if xauthority:
             os.environ["XAUTHORITY"] = xauthority
@@ -144,36 +144,41 @@ class X11Screen:
         if self._resized:
             self._allocate()
         pointer = self._x.core.QueryPointer(self._root)
-        top, bottom = self._grab() if self._damaged or self._resized else _NOTHING
+        grabbed = self._grab() if self._damaged or self._resized else ()
         if self._reshaped:
             self._fetch_cursor()
         position = pointer.reply()
         cursor = self._cursor if position.same_screen else None
         x, y = position.root_x, position.root_y
-        covers = cursor.rows(y) if cursor else _NOTHING
-        bands = [(top, bottom)]
-        if self._moved or self._reshaped or covers != self._covered:
-            bands += [self._covered, covers]
-        bands = [band for band in bands if band[0] < band[1]]
+        covers = cursor.area(x, y) if cursor else NOWHERE
+        redrawn = (self._covered, covers) if self._reshaped or covers != self._covered else ()
         with cursor.drawn(self._pixels, x, y) if cursor else contextlib.nullcontext():
-            if bands:
-                self.canvas.update(min(band[0] for band in bands), max(band[1] for band in bands))
+            self.canvas.update(together((*grabbed, *redrawn)))
         self._covered = covers
         self._damaged = self._moved = self._reshaped = self._resized = False
 
-    def _grab(self) -> tuple[int, int]:
-        """Fetch the damaged rows, or all after a resize; what is drawn meanwhile is damage again."""
+    def _grab(self) -> Sequence[Area]:
+        """Fetch what is damaged, or all after a resize; what is drawn meanwhile is damage again."""
         self._damage.Subtract(self._damages, 0, self._region)
-        extents = self._xfixes.FetchRegion(self._region).reply().extents
+        damaged = self._xfixes.FetchRegion(self._region).reply().rectangles
         height, width, _ = self._pixels.shape
-        top, bottom = (0, height) if self._resized else (extents.y, extents.y + extents.height)
-        top, bottom = max(top, 0), min(bottom, height)
-        if top < bottom:
+        if self._resized:
+            areas: Sequence[Area] = (Area(0, 0, width, height),)
+        else:
+            areas = together(
+                Area(each.x, each.y, each.x + each.width, each.y + each.height).within(width, height)
+                for each in damaged
+            )
+        images = [
             self._shm.GetImage(
-                self._root, 0, top, width, bottom - top, _ALL_PLANES,
-                xproto.ImageFormat.ZPixmap, self._segment, top * width * 4,
-            ).reply()  # fmt: skip
-        return top, bottom
+                self._root, 0, area.top, width, area.bottom - area.top, _ALL_PLANES,
+                xproto.ImageFormat.ZPixmap, self._segment, area.top * width * 4,
+            )
+            for area in areas
+        ]  # fmt: skip
+        for image in images:
+            image.reply()
+        return areas
 
     def _fetch_cursor(self) -> None:
         try:
@@ -204,7 +209,7 @@ class X11Screen:
             shared.forget()
         self._pixels = shared.pixels
         self.canvas = Canvas(shared.pixels)
-        self._covered = _NOTHING
+        self._covered = NOWHERE
 
     @contextlib.contextmanager
     def _blaming(self, what: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from aiortc.rtp import RtpPacket
 from appliance.streamer.frames import Codec
 from appliance.streamer.ingest.pictures import Picture, Reader
 
+_FRAME_PARTS_MAX = 16_384
 _FRAME_BYTES_MAX = 8 << 20
 
 
@@ -58,8 +59,11 @@ class Assembler:
         except ValueError:
             part, self._broken = b"", True
         self._bytes += len(part)
-        self._broken |= self._bytes > _FRAME_BYTES_MAX
-        self._parts.append(b"" if self._broken else part)
+        self._broken |= self._bytes > _FRAME_BYTES_MAX or len(self._parts) >= _FRAME_PARTS_MAX
+        if not self._broken:
+            self._parts.append(part)
+        elif not self._parts:
+            self._parts.append(b"")  # a frame has begun all the same
 
     def _depayload(self, payload: bytes) -> bytes:
         if self._codec is Codec.H264:

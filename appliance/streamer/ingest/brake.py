@@ -7,6 +7,7 @@ wished at once. Nothing is known of senders that do not say when a packet left.
 import math
 
 from appliance.streamer.rtp.bursts import BurstAssembler
+from appliance.streamer.rtp.sent_packets import Received
 from appliance.streamer.rtp.throughput import Throughput
 from appliance.streamer.rtp.trendline import Trendline, Usage
 
@@ -39,7 +40,7 @@ class Brake:
             self._arriving.begin(now)
         self._sent += (sent - self._sent + _TURN // 2) % _TURN - _TURN // 2
         self._arriving.add(now, octets)
-        for burst in self._bursts.add([(self._sent * _UNIT_S, now, octets)]):
+        for burst in self._bursts.add(Received((self._sent * _UNIT_S,), (now,), (octets,))):
             self._trend.add(burst)
         arriving = self._arriving.rate_bps(_RATE_S)
         if self._trend.usage is not Usage.OVER or arriving is None or now - self._braked_at < _AGAIN_S:

@@ -59,6 +59,11 @@ class InputRouter:
             case _:
                 self._inject(viewer, self._viewers.setdefault(viewer, _Viewer()), message)
 
+    def holds(self, viewer: str) -> bool:
+        """Whether it holds a key or a button."""
+        held = self._viewers.get(viewer)
+        return bool(held and (held.keys or held.buttons))
+
     def release(self, viewer: str) -> None:
         """Forget a viewer and let go of what it still holds."""
         self._let_go(viewer)

@@ -32,6 +32,8 @@ class X11Sink:
         self._xauthority = xauthority
         self._trouble = "not connected yet"
         self._link: _Link | None = None
+        self._copied = ""
+        """What was on the clipboard last, whoever put it there."""
 
     @property
     def description(self) -> str:
@@ -70,13 +72,20 @@ class X11Sink:
 
     def set_clipboard(self, text: str) -> None:
         """Offer `text` to the programs on the screen."""
+        self._copied = text
         self._post(lambda session: session.offer(text))
 
     async def run(self, on_clipboard: Callable[[str], None] | None) -> None:
         """Stay connected until cancelled."""
+
+        def copied(text: str) -> None:
+            self._copied = text
+            if on_clipboard:
+                on_clipboard(text)
+
         delay = _FIRST_RETRY
         while True:
-            link = self._link = _Link(self._connected, on_clipboard)
+            link = self._link = _Link(self._connected, copied if on_clipboard else None)
             link.start(self._display, self._xauthority)
             try:
                 await asyncio.wait((link.ended,))
@@ -95,6 +104,8 @@ class X11Sink:
     def _connected(self) -> None:
         self._trouble = ""
         logger.info("input goes to X11 %s", self._display)
+        if text := self._copied:
+            self._post(lambda session: session.restore(text))
 
     def _post(self, command: Command) -> None:
         if self._link:
@@ -182,11 +193,13 @@ class _Link:
                 except xcffib.ProtocolException as exc:
                     logger.debug("X error: %r", exc)
             # Waiting for replies queues events that poll(2) does not see any more: pump last.
-            self._pump(session)
+            done = self._pump(session)
             session.flush()
-            poll.poll()
+            poll.poll(None if done else 0)
 
-    def _pump(self, session: X11Session) -> None:
-        for text in session.pump():
-            if self._on_clipboard:
-                self._tell(self._on_clipboard, text)
+    def _pump(self, session: X11Session) -> bool:
+        """Whether no event is left; keys do not wait for who makes more of them than we can take."""
+        text, done = session.pump()
+        if text is not None and self._on_clipboard:
+            self._tell(self._on_clipboard, text)
+        return done

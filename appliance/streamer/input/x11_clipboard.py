@@ -51,6 +51,11 @@ class X11Clipboard:
         self._chunks: list[bytes] | None = None
         """What came of an incremental transfer so far; None outside of one."""
 
+    @property
+    def owned(self) -> bool:
+        """Whether anybody offers anything."""
+        return bool(self._x.core.GetSelectionOwner(self._atoms["CLIPBOARD"]).reply().owner != _NONE)
+
     def offer(self, text: str) -> None:
         """Own the selection and serve `text` to whoever asks."""
         self._offered = text.encode()

@@ -24,6 +24,7 @@ _UP, _DOWN, _LEFT, _RIGHT = 4, 5, 6, 7
 _MOTION = 6
 _ABSOLUTE, _RELATIVE = 0, 1
 _FARTHEST = 32767
+_EVENTS_AT_ONCE = 200
 _POINTER_BUTTONS = {1: 0x100, 2: 0x200, 3: 0x400}
 
 
@@ -114,26 +115,32 @@ class X11Session:
         if self._clipboard:
             self._clipboard.offer(text)
 
+    def restore(self, text: str) -> None:
+        """Own the clipboard where nobody does."""
+        if self._clipboard and not self._clipboard.owned:
+            self._clipboard.offer(text)
+
     def flush(self) -> None:
         """Send what is written."""
         self._x.flush()
 
-    def pump(self) -> list[str]:
-        """Handle every event that has come; the texts that programs put on the clipboard."""
-        texts: list[str] = []
-        while True:
+    def pump(self) -> tuple[str | None, bool]:
+        """Handle events that have come: the newest text on the clipboard, if any, and whether that is all."""
+        newest: str | None = None
+        for _ in range(_EVENTS_AT_ONCE):
             try:
                 if (event := self._x.poll_for_event()) is None:
-                    return texts
+                    return newest, True
                 match event:
                     case xcffib.xkb.NewKeyboardNotifyEvent():  # xcffib takes all of XKB's events for this one
                         self._layout.invalidate()
                     case xproto.ConfigureNotifyEvent() if event.window == self._root:
                         self.size = (event.width, event.height)
                     case _ if self._clipboard and (text := self._clipboard.handle(event)):
-                        texts.append(text)
+                        newest = text
             except xcffib.ProtocolException as exc:
                 logger.debug("X error: %r", exc)  # a window of somebody else is gone
+        return newest, False
 
     def _let_go_of_leftovers(self) -> None:
         """XTEST keys and buttons stay down when the client that pressed them dies."""

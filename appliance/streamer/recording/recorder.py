@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from appliance.streamer.tracks import Rendition, SoundFan, Subscription
 logger = logging.getLogger(__name__)
 
 _AGAIN_S = 15.0
+_REMEMBERED = 1024
+"""Files: a week of them."""
 
 
 class Recorder:
@@ -39,6 +42,8 @@ class Recorder:
         self._name = name
         self._tape: Tape | None = None
         self._problem = ""
+        self.files: deque[str] = deque(maxlen=_REMEMBERED)
+        """The names of the newest files."""
 
     @property
     def file(self) -> str:
@@ -49,6 +54,11 @@ class Recorder:
     def problem(self) -> str:
         """Why nothing is recorded; empty where something is."""
         return "" if self.file else (self._tape.fault if self._tape else "") or self._problem
+
+    @staticmethod
+    async def check(folder: Path, name: str) -> None:
+        """Raises UnavailableError where nothing could be written now."""
+        await asyncio.to_thread(Tape(folder, name, sound=False).check)
 
     async def run(self) -> None:
         """Record until cancelled. What cannot be written is said, and tried again."""
@@ -66,7 +76,7 @@ class Recorder:
 
     async def _record(self) -> None:
         """On one tape. Raises UnavailableError where it cannot be written."""
-        tape = Tape(self._folder, self._name, sound=self._sound is not None)
+        tape = Tape(self._folder, self._name, sound=self._sound is not None, opened=self.files.append)
         await asyncio.to_thread(tape.check)
         self._tape = tape
         threads = ThreadPoolExecutor(1, thread_name_prefix="recorder")

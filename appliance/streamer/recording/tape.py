@@ -4,6 +4,7 @@ import logging
 import os
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,10 @@ class _Sound:
 class Tape:
     """Files of recording `name` in `folder`, with a track of sound where there is to be one."""
 
-    def __init__(self, folder: Path, name: str, *, sound: bool) -> None:
+    def __init__(
+        self, folder: Path, name: str, *, sound: bool, opened: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`opened` is called with the name of every file, in the thread that writes."""
         self.file = ""
         """The name that the file being written will have."""
         self.fault = ""
@@ -46,6 +50,7 @@ class Tape:
         self._folder = folder
         self._name = name
         self._with_sound = sound
+        self._opened = opened
         self._items: queue.SimpleQueue[_Picture | _Sound | None] = queue.SimpleQueue()
         self._put = self._written = 0
         self._segment: Segment | None = None
@@ -123,6 +128,7 @@ class Tape:
             draft.discard()
             raise
         self.file = draft.name
+        self._opened(draft.name)
         logger.info("recording %s", draft.name)
         return segment
 

@@ -114,10 +114,11 @@ class BandwidthEstimator:
         """A message of the viewer; what it says about packets that were not sent is passed over."""
         report = self._packets.resolve(feedback)
         self._answered, self._unanswered = True, None
-        if report.received:
+        received = len(report.received.sent)
+        if received:
             self._measure(report, now)
-        self._loss.add(len(report.received), report.missing, report.found, now, queued=self._queue.long)
-        if report.received:
+        self._loss.add(received, report.missing, report.found, now, queued=self._queue.long)
+        if received:
             self._control(report, now)
 
     def on_remb(self, bps: int, now: float) -> None:
@@ -161,9 +162,8 @@ class BandwidthEstimator:
         return self._prober.due(self._rate.rate, self.ceiling_bps, self._sending.rate_bps(_RATE_S), now)
 
     def _measure(self, report: Report, now: float) -> None:
-        received = report.received
-        sent, arrivals, octets = zip(*received, strict=True)
-        rtt = now - max(sent)
+        sent, arrivals, octets = report.received
+        rtt = now - sent[-1]
         self.rtt_s = rtt if self.rtt_s is None else self.rtt_s + _RTT_WEIGHT * (rtt - self.rtt_s)
         delays = list(map(operator.sub, arrivals, sent))
         delay = min(delays)
@@ -173,13 +173,13 @@ class BandwidthEstimator:
         self._arriving.add(max(arrivals), sum(octets) + report.untold)
         self._sending.add(now, self._packets.octets - self._octets)
         self._octets = self._packets.octets
-        if self._queue.add(delay, sum(delays) / len(delays), len(received), now):
+        if self._queue.add(delay, sum(delays) / len(delays), len(delays), now):
             self._rate.unlearn()
             self._prober.at_once(now)
         queue = self._queue
         self._stood = sent[-1], queue.stood(delays[-1])
-        self._squeezed = self._squeeze.add(received, queue.base_s)
-        for burst in self._bursts.add(received):
+        self._squeezed = self._squeeze.add(report.received, queue.base_s)
+        for burst in self._bursts.add(report.received):
             self._trend.add(burst)
             self._trains.add(burst)
 
@@ -198,21 +198,22 @@ class BandwidthEstimator:
         rate, queue, loss = self._rate, self._queue, self._loss
         arriving = self._arriving.rate_bps(_RATE_S)
         trains = self._trains.speed_bps(now, blurred=queue.blur_s > _BLURRED_S)
-        queue.room = trains is not None and arriving is not None and trains > _ROOM * arriving
+        queue.allow(room=trains is not None and arriving is not None and trains > _ROOM * arriving)
         blurred = queue.blur_s > _BLURRED_S
         for number, packet in report.probed:
             if carried := self._prober.arrived(number, packet, now):
                 # What jitter held back catches up, and makes any link look wide for a moment.
                 rate.raise_to(min(carried, _NEARLY * trains) if blurred and trains else carried)
         before = rate.rate
+        congested = queue.long or (queue.noticed and self._trend.usage is Usage.OVER)
         # What jitter holds back for a moment is not lost.
         moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
-            congested=queue.long or (queue.noticed and self._trend.usage is Usage.OVER),
+            congested=congested,
             calm=queue.calm and self._trend.usage is Usage.NORMAL and not loss.suspicious,
             arriving=arriving,
-            arriving_now=self._arriving.rate_bps(moment),
-            sending=self._sending.rate_bps(_RATE_S),
+            arriving_now=self._arriving.rate_bps(moment) if congested else None,
+            sending=self._sending.rate_bps(_RATE_S) if congested else None,
             trains=trains,
             blurred=blurred,
             rtt_s=self.rtt_s or _RTT_UNKNOWN_S,
@@ -232,9 +233,10 @@ class BandwidthEstimator:
         rate = min(max(self._rate.rate, self._floor_bps), self.ceiling_bps)
         self._rate.rate = rate
         excess = self._queue.excess_s
-        sending = self._sending.rate_bps(_RATE_NOW_S)
-        if excess and sending is not None and sending < _PAUSED * rate:
-            standing = self.standing_octets(_DRAIN_S, now)
-            excess = min(excess, standing * 8 / rate)  # the viewer tells of what was sent before the pause
+        if excess:
+            sending = self._sending.rate_bps(_RATE_NOW_S)
+            if sending is not None and sending < _PAUSED * rate:
+                # The viewer tells of what was sent before the pause.
+                excess = min(excess, self.standing_octets(_DRAIN_S, now) * 8 / rate)
         drain = max(_DRAIN_LEAST, 1 - excess / _DRAIN_S)
         self.target_bps = max(int(rate * drain), self._floor_bps)

@@ -1,6 +1,6 @@
 """Packets that left together, seen as one (draft-ietf-rmcat-gcc-02 section 5.2)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance.streamer.rtp.sent_packets import Received
@@ -26,10 +26,10 @@ class BurstAssembler:
     def __init__(self) -> None:
         self._open: Burst | None = None
 
-    def add(self, received: Sequence[Received]) -> Iterator[Burst]:
+    def add(self, received: Received) -> Iterator[Burst]:
         """The bursts that are complete now: something sent later has arrived too."""
         burst = self._open
-        for sent, arrival, octets in received:
+        for sent, arrival, octets in zip(*received, strict=True):
             if burst is None or sent - burst.first_sent > _BURST_S:
                 if burst:
                     yield burst

@@ -62,7 +62,8 @@ class Choice:
         """Judge anew for a viewer with this target and share of lost packets; the first has this rate."""
         self._looked = now
         if target is None:
-            self._since = None
+            if self.wanted == FIRST:  # else nothing speaks against what spoke for the first
+                self._since = None
         elif self.wanted == FIRST:
             if self._lasts(target < rate or loss > _LOSSY, _TIGHT_S, now):
                 self.give_up()

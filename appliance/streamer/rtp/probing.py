@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from appliance.streamer.rtp.sent_packets import Received
+from appliance.streamer.rtp.sent_packets import Arrived
 
 _CLUSTER_S = 0.015
 _LEAST_OCTETS = 6000
@@ -35,7 +35,7 @@ class Prober:
         self._searching = True
         self._before = 0.0
         self._running: Probe | None = None
-        self._arrived: list[Received] = []
+        self._arrived: list[Arrived] = []
         self._last = 0.0
         self._next = 0.0
         self._interval = _INTERVAL_S
@@ -58,7 +58,7 @@ class Prober:
         self._next = now + self._interval
         return self._running
 
-    def arrived(self, number: int, packet: Received, now: float) -> float | None:
+    def arrived(self, number: int, packet: Arrived, now: float) -> float | None:
         """A packet of a cluster; the rate that the link carried as soon as enough of them are there."""
         probe = self._running
         if probe is None or probe.number != number:
@@ -90,7 +90,7 @@ class Prober:
         self._next = now + self._interval
 
 
-def _carried(packets: list[Received], rate_bps: int) -> float | None:
+def _carried(packets: list[Arrived], rate_bps: int) -> float | None:
     """None where the arrivals are too close to be true: something held them back and let them go together."""
     sent, arrivals, octets = ([packet[each] for packet in packets] for each in range(3))
     last = octets[sent.index(max(sent))]

@@ -22,8 +22,9 @@ class StandingQueue:
 
     def __init__(self) -> None:
         self.delay_s = 0.0
-        self.room = False
-        """Whether something else says that the link has room: then jitter needs no queue to explain it."""
+        self.blur_s = 0.0
+        """What jitter makes of no queue at all."""
+        self._room = False
         self._jitter = 0.0
         self._messages = 0
         self._spread = 0.0
@@ -34,15 +35,6 @@ class StandingQueue:
         self._unmoved: tuple[float, float] | None = None
 
     @property
-    def blur_s(self) -> float:
-        """What jitter makes of no queue at all."""
-        return max(
-            0.0,
-            (_BLUR_WITH_ROOM if self.room else _BLUR) * (self._jitter - _ORDINARY_JITTER_S),
-            _SPREAD_BLUR * (self._spread - _ORDINARY_SPREAD_S),
-        )
-
-    @property
     def base_s(self) -> float:
         """The delay without a queue; valid after the first message."""
         return min(self._bases)
@@ -50,7 +42,7 @@ class StandingQueue:
     @property
     def calm(self) -> bool:
         """No queue to speak of, as far as jitter lets us see."""
-        return not self.excess_s
+        return self.delay_s <= max(_CALM_S, self.blur_s)
 
     @property
     def noticed(self) -> bool:
@@ -71,6 +63,11 @@ class StandingQueue:
         """Of a packet with this delay: how long the queue was for it, as far as jitter lets us see."""
         return max(0.0, delay - self.base_s - self.blur_s)
 
+    def allow(self, *, room: bool) -> None:
+        """Whether something else says that the link has room: then jitter needs no queue to explain it."""
+        self._room = room
+        self._blur()
+
     def add(self, least: float, mean: float, packets: int, now: float) -> bool:
         """The least and the mean delay of one message; whether what stood turned out not to be ours."""
         recent = self._recent
@@ -80,6 +77,7 @@ class StandingQueue:
         if recent:
             step = min(abs(least - recent[-1][1]), _JITTER_MOST_S)
             self._jitter += weight * (step - self._jitter)
+        self._blur()
         recent.append((now, least, packets))
         self._packets += packets
         while (age := now - recent[0][0]) > _STANDING_S:
@@ -92,6 +90,13 @@ class StandingQueue:
         self._bases[-1] = min(self._bases[-1], least)
         self.delay_s = min(delay for _, delay, _ in recent) - self.base_s
         return self._explain(now)
+
+    def _blur(self) -> None:
+        self.blur_s = max(
+            0.0,
+            (_BLUR_WITH_ROOM if self._room else _BLUR) * (self._jitter - _ORDINARY_JITTER_S),
+            _SPREAD_BLUR * (self._spread - _ORDINARY_SPREAD_S),
+        )
 
     def _explain(self, now: float) -> bool:
         """By a longer way, or by others who keep the queue full, where what stands does not move."""

@@ -26,8 +26,9 @@ class Evidence(NamedTuple):
     arriving: float | None
     """Over about the last half second."""
     arriving_now: float | None
-    """Over a shorter time, for the moment of congestion."""
+    """Over a shorter time, for the moment of congestion; known only then."""
     sending: float | None
+    """Known only then, too."""
     trains: float | None
     blurred: bool
     """Whether jitter is such that what arrives tells little of what the link can carry."""

@@ -17,8 +17,8 @@ _HEADROOM = 2
 """How far above the configured bitrate the estimate may go: what is beyond is of no use to know."""
 _AMPLE = 1.25
 """A way known to carry so many times what is ever sent needs no pacing."""
-_SILENT_S = 5.0
-"""Longer than the pause between the frames of a still screen."""
+_SILENT_S = 20.0
+"""Longer than the pause between the frames of a still screen (capture/cadence.py)."""
 
 
 class Reception:

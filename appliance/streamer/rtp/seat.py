@@ -111,7 +111,7 @@ class Seat:
             self._reception.protection.look(self._reception.estimator.random_loss)
         if now >= self._tail_at:
             self._tail_at = math.inf
-            with self._noticing():
+            with self._noticing(), contextlib.suppress(UnavailableError):  # see _repeat
                 self._pacer.spent(self.stream.repeat_last(now), now)
         if self._stumbled:
             self._ask(now)
@@ -141,7 +141,8 @@ class Seat:
             if not room:
                 return False
             some = [self._asked.popleft() for _ in range(min(room, len(self._asked)))]
-            self._pacer.spent(self.stream.retransmit(some, now), now)
+            with contextlib.suppress(UnavailableError):  # the next frame notices where the way is gone
+                self._pacer.spent(self.stream.retransmit(some, now), now)
         return True
 
     def _take(self, packed: Callable[[EncodedFrame], PackedFrame]) -> tuple[EncodedFrame, PackedFrame] | None:
@@ -178,7 +179,7 @@ class Seat:
             self._tail_at = now + TAIL_S
             self.frames_sent += 1
             if self.on_sent:
-                self.on_sent(frame, self.stream.wire_timestamp(packed))
+                self.on_sent(frame, self.stream.wire_timestamp)
             return True
         self._next = stop
         return False
@@ -232,4 +233,7 @@ class Seat:
             yield
         except UnavailableError as exc:
             logger.info("a viewer gets no more picture: %s", exc)
+            self.lost = True
+        except Exception:  # the others of this turn are to be served all the same
+            logger.exception("a viewer gets no more picture")
             self.lost = True

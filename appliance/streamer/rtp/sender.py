@@ -22,6 +22,8 @@ from appliance.streamer.rtp.layout import (
 from appliance.streamer.rtp.link import Ledger, Link
 from appliance.streamer.rtp.retransmission import History, SentFrame
 
+_REPEATABLE = 1000
+"""SRTP protects no packet again that is 1024 behind the newest (RFC 3711 section 3.3.2; aiortc's window)."""
 _PADDED = 0x20
 _PADDING = bytes(254) + b"\xff"  # the most that RFC 3550 has room for; the last byte counts
 
@@ -95,10 +97,10 @@ class ViewerStream:
         if start or stop is not None:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
-            self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions may share a picture
+            self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions share pictures
         ntp = ntp_now()
         extension = form.extensions.stamped(ntp, packed.captured)
-        timestamp = self.wire_timestamp(packed)
+        timestamp = self.wire_timestamp
         view = link.load(layout.template)
         count = len(layout.packets)
         self._write_heads(view, layout, form.patch, timestamp, extension)
@@ -114,9 +116,10 @@ class ViewerStream:
         link.sent(count, octets, ntp, timestamp)
         return path.send(view, layout.runs)
 
-    def wire_timestamp(self, packed: PackedFrame) -> int:
-        """The RTP timestamp that this viewer sees."""
-        return (self._origin + packed.timestamp) & 0xFFFFFFFF
+    @property
+    def wire_timestamp(self) -> int:
+        """The RTP timestamp that this viewer sees of the frame that was sent last."""
+        return (self._origin + self._timestamp) & 0xFFFFFFFF
 
     def retransmit(self, sequences: Sequence[int], now: float) -> int:
         """Answer a NACK (RFC 4585), with the format of RFC 4588 if agreed on; returns the bytes sent.
@@ -124,6 +127,8 @@ class ViewerStream:
         Raises UnavailableError.
         """
         path = self._link.path()
+        if self._link.rtx_payload_type is None:
+            sequences = [each for each in sequences if (self._sequence - each & 0xFFFF) < _REPEATABLE]
         octets = 0
         for frame, index in self.history.lost(sequences, self._link.rtt, now):
             packet = self._again(frame, index, now)
@@ -147,7 +152,7 @@ class ViewerStream:
         payloads = packed.payloads
         # The viewer, too, takes the sending time and the transport-wide number for zero.
         block = b"\0\0".join(form.extensions.stamped(0, packed.captured))
-        rest = bytes(2) + self.wire_timestamp(packed).to_bytes(4) + bytes(4) + block
+        rest = bytes(2) + self.wire_timestamp.to_bytes(4) + bytes(4) + block
         inner = first_bytes(form.shape, form.shape.payload_type, marker=False) + rest
         last = first_bytes(form.shape, form.shape.payload_type, marker=True) + rest
         packets = [inner + payload for payload in payloads[:-1]] + [last + payloads[-1]]
@@ -251,7 +256,7 @@ class ViewerStream:
         head = bytearray(HEADER_BYTES + shape.extension_bytes)
         head[:2] = first_bytes(shape, stream.payload_type, marker=marker)
         head[0] |= _PADDED if padded else 0
-        stamp = self._origin + self._timestamp & 0xFFFFFFFF if timestamp is None else timestamp
+        stamp = self.wire_timestamp if timestamp is None else timestamp
         number = self._transport_sequence
         self._write_head(head, form.patch, stream.sequence, stamp, stream.ssrc, extension, number)
         stream.sequence += 1

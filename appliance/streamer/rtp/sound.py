@@ -89,6 +89,9 @@ class SoundStream:
         except UnavailableError as exc:
             logger.info("a viewer gets no more sound: %s", exc)
             self.lost = True
+        except Exception:  # the others are to hear it all the same
+            logger.exception("a viewer gets no more sound")
+            self.lost = True
 
     def close(self) -> None:
         """Let go of the connection."""

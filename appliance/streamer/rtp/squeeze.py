@@ -6,7 +6,7 @@ A queue is full long before its least delay has stood for a while, and what does
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from appliance.streamer.rtp.sent_packets import Received
@@ -38,7 +38,7 @@ class Squeeze:
         """The viewer's clock jumped."""
         self._marks.clear()
 
-    def add(self, received: Sequence[Received], base_s: float) -> float | None:
+    def add(self, received: Received, base_s: float) -> float | None:
         """Bits per second that get through where the queue grows fast; None where it does not.
 
         `base_s` is the delay without a queue, of these clocks.
@@ -47,6 +47,8 @@ class Squeeze:
         newest = self._marks[-1]
         while newest.arrival - self._marks[0].arrival > _RECENT_S:
             self._leave(self._marks.popleft(), self._marks[0])
+        if newest.delay < _GROWN_S + self._usual:
+            return None
         begin = max(
             (at for at, mark in enumerate(self._marks) if newest.arrival - mark.arrival >= _SPAN_S), default=0
         )
@@ -54,7 +56,7 @@ class Squeeze:
         oldest = marks[0]
         span = newest.arrival - oldest.arrival
         grown = newest.delay - oldest.delay
-        if span < _SPAN_S or newest.delay < _GROWN_S + self._usual or grown < _GROWTH * span:
+        if span < _SPAN_S or grown < _GROWTH * span:
             return None
         octets = sum(mark.octets for mark in marks) - oldest.octets
         # A way that became longer at once is an interruption, with the usual speed before and after it.
@@ -69,9 +71,10 @@ class Squeeze:
         self._usual = max(self._usual, mark.delay) * math.exp(-passed / _FORGET_S)
 
 
-def _marks(received: Sequence[Received], base_s: float) -> Iterator[_Mark]:
-    middle = len(received) // 2
-    for part in (received[:middle], received[middle:]):
-        if part:
-            sent, arrival, _ = part[-1]
-            yield _Mark(arrival, arrival - sent - base_s, sum(octets for _, _, octets in part))
+def _marks(received: Received, base_s: float) -> Iterator[_Mark]:
+    sent, arrivals, octets = received
+    middle = len(sent) // 2
+    if middle:
+        arrival = arrivals[middle - 1]
+        yield _Mark(arrival, arrival - sent[middle - 1] - base_s, sum(octets[:middle]))
+    yield _Mark(arrivals[-1], arrivals[-1] - sent[-1] - base_s, sum(octets[middle:]))

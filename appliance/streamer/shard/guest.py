@@ -5,7 +5,7 @@ import functools
 import gc
 import logging
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
 from appliance.errors import InvalidInputError, UnavailableError
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import stats
@@ -45,6 +45,10 @@ class NoInput:
 
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         """Nowhere."""
+
+    def holds(self, viewer: str) -> bool:  # noqa: ARG002
+        """It holds nothing."""
+        return False
 
     def release(self, viewer: str) -> None:
         """It holds nothing."""
@@ -89,6 +93,7 @@ class Shard:
             sources=sources,
             input=NoInput(),
             size=self._size,
+            fps=lambda: self._spec.screen.fps,
             problem=lambda: stats.problem_of(self._first.values()),
             resize=_keep_size,
             mux=mux,
@@ -161,5 +166,5 @@ class Shard:
         return self._spec.screen.width, self._spec.screen.height
 
 
-async def _keep_size(_: Screen) -> None:
+async def _keep_size(_: ScreenWish) -> None:
     raise UnavailableError("only who takes over may change the size")

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from appliance.bus.messages import PeerEvent, PeerReply, Publication
 from appliance.bus.spec import StreamerSpec
 from appliance.config import IceSection
 from appliance.errors import FanlightError, UnavailableError
-from appliance.processes import Child, child
+from appliance.processes import Child, child, our_module
 from appliance.streamer.shard.placement import Home, Load, choose
 from appliance.streamer.shard.relay import Relay
 from appliance.streamer.shard.remote_peer import RemotePeer
@@ -108,7 +107,7 @@ class Shard:
         """Serve until nobody has needed it for a while. Raises UnavailableError where it fails."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            command = [sys.executable, "-m", "appliance.streamer.shard", str(theirs.fileno())]
+            command = [*our_module("appliance.streamer.shard"), str(theirs.fileno())]
             async with child(
                 command, name=self.name, pass_fds=(theirs.fileno(),), log_level=logging.INFO
             ) as process:

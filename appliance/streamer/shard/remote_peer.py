@@ -110,8 +110,8 @@ class RemotePeer:
         """The shard says this to the signaling socket."""
         self._reply(self.id, reply)
 
-    def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """What a Peer tells those who control; nobody here does."""
+    def tell_clipboard(self, text: str) -> None:
+        """Only those who control are told; nobody here does."""
 
     def tick(self, stats: dict[str, Any]) -> None:
         """See Peer.tick."""

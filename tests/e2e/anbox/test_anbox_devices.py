@@ -48,7 +48,7 @@ async def test_a_client_that_only_watches_has_no_voice(crowd: Crowd, gateway: Ga
     watcher = await crowd.client()
     await watcher.watch(await gateway.link(session), microphone=True)
     await watcher.more_frames()
-    viewers = await gateway.viewers(session)
+    viewers = await gateway.eventually(lambda: gateway.viewers(session))
     assert [each["microphone_packets"] for each in viewers] == [0]
     assert await watcher.page.evaluate("stream.messages.every((each) => each.type !== 'enable-microphone')")
     await gateway.api("DELETE", f"/1.0/sessions/{session}")

@@ -60,7 +60,7 @@ async def test_a_client_that_leaves_frees_its_place_at_once(
     crowd: Crowd, gateway: Gateway, pattern: str
 ) -> None:
     client = await crowd.play(pattern)
-    assert len(await gateway.viewers(pattern)) == 1
+    assert len(await gateway.eventually(lambda: gateway.viewers(pattern))) == 1
     await client.page.evaluate("stream.send('stream::disconnect', {})")
     began = await client.page.evaluate("performance.now() - stream.began")
     assert await ends(client) - began < 1000
@@ -113,7 +113,7 @@ async def test_deleting_a_session_ends_its_client_and_its_instance(crowd: Crowd,
     assert (status, answer["status"]) == (200, "success")
     assert (await ends(client)) > 0
     await gateway.until(session, "terminated")
-    assert not any(each["session"] == session for each in (await gateway.box.snapshot())["instances"])
+    await gateway.box.until(f"all(i['session'] != {session!r} for i in s['instances'])", 2)
     assert (await gateway.api("POST", f"/1.0/sessions/{session}/join", {}))[0] == 400
 
 
@@ -136,8 +136,8 @@ async def test_a_join_with_another_screen_resizes_what_can_be_resized(
     session = await gateway.session(application)
     first = await crowd.play(session)
     before = await first.report()
-    second = await crowd.play({"id": session, "screen": {"width": 801, "height": 600}})
-    await second.until("r.width === 802 && r.height === 600")
+    second = await crowd.play({"id": session, "screen": {"width": 721, "height": 1280}})
+    await second.until("r.width === 722 && r.height === 1280")
     third = await crowd.play(
         {"id": session, "screen": {"width": before["width"], "height": before["height"]}}
     )

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser
@@ -29,6 +31,15 @@ async def _until_active(box: Machine, *, limit: float, not_pid: str = "0") -> st
             if pid not in ("0", not_pid) and await _property(box, "ActiveState") == "active":
                 return pid
             await asyncio.sleep(0.05)
+
+
+def _try_it_as_root(box: Machine) -> None:
+    """What `./install.sh --run` leaves behind as root, with a link out of it."""
+    state = box.root / "var/lib/fanlight"
+    (state / "tls").mkdir(parents=True)
+    (state / "box-id").touch(0o600)
+    (state / "box-id").write_text("0123456789abcdef")
+    (state / "link").symlink_to("/etc/hostname")
 
 
 async def _install(box: Machine, *arguments: str) -> str:
@@ -95,7 +106,11 @@ async def test_the_service_survives_a_power_cut_and_a_kill_and_may_be_a_gateway_
 ) -> None:
     box = machine(BOOTABLE)
     await box.boot()
-    await _install(box)
+    _try_it_as_root(box)
+    shown = await _install(box)
+    others = "find /var/lib/fanlight ! -user fanlight; stat --format=%U /etc/hostname"
+    assert (await box.run("sh", "-c", others))[1] == "root\n"
+    assert re.search(r"^PIN  \d{6}\nURL  https://\S+:8443/$", shown, re.MULTILINE), shown
     assert await _property(box, "ActiveState") == "active"
 
     again = await _install(box)
@@ -120,11 +135,48 @@ async def test_the_service_survives_a_power_cut_and_a_kill_and_may_be_a_gateway_
         print(f"\npower on to ready: {booted:.1f} s; healed after kill -9: {healed:.1f} s")
 
 
+async def _versions(box: Machine) -> tuple[str, str]:
+    """The current one, and the one before."""
+    links = [await box.run("readlink", f"/opt/fanlight/{name}") for name in ("current", "previous")]
+    return links[0][1].strip(), links[1][1].strip()
+
+
+async def _fail_to_roll_back(box: Machine, version: str) -> None:
+    command = box.root / "opt/fanlight" / version / "bin/fanlight"
+    command.write_text("#!/bin/sh\nexit 2\n")
+    status, output = await box.run(INSTALL, "--rollback", limit=60)
+    assert status == 1
+    assert "failed at: Service" in output
+
+
+async def _give_the_secret_to_a_gateway(box: Machine) -> None:
+    switch = "systemctl disable --now fanlight && systemctl enable --now fanlight-gateway"
+    compare = "cmp /etc/fanlight/ice.turn_secret /run/credentials/fanlight-gateway.service/ice.turn_secret"
+    status, output = await box.run("sh", "-c", f"{switch} && {compare}")
+    assert status == 0, output
+
+
+async def _doctor(box: Machine) -> list[dict[str, Any]]:
+    _, output = await box.run("sh", "-c", "fanlight doctor --json 2>/dev/null")
+    found: list[dict[str, Any]] = json.loads(output)
+    return found
+
+
+async def _the_doctor_is_the_service(box: Machine) -> None:
+    found = {each["name"]: each for each in await _doctor(box)}
+    assert found["encoder x264 H264 (pyav)"]["ok"], found
+    assert (found["disk"]["ok"], found["disk"]["detail"].split()[-1]) == (True, "/var/lib/fanlight")
+    assert (await box.run("chown", "nobody", "/var/lib/fanlight"))[0] == 0  # where root may write
+    found = {each["name"]: each for each in await _doctor(box)}
+    assert "sudo chown -R fanlight /var/lib/fanlight" in found["disk"]["fix"]
+    assert (await box.run("chown", "fanlight", "/var/lib/fanlight"))[0] == 0
+
+
 async def _relays(box: Machine) -> dict[str, bool]:
     """What the doctor says of the TURN server that was installed with the box."""
     modes = "stat --format=%a /etc/fanlight/turnserver.conf /etc/fanlight/ice.turn_secret"
     assert (await box.run("sh", "-c", modes))[1].split() == ["600", "600"]
-    found = json.loads((await box.run("sh", "-c", "fanlight doctor --json 2>/dev/null"))[1])
+    found = await _doctor(box)
     relays = [each for each in found if each["name"].startswith("TURN ")]
     assert [each["detail"] for each in relays if not each["ok"]] == []
     kinds = ("tls" if "turns:" in each["name"] else each["name"][-3:] for each in relays)
@@ -141,8 +193,9 @@ async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_not
     assert (await box.run("stat", "--format=%a %U:%G", "/etc/fanlight/fanlight.toml"))[
         1
     ].strip() == "640 root:fanlight"
+    await _the_doctor_is_the_service(box)
     settings.write_text(settings.read_text() + "\n# mine\n")
-    first = (await box.run("readlink", "/opt/fanlight/current"))[1]
+    first, _ = await _versions(box)
 
     checkout = box.root / "root/fanlight"
     cli = checkout / "appliance/cli.py"
@@ -151,24 +204,29 @@ async def test_an_upgrade_that_does_not_start_goes_back_and_uninstall_leaves_not
     status, output = await box.run(INSTALL, "--upgrade", limit=300)
     assert status == 1
     assert "failed at: Service" in output
-    assert (await box.run("readlink", "/opt/fanlight/current"))[1] == first
+    assert await _versions(box) == (first, "")
     await _until_active(box, limit=60)
 
     cli.write_text(working + "\n# another tree of the same version\n")
     example = checkout / "examples/fanlight.toml"
     example.write_text("# new defaults\n" + example.read_text())
     await _install(box, "--upgrade")
-    second = (await box.run("readlink", "/opt/fanlight/current"))[1]
+    second, before = await _versions(box)
     assert second != first
+    assert before == first
     assert (await box.run("/opt/fanlight/current/bin/python", "-c", "import botocore"))[0] == 0
     assert settings.read_text().endswith("# mine\n")
     assert settings.with_name("fanlight.toml.new").read_text().startswith("# new defaults\n")
 
     await _install(box, "--rollback")
-    assert (await box.run("readlink", "/opt/fanlight/current"))[1] == first
+    assert await _versions(box) == (first, second)
     assert await _property(box, "ActiveState") == "active"
+    await _fail_to_roll_back(box, second)
+    assert await _versions(box) == (first, second)
+    await _until_active(box, limit=60)
 
     assert await _relays(box) == {"udp": True, "tcp": True, "tls": True}
+    await _give_the_secret_to_a_gateway(box)
     await _install(box, "--uninstall", "--purge")
     left = "find /etc /opt /usr/local /var/lib /run -iname '*fanlight*'; getent passwd fanlight"
     assert (await box.run("sh", "-c", left))[1] == ""

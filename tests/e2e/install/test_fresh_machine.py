@@ -2,13 +2,24 @@
 
 import asyncio
 import re
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
-from tests.support.machine import BARE, Machine, plays
+from tests.support.machine import (
+    BARE,
+    REPOSITORY,
+    Machine,
+    bare_root,
+    copy_working_tree,
+    namespace,
+    plays,
+    unpack,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -38,6 +49,21 @@ async def test_one_command_serves_within_five_minutes_and_the_second_time_at_onc
         await fresh.cut_power()
     with capsys.disabled():
         print(f"\nfresh root to ready: {seconds[0]:.1f} s; second start: {seconds[1]:.1f} s")
+
+
+async def test_a_machine_without_network_takes_all_from_a_folder(tmp_path: Path) -> None:
+    root = tmp_path / "machine"
+    unpack(bare_root(BARE), root)
+    copy_working_tree(root)
+    fetch = (REPOSITORY / "install.sh", "--fetch", root / "root/my packages")
+    await asyncio.to_thread(subprocess.run, fetch, check=True, timeout=300)
+    with namespace() as alone:
+        fresh = Machine(root, alone)
+        async with asyncio.timeout(300):
+            daemon = await fresh.start(CHECKOUT, "./install.sh", "--run", "--offline", "/root/my packages")
+            line = await _first_line(fresh, daemon)
+        assert line.startswith("ready https://"), fresh.log
+        await fresh.cut_power()
 
 
 async def test_a_failed_step_names_itself_and_takes_back_what_it_did(machine: Callable[..., Machine]) -> None:

@@ -52,7 +52,9 @@ async def test_media_outlives_the_gateway_and_both_sides_come_back_by_another(
         for name, client in playing.items():
             await plays(client, name)
             await client.page.evaluate("gap()")
-        (seen,) = (await attic.snapshot())["instances"][0]["stats"]["viewers"]
+        (seen,) = (await attic.until("s['instances'][0]['stats']['viewers']"))["instances"][0]["stats"][
+            "viewers"
+        ]
         os.kill(east.pid, signal.SIGKILL)
         for name, client in {**playing, "master": master}.items():
             await moved(client, name)

@@ -91,6 +91,8 @@ class StandIn:
     """Answers no signaling."""
     encodes_on: bool = True
     """The stats tell of new frames, whether the pattern moves or not."""
+    problem: str = ""
+    """Why there is no picture, as the stats tell."""
     width: int = WIDTH
     height: int = HEIGHT
     instances: list[dict[str, Any]] = field(default_factory=list)
@@ -271,7 +273,7 @@ class StandIn:
             "encoder": "nvenc", "encoder_reason": "NVIDIA L4, proved by encoding", "fps": float(FPS),
             "capture_to_encoded_p50_ms": 4.2, "capture_to_encoded_p95_ms": 6.8, "frames_dropped": 0,
             "bitrate_kbps": 900.0, "frames_encoded": self.frames_encoded,
-            "audio": "opus 48 kHz from monitor", "input": "XTEST on :0",
+            "audio": "opus 48 kHz from monitor", "input": "XTEST on :0", "problem": self.problem,
         }  # fmt: skip
 
     async def close(self) -> None:

@@ -149,6 +149,28 @@ async def test_moves_are_one_a_frame_and_none_is_lost_at_the_end(playing: Page, 
     assert len(box.sent("input::mouse-move")) <= counts + 2
 
 
+async def test_what_is_flushed_may_mark_the_next_frame(page: Page, box: StandIn) -> None:
+    await page.goto(box.url)
+    counts = await page.evaluate(
+        """async () => {
+          const { perFrame } = await import('/input/coalesce.js');
+          const counts = [];
+          let flushed = 0;
+          const move = perFrame(() => {
+            flushed += 1;
+            if (flushed < 20) move.mark();
+          });
+          move.mark();
+          for (let frame = 0; frame < 3; frame++) {
+            counts.push(flushed);
+            await new Promise(requestAnimationFrame);
+          }
+          return counts;
+        }"""
+    )
+    assert counts == [1, 2, 3], "the border of a large picture pushes it step by step"
+
+
 async def test_the_wheel_is_in_pixels_down_positive(playing: Page, box: StandIn) -> None:
     await playing.mouse.move(640, 400)
     await playing.mouse.wheel(0, 120)
@@ -202,11 +224,49 @@ async def test_the_text_is_there_before_the_paste_key(
     assert box.sent("fanlight::clipboard") == [{"text": "Grüße 🎐"}]
 
 
+async def test_the_same_text_is_brought_along_again(
+    playing: Page, box: StandIn, context: BrowserContext
+) -> None:
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await playing.evaluate("navigator.clipboard.writeText('twice')")
+    for times in (1, 2):  # somebody else may have put another text there in between
+        await playing.keyboard.press("Control+v")
+        await box.until(lambda: len(box.sent("fanlight::clipboard")) == times)  # noqa: B023
+
+
 async def test_the_clipboard_of_the_box_arrives(playing: Page, box: StandIn, context: BrowserContext) -> None:
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     await playing.mouse.click(640, 400)
     box.peer.say("fanlight::clipboard", {"text": "from the box"})
     await comes_true(playing, "async () => (await navigator.clipboard.readText()) === 'from the box'")
+
+
+async def test_what_was_copied_elsewhere_meanwhile_stays(playing: Page, box: StandIn) -> None:
+    await playing.evaluate(
+        """() => {
+          window.refuses = true;
+          window.refused = 0;
+          window.written = [];
+          navigator.clipboard.writeText = async (text) => {
+            if (window.refuses) {
+              window.refused += 1;
+              throw new Error('not without a gesture');
+            }
+            window.written.push(text);
+          };
+        }"""
+    )
+    await playing.mouse.click(640, 400)
+    for refused, (text, leaves) in enumerate((("stays", False), ("leaves", True)), 1):
+        box.peer.say("fanlight::clipboard", {"text": text})
+        await playing.wait_for_function(f"() => window.refused === {refused}")
+        if leaves:
+            await playing.evaluate("window.dispatchEvent(new Event('blur'))")
+        await playing.evaluate("window.refuses = false")
+        await playing.keyboard.press("a")
+        await playing.evaluate("window.refuses = true")
+    await box.until(lambda: len(box.sent("fanlight::key")) == 4)
+    assert await playing.evaluate("written") == ["stays"]
 
 
 async def test_the_clipboard_dialog_sends_text_and_takes_the_keys(playing: Page, box: StandIn) -> None:

@@ -37,6 +37,30 @@ async def test_the_list_keeps_itself_fresh(page: Page, box: StandIn) -> None:
     await expect(page.get_by_text("Nothing runs at the moment")).to_be_visible()
 
 
+async def test_looking_again_leaves_nothing_behind(page: Page, box: StandIn) -> None:
+    await page.add_init_script(
+        """{
+          window.listeners = 0;
+          const { addEventListener, removeEventListener } = AbortSignal.prototype;
+          AbortSignal.prototype.addEventListener = function (...listening) {
+            window.listeners += 1;
+            return addEventListener.apply(this, listening);
+          };
+          AbortSignal.prototype.removeEventListener = function (...listening) {
+            window.listeners -= 1;
+            return removeEventListener.apply(this, listening);
+          };
+        }"""
+    )
+    await page.goto(box.url)
+    await expect(page.locator(".room")).to_have_count(1)
+    for viewers in (3, 4, 5):
+        box.instances = [instance(SESSION, "desktop", viewers=viewers)]
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator(".room")).to_contain_text(f"{viewers} viewers")
+    assert await page.evaluate("listeners") <= 1
+
+
 async def test_an_application_is_launched_into_its_stream(page: Page, box: StandIn) -> None:
     await page.goto(box.url)
     await page.get_by_role("button", name="glxgears").click()

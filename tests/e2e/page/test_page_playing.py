@@ -128,12 +128,23 @@ async def test_the_toolbar_goes_away_and_comes_back(playing: Page) -> None:
     await expect(playing.locator("#screen")).to_be_focused()
 
 
+async def test_what_is_said_in_full_screen_is_above_it(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="full"]')
+    await playing.wait_for_function("() => document.fullscreenElement?.id === 'stage'")
+    box.peer.say("fanlight::notice", {"text": "No sound server on the box."})
+    notice = playing.get_by_role("status").filter(has_text="No sound server")
+    await expect(notice).to_be_visible()
+    assert await notice.evaluate("(element) => element.matches(':popover-open')")
+
+
 async def test_leaving_tells_the_box_and_shows_the_list(playing: Page, box: StandIn) -> None:
     await playing.hover("#handle")
     await playing.click('[data-do="leave"]')
     await box.until(lambda: box.sent("stream::disconnect"))
     await expect(playing.locator(".room")).to_have_count(1)
     await expect(playing.locator("#stage")).to_be_hidden()
+    assert await playing.locator("#surface").get_attribute("data-role") is None
 
 
 async def test_reloading_tells_the_box(playing: Page, box: StandIn) -> None:

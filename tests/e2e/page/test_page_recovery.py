@@ -141,6 +141,17 @@ async def test_waiting_says_what_for(page: Page, box: StandIn) -> None:
     await page.wait_for_function(PLAYING)
 
 
+async def test_a_picture_that_cannot_come_yet_is_waited_for_with_the_reason(page: Page, box: StandIn) -> None:
+    box.problem = "camera: Device or resource busy"
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await box.until(lambda: box.peers)
+    box.peer.pattern.moving.clear()
+    await expect(page.locator("#cover")).to_contain_text("Device or resource busy")
+    assert await page.evaluate("fanlight.state") == "waiting"
+    box.peer.pattern.moving.set()
+    await page.wait_for_function("() => fanlight.state === 'playing' && fanlight.connections === 1")
+
+
 async def test_a_refused_attempt_says_why_and_is_repeated(page: Page, box: StandIn) -> None:
     box.silent = True
     await page.goto(f"{box.url}/#session={SESSION}")

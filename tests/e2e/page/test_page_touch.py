@@ -109,6 +109,17 @@ async def test_the_on_screen_keyboard_types_text_and_keys(playing: Page, box: St
     assert [key["code"] for key in box.sent("fanlight::key")] == ["Backspace", "Backspace", "Enter", "Enter"]
 
 
+async def test_an_emoji_goes_with_one_press(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    cdp = await playing.context.new_cdp_session(playing)
+    await cdp.send("Input.insertText", {"text": "hi😀"})
+    await box.until(lambda: box.sent("input::ime-event") == [{"type": 1, "data": {"text": "hi😀"}}])
+    await playing.keyboard.press("Backspace")
+    await playing.keyboard.press("Enter")
+    await box.until(lambda: any(key["code"] == "Enter" for key in box.sent("fanlight::key")))
+    assert [key["code"] for key in box.sent("fanlight::key")][:3] == ["Backspace", "Backspace", "Enter"]
+
+
 async def test_a_sticky_modifier_makes_a_shortcut(playing: Page, box: StandIn) -> None:
     await playing.tap('[data-do="keyboard"]')
     await playing.tap('#keys [data-code="ControlLeft"]')

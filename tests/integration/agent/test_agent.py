@@ -21,8 +21,9 @@ from appliance.bus.messages import (
     StopRequest,
 )
 from appliance.bus.server import EmbeddedServer
-from appliance.bus.subjects import ANNOUNCE_ALL, GATEWAY_SESSIONS, launch, stop
+from appliance.bus.subjects import ANNOUNCE_ALL, launch, sessions, stop
 from appliance.errors import InvalidInputError, NoCapacityError, UnavailableError
+from tests.support.gateway import until
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +35,7 @@ class OneSlot:
         self.draining = False
         self.running: list[str] = []
         self.stopped: list[tuple[str, str]] = []
+        self.slow: asyncio.Event | None = None
 
     def applications(self) -> list[ApplicationInfo]:
         return [ApplicationInfo(name="desktop", kind="desktop")]
@@ -50,10 +52,12 @@ class OneSlot:
     async def launch_for(self, request: LaunchRequest) -> str:
         if self.running:
             raise NoCapacityError("all 1 instances of this box are in use")
+        if self.slow:
+            await self.slow.wait()
         self.running.append(request.session)
         return "i1"
 
-    async def stop(self, instance_id: str, reason: str) -> None:
+    async def stop(self, instance_id: str, reason: str, *, anew: bool = False) -> None:
         self.stopped.append((instance_id, reason))
 
 
@@ -105,6 +109,20 @@ async def test_it_announces_launches_refuses_stops_and_says_goodbye(bus: Bus) ->
             pass
 
 
+async def test_who_is_to_stop_before_it_was_launched_stops_then(bus: Bus) -> None:
+    instances = OneSlot()
+    instances.slow = asyncio.Event()
+    async with asyncio.timeout(10), serving(Agent("a1", "box", "north", lambda: bus, instances)):
+        request = LaunchRequest(session="s1", application="desktop")
+        with pytest.raises(UnavailableError, match="no answer"):
+            await bus.request(launch("a1"), request, LaunchReply, timeout_s=0.2)
+        await bus.request(stop("a1"), StopRequest(session="s1", reason="too late"), Done)
+        assert instances.stopped == []
+        instances.slow.set()
+        await until(lambda: instances.stopped)
+    assert (instances.running, instances.stopped) == (["s1"], [("s1", "too late")])
+
+
 async def test_the_desk_asks_for_the_session_it_had(bus: Bus) -> None:
     asked: list[SessionRequest] = []
 
@@ -117,7 +135,7 @@ async def test_the_desk_asks_for_the_session_it_had(bus: Bus) -> None:
         await desk.grant("desktop", Screen(), resume=None, idle_time_min=0)
     ready = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(bus.serve(GATEWAY_SESSIONS, SessionRequest, grant, started=ready))
+        task = group.create_task(bus.serve(sessions("a1"), SessionRequest, grant, started=ready))
         await ready.wait()
         assert await desk.grant("desktop", Screen(), resume="old", idle_time_min=3) == "old"
         assert await desk.grant("desktop", Screen(), resume=None, idle_time_min=0) == "fresh"

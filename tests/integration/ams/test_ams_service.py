@@ -14,7 +14,7 @@ from appliance.ams.service import AmsServer
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
 from appliance.config import Config
-from appliance.errors import UnavailableError
+from appliance.errors import UnauthorizedError, UnavailableError
 from appliance.instances.manager import InstanceManager
 from tests.support.ams import NoHardware
 from tests.support.box import box, settings
@@ -68,6 +68,25 @@ async def test_without_a_gateway_the_token_of_the_configuration_holds(tmp_path: 
             known = {"Authorization": f"macaroon root={token}"}
             async with http.get(f"{ams.url}/1.0/applications", headers=known) as answer:
                 assert answer.status == status, json.dumps(await answer.json())
+
+
+async def test_a_token_that_is_no_text_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(UnauthorizedError):
+        await alone(tmp_path, token="secret")._authenticate("\udcff")
+
+
+async def test_a_lower_rate_of_the_file_is_felt(tmp_path: Path) -> None:
+    ams = alone(tmp_path, token="secret")
+    async with serving(ams), await trusting(tmp_path) as http:
+        section = {"listen": "127.0.0.1:0", "token": "secret"}
+        ams.reload(Config.model_validate({"instances": section, "limits": {"requests_per_second": 1}}))
+        known = {"Authorization": "macaroon root=secret"}
+        answers = []
+        for _ in range(6):
+            async with http.get(f"{ams.url}/1.0/applications", headers=known) as answer:
+                answers.append(answer.status)
+        assert answers[0] == 200
+        assert answers[-1] == 429
 
 
 async def test_without_any_token_nobody_is_known(tmp_path: Path) -> None:

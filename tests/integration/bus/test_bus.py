@@ -364,6 +364,18 @@ async def test_a_deleted_key_leaves_nothing_and_can_be_made_again(tmp_path: Path
         assert (await bucket.get("a")).text == "two"
 
 
+async def test_what_somebody_else_has_changed_is_not_deleted(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.create("a", seen := Note(text="one"))
+        await bucket.delete("a")
+        await bucket.create("a", new := Note(text="two"))
+        assert not await bucket.delete("a", only=seen)
+        assert await bucket.get("a") == new
+        assert await bucket.delete("a", only=new)
+        assert await bucket.delete("a", only=new)  # there is none any more
+
+
 async def test_listing_while_others_delete_never_hangs(tmp_path: Path) -> None:
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
         bucket = await Bucket.open(bus, "notes", Note)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from appliance.bus.nkey import UserKey
 from appliance.bus.permits import BoxUser
 from appliance.bus.server import EmbeddedServer, Listen
 from appliance.errors import UnavailableError
+from appliance.gateway import certificates
 from tests.support.gateway import serving
 
 pytestmark = pytest.mark.integration
@@ -73,9 +74,9 @@ async def test_a_box_asks_and_answers_as_itself(yard: Yard) -> None:
         asyncio.TaskGroup() as group,
     ):
         ready = [asyncio.Event(), asyncio.Event()]
-        asked, told = subjects.GATEWAY_SESSIONS, subjects.stop("box1")
+        asked, told = subjects.sessions("box1"), subjects.stop("box1")
         tasks = [
-            group.create_task(gateway.serve(asked, SessionRequest, grant, started=ready[0])),
+            group.create_task(gateway.serve(subjects.SESSIONS_ALL, SessionRequest, grant, started=ready[0])),
             group.create_task(box.serve(told, StopRequest, stop, started=ready[1])),
         ]
         for each in ready:
@@ -97,7 +98,7 @@ async def test_a_box_asks_and_answers_as_itself(yard: Yard) -> None:
         subjects.stats_of("box2"),
         subjects.launch("box2"),
         subjects.ANNOUNCE_ALL,
-        subjects.GATEWAY_SESSIONS,
+        subjects.SESSIONS_ALL,
         "_INBOX.>",
         f"{subjects.inbox('box2')}.>",
         "$KV.>",
@@ -119,6 +120,7 @@ async def test_a_box_hears_nothing_of_others(yard: Yard, subject: str) -> None:
         subjects.announce("box2"),
         subjects.launch("box1"),
         subjects.stop("box2"),
+        subjects.sessions("box2"),
         subjects.GATEWAY_SETTINGS,
         "$JS.API.STREAM.NAMES",
         "$KV.accounts.admin",
@@ -161,3 +163,36 @@ async def test_a_server_that_starts_again_lets_its_boxes_in(yard: Yard) -> None:
         async with asyncio.timeout(10):
             await bus.reconnected(epoch)
         assert yard.server.pid != pid
+
+
+@pytest.mark.parametrize("fault", ["another", "none"])
+async def test_a_box_that_could_not_be_cut_off_is_once_the_certificate_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr("appliance.bus.server._RELOAD_SECONDS", 2)
+    ca, cert, key = certificates.new_ca("authority"), tmp_path / "cert.pem", tmp_path / "key.pem"
+    first, second = (certificates.new_leaf(ca, "gateway", ["gateway.example.org"]) for _ in range(2))
+    cert.write_bytes(first.certificate_pem)
+    key.write_bytes(first.key_pem)
+    server, pair = EmbeddedServer(tmp_path, Listen("127.0.0.1", 0, cert, key)), UserKey.new()
+    faults: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "another": (
+            lambda: cert.write_bytes(second.certificate_pem),
+            lambda: key.write_bytes(second.key_pem),
+        ),
+        "none": (lambda: cert.rename(tmp_path / "away"), lambda: (tmp_path / "away").rename(cert)),
+    }
+    spoil, mend = faults[fault]
+    async with serving(server):
+        await server.admit([BoxUser("box1", pair.public)])
+        address = BusAddress(server.address.url, seed=pair.seed, own=True, inbox=subjects.inbox("box1"))
+        async with connect(address, name="box1") as box:
+            spoil()
+            with pytest.raises(UnavailableError):
+                await server.admit([])
+            assert box.connected
+            mend()
+            await server.admit([])
+            async with asyncio.timeout(5):
+                while box.connected:
+                    await asyncio.sleep(0.01)

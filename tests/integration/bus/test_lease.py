@@ -1,7 +1,10 @@
 """One of several nodes leads, and another one soon after it is gone."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,21 @@ async def test_who_is_cut_off_stops_leading_before_another_starts(tmp_path: Path
         assert not leader.held
         for task in tasks:
             task.cancel()
+
+
+async def test_one_leads_again_after_the_server_has_lost_its_memory(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="node") as bus:
+        lease = Lease(bus, "watch", seconds=1)
+        async with serving_lease(lease):
+            await until(lambda: lease.held)
+            os.kill(server.pid or 0, signal.SIGKILL)
+            await until(lambda: not lease.held)
+            await until(lambda: lease.held)
+
+
+@contextlib.asynccontextmanager
+async def serving_lease(lease: Lease) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(lease.serve())
+        yield
+        task.cancel()

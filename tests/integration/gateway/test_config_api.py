@@ -6,8 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import BaseModel
 
+from appliance.bus.connection import Bus
 from appliance.gateway.service import Gateway
+from appliance.gateway.settings import SettingsPatch
 from tests.support.gateway import Street, serving, settings, street, until
 
 pytestmark = pytest.mark.integration
@@ -61,6 +64,18 @@ async def test_a_change_holds_at_once_and_can_be_taken_back(here: Street) -> Non
     assert (await config(here, token))["https_allowed_headers"] == ["Authorization"]
 
 
+async def test_another_file_holds_under_what_was_changed(here: Street) -> None:
+    token = await here.token()
+    await here.api("PATCH", "/1.0/config", token, json={"max_message_bytes": 2048})
+    limits = {"requests_per_second": 99, "message_bytes": 4096, "viewers_per_session": 7}
+    here.gateway.reload(settings(limits=limits))
+    told = await config(here, token)
+    assert (told["max_http_requests_per_second"], told["max_viewers_per_session"]) == (99, 7)
+    assert told["max_message_bytes"] == 2048
+    await here.api("PATCH", "/1.0/config", token, json={"max_message_bytes": None})
+    assert (await config(here, token))["max_message_bytes"] == 4096
+
+
 async def test_a_lower_rate_is_felt(here: Street) -> None:
     token = await here.token()
     status, _ = await here.api("PATCH", "/1.0/config", token, json={"max_http_requests_per_second": 2})
@@ -106,6 +121,31 @@ async def test_a_change_holds_for_all_gateways_and_after_a_restart(here: Street,
     async with serving(third):
         there = Street(here.server, third, here.bus, here.http, here.described)
         await until(told)
+
+
+async def test_what_was_stored_last_holds_whichever_change_is_told_of_last(
+    here: Street, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, slow_bus = await here.token(), Bus(here.bus.client)
+    second = Gateway(settings(), tmp_path / "second", lambda: slow_bus)
+    async with serving(second), asyncio.TaskGroup() as group:
+        stored, told = asyncio.Event(), asyncio.Event()
+
+        async def late(subject: str, message: BaseModel) -> None:
+            stored.set()
+            await told.wait()
+            await here.bus.publish(subject, message)
+
+        monkeypatch.setattr(slow_bus, "publish", late)
+        change = SettingsPatch(max_message_bytes=2048)
+        older = group.create_task(second._context.settings.change(change))
+        await stored.wait()
+        await here.api("PATCH", "/1.0/config", token, json={"max_message_bytes": 4096})
+        told.set()
+        assert (await older).max_message_bytes == 4096
+        for bus in (here.bus, here.gateway._context.bus):
+            await bus.client.flush()
+        assert (await config(here, token))["max_message_bytes"] == 4096
 
 
 async def test_an_account_has_a_rate_wherever_it_calls_from(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import stat
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from appliance.agent import enrolment
 from appliance.bus.connection import connect
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer, Listen
+from appliance.config import GatewaySection
 from appliance.errors import (
     ConfigError,
     ConflictError,
@@ -23,6 +25,7 @@ from appliance.errors import (
 )
 from appliance.gateway.enrolments import BoxRecord
 from appliance.gateway.service import Gateway
+from appliance.gateway.tokens import digest
 from tests.support.gateway import serving, settings
 
 pytestmark = pytest.mark.integration
@@ -57,7 +60,7 @@ async def enrol(
 async def test_a_box_gets_what_it_needs_and_keeps_it_to_itself(door: Gateway, tmp_path: Path) -> None:
     code, _ = await door.create_code("")
     made = await enrol(tmp_path / "box", door, code)
-    assert enrolment.load(tmp_path / "box") == made
+    assert enrolment.load(tmp_path / "box", GatewaySection()) == made
     assert (made.name, made.gateway) == ("attic", door.url)
     for file in (tmp_path / "box" / "remote").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
@@ -65,6 +68,10 @@ async def test_a_box_gets_what_it_needs_and_keeps_it_to_itself(door: Gateway, tm
     async with connect(made.address(tmp_path / "box", BOX), name="box") as bus:
         assert bus.connected
     assert [(each.id, each.name) for each in await door.boxes()] == [(BOX, "attic")]
+
+
+async def test_no_code_is_taken_for_an_option(door: Gateway) -> None:
+    assert not [code for _ in range(200) if (code := (await door.create_code(""))[0]).startswith("-")]
 
 
 async def test_a_code_may_name_the_box(door: Gateway, tmp_path: Path) -> None:
@@ -81,7 +88,65 @@ async def test_a_used_code_is_refused(door: Gateway, tmp_path: Path) -> None:
         await enrol(tmp_path / "two", door, code, box="c0c0c0c0c0c0c0c0", name="cellar")
     assert len(await door.boxes()) == 1
     with pytest.raises(ConfigError, match="enrolled nowhere"):
-        enrolment.load(tmp_path / "two")
+        enrolment.load(tmp_path / "two", GatewaySection(url=door.url))
+
+
+@pytest.mark.parametrize(("part", "step"), [("_boxes", "create"), ("door", "admit")])
+async def test_a_gateway_that_fails_over_an_enrolment_completes_it_when_asked_again(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, step: str
+) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the bus is away")
+
+    code, _ = await door.create_code("")
+    with monkeypatch.context() as broken:
+        broken.setattr(getattr(door._context.enrolments, part), step, away)
+        with pytest.raises(UnavailableError, match="the bus is away"):
+            await enrol(tmp_path / "box", door, code)
+    made = await enrol(tmp_path / "box", door, code)
+    assert [(each.id, each.name) for each in await door.boxes()] == [(BOX, "attic")]
+    async with connect(made.address(tmp_path / "box", BOX), name="box") as bus:
+        assert bus.connected
+
+
+async def unanswered(state: Path, door: Gateway, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enrol, and lose the answer."""
+
+    def lose(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(enrolment, "_keep", lose)
+        with pytest.raises(OSError, match="disk is full"):
+            await enrol(state, door, code)
+
+
+async def test_a_box_that_lost_the_answer_gets_it_again_also_late(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = await door.create_code("")
+    await unanswered(tmp_path / "box", door, code, monkeypatch)
+    with pytest.raises(UnauthorizedError, match="used already"):
+        await enrol(tmp_path / "thief", door, code)
+    late = {"expires_at": time.time() - 1}
+    known = digest(code.partition(".")[0])
+    await door._context.enrolments._codes.update(known, lambda old: old.model_copy(update=late))
+    made = await enrol(tmp_path / "box", door, code)
+    async with connect(made.address(tmp_path / "box", BOX), name="box") as bus:
+        assert bus.connected
+    with pytest.raises(UnauthorizedError, match="used already"):
+        await enrol(tmp_path / "box", door, code)
+
+
+async def test_a_revoked_box_does_not_come_back_with_its_code(
+    door: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = await door.create_code("")
+    await unanswered(tmp_path / "box", door, code, monkeypatch)
+    await door.delete_box("attic")
+    with pytest.raises(UnauthorizedError, match="used already"):
+        await enrol(tmp_path / "box", door, code)
+    assert await door.boxes() == []
 
 
 async def test_an_expired_code_is_refused(

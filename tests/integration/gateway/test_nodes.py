@@ -1,5 +1,6 @@
 """Two gateway nodes on one bus: state is in the bus, never in a node."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 
 from appliance.bus.messages import Role
 from appliance.gateway.service import Gateway
+from appliance.gateway.tokens import Principal
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, settings, street, until
 
 pytestmark = pytest.mark.integration
@@ -69,3 +71,48 @@ async def test_shares_end_with_their_session(tmp_path: Path, monkeypatch: pytest
                 return not (await here.gateway.sessions() or await here.gateway._context.shares.list())
 
             await until(forgotten)
+
+
+async def test_who_is_revoked_at_one_node_has_no_socket_at_another(tmp_path: Path) -> None:
+    async with street(tmp_path) as one, second_node(one, tmp_path / "two") as two:
+        gone = Principal("key", "k1", "camera", Role.CONTROL)
+
+        class Socket:
+            session, peer = "", gone.new_peer()
+
+            def __init__(self) -> None:
+                self.ended = asyncio.Event()
+
+            async def end(self, reason: str) -> None:
+                assert reason == "the access key was deleted"
+                self.ended.set()
+
+            async def close(self) -> None:
+                """The gateway ends."""
+
+        for _ in range(2):  # the key is made again, and deleted again
+            sockets = [Socket(), Socket()]
+            for node, socket in zip((one, two), sockets, strict=True):
+                node.gateway._context.viewers.sockets.add(socket)
+            await one.gateway._context.viewers.revoke(gone, "the access key was deleted")
+            for socket in sockets:
+                await asyncio.wait_for(socket.ended.wait(), 5)
+
+
+async def test_an_account_that_expires_ends_its_viewers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._SWEEP_SECONDS", 0)
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    async with street(tmp_path) as here:
+        agent, token = FakeAgent(here.bus), await here.gateway.create_account("guest", 2)
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            url = (await here.api("POST", f"/1.0/sessions/{session}/join", token))[1]["metadata"]["url"]
+            streamer = FakeStreamer(here.bus, session)
+            async with serving(streamer), here.http.ws_connect(url) as ws:
+                peer = (await streamer.next("open")).peer
+                kicked = await streamer.next("kick")
+                assert (kicked.peer, kicked.text) == (peer, "the account has expired")
+                assert (await ws.receive_json(timeout=5))["message"] == "the account has expired"
+            assert [each.name for each in await here.gateway.accounts()] == ["guest"]

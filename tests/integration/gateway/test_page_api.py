@@ -9,7 +9,9 @@ import aiohttp
 import pytest
 
 from appliance.bus.messages import Role
-from appliance.errors import UnavailableError
+from appliance.control.schema import ShareParams
+from appliance.doorkeeper import Doorkeeper
+from appliance.errors import NotFoundError, UnavailableError
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, settings, street, until
 
 pytestmark = pytest.mark.integration
@@ -181,6 +183,30 @@ async def test_a_guest_sees_one_session_with_its_role(here: Street) -> None:
         assert (await here.api("GET", "/fanlight/me"))[1]["role"] is None
 
 
+async def test_a_link_that_is_revoked_on_the_box_ends_whoever_came_in_by_it(
+    here: Street, tmp_path: Path
+) -> None:
+    agent, box = FakeAgent(here.bus), Doorkeeper(here.gateway, tmp_path)
+    async with serving(agent):
+        session = await agent.ask_for_session()
+        made = await box.share_session(here.gateway, session, ShareParams(role=Role.CONTROL))
+        (shown,) = (await box.shares()).shares
+        assert (shown.id, shown.session, shown.application) == (made.id, session, "desktop")
+        assert (shown.role, shown.expires_at) == (Role.CONTROL, made.expires_at)
+        await here.api("POST", "/fanlight/guest", json={"share": made.url.partition("#share=")[2]})
+        _, way = await here.api("POST", f"/fanlight/sessions/{session}/watch")
+        streamer = FakeStreamer(here.bus, session)
+        async with serving(streamer), here.http.ws_connect(way["url"], headers={"Origin": here.base}) as ws:
+            opening = await streamer.next("open")
+            await box.unshare(made.id)
+            kicked = await streamer.next("kick")
+            assert (kicked.peer, kicked.text) == (opening.peer, "the share was revoked")
+            assert (await ws.receive_json(timeout=5))["type"] == "fanlight::end"
+        assert (await box.shares()).shares == []
+        with pytest.raises(NotFoundError):
+            await box.unshare(made.id)
+
+
 async def test_a_paired_browser_that_follows_a_link_stays_paired(here: Street) -> None:
     await paired(here)
     agent = FakeAgent(here.bus)
@@ -228,11 +254,12 @@ async def test_operators_find_health_metrics_and_the_list_of_calls(here: Street)
                 text = await answer.text()
             sessions = 'anbox_stream_gateway_sessions_total{status="created"} 1.0' in text
             return (
-                sessions and f'webrtc_nack_count{{instance="i1",session="{session}",viewer="d1-x"}}' in text
+                sessions
+                and f'webrtc_nack_count{{instance="box1-i1",session="{session}",viewer="d1-x"}}' in text
             )
 
         await until(told)
-        async with here.http.get(here.base + "/metrics") as answer:
+        async with here.http.get(here.base + "/internal/1.0/metrics") as answer:
             text = await answer.text()
         assert "anbox_stream_gateway_agents_total 1.0" in text
         assert 'http_requests_total{handler="healthz",method="GET",status="200"} 1.0' in text

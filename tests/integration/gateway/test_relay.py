@@ -12,10 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import WSCloseCode, WSMsgType
 
-from appliance.bus.messages import Role, SessionStatus
+from appliance.bus import subjects
+from appliance.bus.messages import Role, SessionStatus, StreamerHello
 from appliance.errors import LimitExceededError
+from appliance.gateway.relay import Relay
 from appliance.gateway.tickets import LIFETIME_SECONDS
-from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, settings, street, until
+from tests.support.gateway import FakeAgent, FakeStreamer, Street, deaf, serving, settings, street, until
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +64,11 @@ def _kinds(streamer: FakeStreamer) -> list[str]:
     """What it heard; its hello may come after it was asked already, and then it is asked again."""
     kinds = [each.kind for each in streamer.seen]
     return [kind for number, kind in enumerate(kinds) if number == 0 or kind != "open"]
+
+
+async def _types(ws: aiohttp.ClientWebSocketResponse) -> list[str]:
+    """What a client hears until its socket closes."""
+    return [json.loads(message.data)["type"] async for message in ws]
 
 
 async def test_messages_wait_for_the_streamer_and_keep_their_order(stage: Stage) -> None:
@@ -216,6 +223,46 @@ async def test_the_end_of_a_session_is_told(stage: Stage) -> None:
         assert (end["type"], end["reason"]) == ("fanlight::end", "the encoder gave up")
 
 
+async def test_an_end_that_nobody_heard_is_found_when_no_streamer_answers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.relay._RETRY_SECONDS", 0.05)
+    bus, sessions = stage.here.bus, stage.here.gateway._context.sessions
+    async with stage.here.http.ws_connect(await stage.join()) as ws:
+        streamer = FakeStreamer(bus, stage.session)
+        async with serving(streamer):
+            await streamer.next("open")
+        await sessions._apply(stage.session, SessionStatus.TERMINATED, "stopped on the box", None)
+        await bus.publish(subjects.hello(stage.session), StreamerHello(instance="i1"))  # as after an outage
+        assert await ws.receive_json(timeout=10) == {"type": "error", "message": "stopped on the box"}
+        assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
+
+
+async def test_who_does_not_read_holds_up_no_revocation(stage: Stage) -> None:
+    streamer, viewers = FakeStreamer(stage.here.bus, stage.session), stage.here.gateway._context.viewers
+    async with serving(streamer), deaf(await stage.join()):
+        peer = (await streamer.next("open")).peer
+        (relay,) = (each for each in viewers.sockets if isinstance(each, Relay))
+        unsent = 0
+
+        async def stalled() -> bool:
+            nonlocal unsent
+            await streamer.say(peer, "x" * 500_000)
+            before, unsent = unsent, _unsent(relay)
+            return 0 < unsent == before
+
+        await until(stalled)
+        await stage.here.gateway.delete_account("client")
+        assert (await streamer.next("kick")).peer == peer
+        await until(lambda: relay not in viewers.sockets, 5)
+
+
+def _unsent(relay: Relay) -> int:
+    connection = relay._ws._connection
+    assert connection
+    return connection.get_write_buffer_size()
+
+
 async def test_sockets_need_a_ticket_of_their_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     url = await stage.join()
     http = url.replace("ws://", "http://").removeprefix(stage.here.base)
@@ -247,12 +294,15 @@ async def test_a_closing_gateway_closes_its_sockets_at_once(tmp_path: Path) -> N
         async with serving(agent):
             stage = Stage(here, agent, await agent.ask_for_session(), await here.token())
             http = aiohttp.ClientSession()
-            ws = await http.ws_connect(await stage.join())
-            reading = asyncio.ensure_future(ws.receive(timeout=10))  # noqa: TID251
+            client = await http.ws_connect(await stage.join())
+            page = await http.ws_connect(await stage.watch())
+            reading = asyncio.ensure_future(refusal(client))  # noqa: TID251
+            waiting = asyncio.ensure_future(_types(page))  # noqa: TID251
         began = loop.time()
     assert loop.time() - began < 4
-    assert (await reading).type is WSMsgType.CLOSE
-    assert ws.close_code == WSCloseCode.GOING_AWAY
+    assert await reading == ("the gateway goes away: join again", WSCloseCode.GOING_AWAY)
+    assert set(await waiting) <= {"fanlight::wait"}, "a page comes back by itself, unless it is told not to"
+    assert page.close_code == WSCloseCode.GOING_AWAY
     await http.close()
 
 

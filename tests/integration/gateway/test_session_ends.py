@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.bus.messages import SessionStatus
 from tests.support.gateway import (
     FakeAgent,
     Street,
@@ -27,7 +28,7 @@ async def test_a_session_whose_box_is_gone_can_be_deleted_by_force(here: Street)
     session = await agent.ask_for_session()
     await agent.announce(leaving=True)
     await until(lambda: has_agents(here, token, 0))
-    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 503
+    assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 400
     assert (await here.api("DELETE", f"/1.0/sessions/{session}?force=true", token))[0] == 200
     assert await status_of(here, token, session) == "terminated"
     assert (await here.api("DELETE", f"/1.0/sessions/{session}", token))[0] == 200
@@ -92,3 +93,109 @@ async def test_sessions_survive_a_killed_bus(here: Street) -> None:
         await known(here, token)
         assert (await here.api("POST", "/1.0/sessions", token, json={"app": "demo"}))[0] == 201
         assert await agent.ask_for_session(session) == session
+
+
+async def test_a_session_whose_box_may_come_back_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    monkeypatch.setattr("appliance.gateway.watch._KEEP_SECONDS", 0)
+    monkeypatch.setattr("appliance.gateway.watch._KEEP_ENDED", 0)
+    monkeypatch.setattr("appliance.gateway.registry.FRESH_SECONDS", 0.5)
+    async with street(tmp_path, lost_s=1.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        session, ended = await agent.ask_for_session(), await agent.ask_for_session()
+        await agent.report(ended, SessionStatus.TERMINATED)
+        await until(lambda: is_now(here, token, session, "error"))
+
+        async def only_one() -> bool:
+            return [each.id for each in await here.gateway.sessions()] == [session]
+
+        await until(only_one)
+        async with serving(agent):
+            await until(lambda: is_now(here, token, session, "active"))
+
+
+async def test_an_ephemeral_session_that_has_ended_is_soon_forgotten_and_one_that_failed_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    monkeypatch.setattr("appliance.gateway.watch._KEEP_EPHEMERAL_SECONDS", 0)
+    async with street(tmp_path) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        async with serving(agent):
+            await known(here, token)
+
+            async def ended(status: SessionStatus, **wish: bool) -> str:
+                _, made = await here.api("POST", "/1.0/sessions", token, json={"app": "demo", **wish})
+                session = str(made["metadata"]["id"])
+                del agent.instances[session]
+                await agent.report(session, status)
+                return session
+
+            kept = [
+                await ended(SessionStatus.TERMINATED, ephemeral=False),
+                await ended(SessionStatus.TERMINATED, joinable=True),
+                await ended(SessionStatus.ERROR),
+            ]
+            await ended(SessionStatus.TERMINATED)
+
+            async def all_others() -> bool:
+                return [each.id for each in await here.gateway.sessions()] == kept
+
+            await until(all_others)
+
+
+async def test_who_has_not_heard_that_it_shall_end_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    async with street(tmp_path, lost_s=2.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            sessions = here.gateway._context.sessions
+            await sessions.change(session, SessionStatus.TERMINATING, "a gateway that died")
+            await until(lambda: is_now(here, token, session, "terminated"))
+            assert [each.session for each in agent.stopped][:1] == [session]
+
+
+async def test_what_a_box_still_runs_of_a_deleted_session_is_stopped_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    monkeypatch.setattr("appliance.gateway.registry.FRESH_SECONDS", 1.5)
+    async with street(tmp_path, lost_s=2.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        deleted, terminated = await agent.ask_for_session(), await agent.ask_for_session()
+        assert (await here.api("DELETE", f"/1.0/sessions/{terminated}?force=true", token))[0] == 200
+        assert await status_of(here, token, terminated) == "terminated"
+        await until(lambda: is_now(here, token, deleted, "error"))
+        assert (await here.api("DELETE", f"/1.0/sessions/{deleted}", token))[0] == 200
+        assert (await here.api("GET", f"/1.0/sessions/{deleted}", token))[0] == 404
+        async with serving(agent):
+            session = await agent.ask_for_session()
+            await until(lambda: set(agent.instances) == {session})
+        assert {each.session: each.anew for each in agent.stopped} == {deleted: True, terminated: False}
+
+
+async def test_what_runs_is_not_stopped_because_a_listing_missed_its_session(here: Street) -> None:
+    agent = FakeAgent(here.bus)
+    async with serving(agent):
+        session, over = await agent.ask_for_session(), await agent.ask_for_session()
+        sessions = here.gateway._context.sessions
+        await sessions.change(over, SessionStatus.TERMINATED, "enough")
+        for each in (session, over):
+            await sessions.stop_leftover(agent.id, each)
+        await until(lambda: agent.stopped)
+        assert [(each.session, each.reason) for each in agent.stopped] == [(over, "enough")]
+
+
+async def test_a_session_that_heals_at_that_moment_is_not_forgotten(here: Street) -> None:
+    agent, sessions = FakeAgent(here.bus), here.gateway._context.sessions
+    session = await agent.ask_for_session()
+    await sessions.change(session, SessionStatus.ERROR, "its box does not answer any more")
+    listed = await sessions.get(session)
+    await sessions.change(session, SessionStatus.ACTIVE, "")
+    assert not await sessions.forget(listed)
+    assert (await sessions.get(session)).open

@@ -1,11 +1,15 @@
 """The Anbox gateway dialect as an independent client meets it, on a real bus."""
 
+import os
+import signal
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from appliance.bus.messages import SessionStatus
 from appliance.errors import NoCapacityError
+from appliance.gateway import macaroon
 from tests.support.gateway import (
     FakeAgent,
     FakeStreamer,
@@ -35,7 +39,7 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
                 "app": "demo",
                 "region": "",
                 "joinable": False,
-                "screen": {"width": 801, "height": 599, "fps": 30, "density": 240},
+                "screen": {"width": 801, "height": 599, "fps": 300, "density": 240},
                 "extra_data": None,
             },
         )
@@ -51,7 +55,7 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
         launched = agent.launched[0]
         assert (launched.session, launched.application, launched.ephemeral) == (made["id"], "demo", True)
         assert launched.screen
-        assert (launched.screen.width, launched.screen.height) == (802, 600)
+        assert (launched.screen.width, launched.screen.height) == (801, 599)
 
         streamer = FakeStreamer(here.bus, made["id"])
         async with serving(streamer), here.http.ws_connect(made["url"]) as ws:
@@ -61,7 +65,7 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
             assert opening.label == "client"
             assert not opening.resumed
             assert opening.screen
-            assert opening.screen.width == 802
+            assert opening.screen.width == 801
             await ws.send_str('{"type":"discover"}')
             assert await ws.receive_str(timeout=5) == '{"echo": {"type":"discover"}}'
             await agent.report(made["id"], SessionStatus.ACTIVE)
@@ -77,7 +81,7 @@ async def test_a_client_creates_a_session_and_talks_to_its_streamer(here: Street
             "joinable": False,
             "status": "active",
             "status_message": "",
-            "container_id": "i1",
+            "container_id": "box1-i1",
             "cluster_id": "box1",
         }
         assert (await here.api("DELETE", f"/1.0/sessions/{made['id']}/?sync=true", token))[0] == 200
@@ -152,9 +156,21 @@ async def test_an_instance_has_its_session_before_anyone_joins(here: Street) -> 
             opening = await streamer.next("open")
             assert opening.exclusive
             assert opening.screen
-            assert (opening.screen.width, opening.screen.fps) == (800, 60)
+            assert (opening.screen.width, opening.screen.fps) == (800, None)
         assert await agent.ask_for_session(session) == session
         assert await FakeAgent(here.bus, id="other").ask_for_session(session) != session
+
+
+async def test_null_is_what_is_not_said(here: Street) -> None:
+    agent, token = FakeAgent(here.bus), await here.token()
+    async with serving(agent):
+        await known(here, token)
+        names = ("region", "joinable", "ephemeral", "screen", "extra_data", "idle_time_min", "app_version")
+        wish = {"app": "demo", **dict.fromkeys(names)}
+        assert (await here.api("POST", "/1.0/sessions", token, json=wish))[0] == 201
+        assert agent.launched[0].ephemeral
+        status, answer = await here.api("POST", "/1.0/sessions", token, json={"app": None})
+        assert (status, answer["error"]) == (400, "app: Field required")
 
 
 async def test_the_singular_spelling_opens_the_same_socket(here: Street) -> None:
@@ -203,6 +219,13 @@ async def test_an_expired_token_is_refused(here: Street, monkeypatch: pytest.Mon
     assert "expired" in answer["error"]
 
 
+@pytest.mark.parametrize("expires_s", [None, 3600])
+async def test_a_token_says_when_it_ends(here: Street, expires_s: int | None) -> None:
+    (caveat,) = macaroon.parse(await here.gateway.create_account("tool", expires_s)).caveats
+    left = datetime.fromisoformat(caveat) - datetime.now(UTC)
+    assert left > timedelta(days=36_500) if expires_s is None else 3500 < left.total_seconds() <= 3600
+
+
 async def test_status_tells_strangers_less(here: Street) -> None:
     token = await here.token()
     assert (await here.api("GET", "/1.0/status"))[1]["metadata"] == {"status": "healthy"}
@@ -211,6 +234,20 @@ async def test_status_tells_strangers_less(here: Street) -> None:
         "agents": 0,
         "database_nodes": 1,
     }
+
+
+async def test_without_a_bus_the_gateway_is_unhealthy_for_everybody(
+    here: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.bus.server._RESTART_SECONDS", (60,))
+    token = await here.token()
+    os.kill(here.server.pid or 0, signal.SIGKILL)
+    await until(lambda: not here.gateway._context.bus.connected)
+    for given in (token, ""):
+        status, answer = await here.api("GET", "/1.0/status", given)
+        assert (status, answer["metadata"]) == (200, {"status": "unhealthy"})
+    assert (await here.api("GET", "/1.0/sessions", token))[0] == 503
+    assert (await here.api("GET", "/fanlight/me", headers={"Cookie": "fanlight_device=a.b"}))[0] == 503
 
 
 @pytest.mark.parametrize(

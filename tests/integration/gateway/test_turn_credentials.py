@@ -37,7 +37,6 @@ async def test_expired_and_tampered_credentials_are_refused(tmp_path: Path) -> N
     url = f"turn:127.0.0.1:{port}"
     async with our_coturn(tmp_path, "127.0.0.1", port, SECRET, *OPEN):
         server = Server.of(url)
-        assert server
         (minted,) = ice_servers(IceSection(turn=[url], turn_secret=SECRET), "s1.peer")
         assert await allocates(server, minted.username, minted.password)
         now = int(time.time())

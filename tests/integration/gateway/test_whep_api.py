@@ -99,15 +99,15 @@ async def test_ice_servers_are_in_links_and_in_what_the_streamer_is_told(theatre
 async def test_an_instance_is_known_by_all_of_its_names(theatre: Theatre) -> None:
     streamer = PlayerStreamer(theatre.here.bus, theatre.session)
     async with serving(streamer):
-        news = SessionState(session=theatre.session, status=SessionStatus.ACTIVE, instance="i-desktop")
+        news = SessionState(session=theatre.session, status=SessionStatus.ACTIVE, instance="box1-desktop")
         await theatre.here.bus.publish(state(theatre.session), news)
         context: Any = theatre.here.gateway._context
 
         async def known() -> bool:
-            return (await context.sessions.get(theatre.session)).instance == "i-desktop"
+            return (await context.sessions.get(theatre.session)).instance == "box1-desktop"
 
         await until(known)
-        for name in (theatre.session, "i-desktop", "desktop"):
+        for name in (theatre.session, "box1-desktop", "desktop"):
             assert (await theatre.offer(name)).status == 201
         assert (await theatre.offer("nobody")).status == 404
 

@@ -19,7 +19,7 @@ LIST = (
 )
 
 
-def pci(slot: str, vendor: str, device: str, driver: str = "", model: str = "") -> str:
+def pci(slot: str, vendor: str, device: str, driver: str = "", model: str = "", numa: int = -1) -> str:
     lines = [
         f"P: /devices/pci0000:00/{slot}",
         f"E: PCI_SLOT_NAME={slot}",
@@ -27,6 +27,7 @@ def pci(slot: str, vendor: str, device: str, driver: str = "", model: str = "") 
         f"A: vendor={vendor}",
         f"A: device={device}",
         "A: class=0x030000",
+        f"A: numa_node={numa}",
     ]
     if driver:
         lines += [f"E: DRIVER={driver}", f"L: driver=../../../bus/pci/drivers/{driver}"]
@@ -72,7 +73,7 @@ def test_each_card_is_paired_with_the_render_node_of_its_device(tmp_path: Path) 
     first, second = listed(
         tmp_path,
         pci("0000:01:00.0", "0x10de", "0x2684", "nvidia", "AD102 [GeForce RTX 4090]")
-        + pci("0000:03:00.0", "0x1002", "0x744c", "amdgpu")
+        + pci("0000:03:00.0", "0x1002", "0x744c", "amdgpu", numa=1)
         + drm(amd, "card0", 0)
         + drm(nvidia, "card1", 1)
         + drm(nvidia, "renderD128", 128)
@@ -85,9 +86,11 @@ def test_each_card_is_paired_with_the_render_node_of_its_device(tmp_path: Path) 
         "pci": "0000:03:00.0",
         "card": "/dev/dri/card0",
         "render_node": "/dev/dri/renderD129",
+        "numa_node": 1,
     }
     assert second["name"] == "NVIDIA AD102 [GeForce RTX 4090]"
     assert (second["card"], second["render_node"]) == ("/dev/dri/card1", "/dev/dri/renderD128")
+    assert second["numa_node"] is None
 
 
 def test_a_gpu_without_a_driver_is_seen(tmp_path: Path) -> None:

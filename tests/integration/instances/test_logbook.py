@@ -1,6 +1,7 @@
 """Logs of instances: what is written, how much of it, and who may read it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -52,6 +53,18 @@ async def test_the_latest_of_all_logs_is_told_in_order(book: Logbook) -> None:
     assert {line.partition(" ")[2] for line in lines[-2:]} == {"a: line 598", "b: line 599"}
 
 
+async def test_the_latest_of_one_log_alone(book: Logbook) -> None:
+    for name in ("a.log", "a.log.1", "b.log"):
+        book.into("i1", name)(f"in {name}")
+    assert [line.partition(" ")[2] for line in await book.latest("i1", "a")] == [
+        "a: in a.log",
+        "a: in a.log.1",
+    ]
+    assert [line.partition(" ")[2] for line in await book.latest("i1", "a.log")] == ["a: in a.log"]
+    with pytest.raises(NotFoundError, match="no log 'c'"):
+        await book.latest("i1", "c")
+
+
 async def test_a_log_has_a_limit_and_so_has_what_waits(book: Logbook, tmp_path: Path) -> None:
     note = book.into("i1", "a.log")
     for _ in range(5):
@@ -72,6 +85,22 @@ async def test_the_newest_are_kept(book: Logbook, tmp_path: Path, monkeypatch: p
         book.into(f"i{number}", "a.log")("x")
         await book.names(f"i{number}")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["i3", "i4", "i5"]
+
+
+async def test_who_runs_or_ended_last_is_kept_however_long_ago_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logbook, "_KEPT", 2)
+    book = Logbook(tmp_path, running={"desktop"})
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(book.run())
+        for number, name in enumerate(("desktop", "i0", "i1", "i0", "i2")):
+            book.into(name, "a.log")("x")
+            await book.names(name)
+            os.utime(tmp_path / name / "a.log", (number, number))
+            os.utime(tmp_path / name, (0, 0))
+        writing.cancel()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["desktop", "i0", "i2"]
 
 
 @pytest.mark.parametrize("instance", ["..", "", "i1/..", "nope"])

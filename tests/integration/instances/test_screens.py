@@ -38,7 +38,7 @@ async def test_a_virtual_screen_may_grow_and_shrink_within_its_room(tmp_path: Pa
     ) as screen:
         (cookie,) = read_cookies(Path(screen.xauthority), screen.display)
         assert await handshake(screen.display, cookie) == (800, 600)
-        for size in ((1280, 720), (640, 480), (1280, 720), (800, 600)):
+        for size in ((1280, 720), (640, 480), (720, 1280), (800, 600)):
             await asyncio.to_thread(set_size, screen.display, *size, screen.xauthority)
             assert await handshake(screen.display, cookie) == size
         with pytest.raises(OSError, match="no size 1282x720"):

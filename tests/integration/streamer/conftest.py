@@ -1,7 +1,6 @@
 """What the tests of the streamer share."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -36,17 +35,10 @@ async def visit(bus: Bus) -> AsyncIterator[Visit]:
         yield visit
 
 
-@pytest.fixture(scope="session")
-def compositor_directory() -> dict[str, str]:
-    """Where pixelflux's compositor put its socket; it stays there for as long as the process lives."""
-    return {}
-
-
 @pytest.fixture(scope="module")
-def compositor_environment(compositor_directory: dict[str, str]) -> Iterator[None]:
-    """An environment without displays; modules that use the compositor find it where the first one put it."""
+def compositor_environment() -> Iterator[None]:
+    """An environment without displays."""
     with pytest.MonkeyPatch.context() as patch:
         for name in _NAMES:
-            patch.setenv(name, compositor_directory.get(name, ""))
+            patch.setenv(name, "")
         yield
-        compositor_directory["XDG_RUNTIME_DIR"] = os.environ["XDG_RUNTIME_DIR"]

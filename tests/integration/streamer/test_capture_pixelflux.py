@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from av.video.codeccontext import VideoCodecContext
 from appliance.bus.messages import Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import UnavailableError
+from appliance.processes import child
 from appliance.streamer.broadcast import Broadcast
-from appliance.streamer.capture.compositor import run_program
+from appliance.streamer.capture.compositor import ensure_compositor, run_program
 from appliance.streamer.capture.counter import read_counter
 from appliance.streamer.capture.pixelflux import PixelfluxSource, is_keyframe
 from appliance.streamer.capture.select import open_source
@@ -126,6 +128,67 @@ async def test_a_hardware_encoder_that_is_not_there_falls_to_software_and_says_w
         assert source.info.encoder == "x264"
         assert source.info.software_fallback
         assert source.info.reason.startswith("vaapi: ")
+
+
+def test_nobody_takes_the_compositor_for_a_desktop(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, os; from appliance.streamer.capture.compositor import ensure_compositor;"
+        "from hw.displays import list_displays; socket = ensure_compositor(320, 240);"
+        "found = asyncio.run(list_displays({'XDG_RUNTIME_DIR': os.environ['XDG_RUNTIME_DIR']}));"
+        "print(socket.is_socket(), [each for each in found if each.kind == 'wayland'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "True []"
+    assert not list(tmp_path.iterdir()), "it leaves nothing behind"
+
+
+async def test_the_screen_of_another_compositor_is_streamed_and_no_other_appears(tmp_path: Path) -> None:
+    there = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    host = "from tests.integration.streamer.test_capture_pixelflux import be_a_host; be_a_host()"
+    guest = "from tests.integration.streamer.test_capture_pixelflux import be_a_guest; be_a_guest()"
+    async with child([sys.executable, "-c", host], name="host", env=there) as compositor:
+        async for line in compositor.lines():
+            if line.startswith("socket "):
+                break
+        (tmp_path / "wayland-0").symlink_to(line.removeprefix("socket "))
+        async with asyncio.timeout(20), child([sys.executable, "-c", guest], name="guest", env=there) as one:
+            assert await one.wait() == 0, one.last_words
+    assert one.last_words == "Wayland wayland-0 400x300 (readback) ['wayland-0']"
+
+
+def be_a_host() -> None:
+    """A compositor until the end of the process."""
+    print("socket", ensure_compositor(400, 300), file=sys.stderr, flush=True)
+    signal.pause()
+
+
+def be_a_guest() -> None:
+    """Capture the compositor `wayland-0`, and tell what it is and which ones are there meanwhile."""
+
+    async def capture() -> None:
+        source = open_source(spec(kind="wayland", display="wayland-0"), Codec.H264)
+        async with frames_of(source) as frames:
+            assert (await frames.get()).keyframe
+            there = [each.name for each in Path(os.environ["XDG_RUNTIME_DIR"]).glob("wayland-*")]
+            print(source.info.source, there, file=sys.stderr, flush=True)
+            os._exit(0)
+
+    asyncio.run(capture())
+
+
+async def test_a_program_on_the_compositor_keeps_the_sockets_of_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ask = 'test -S "$WAYLAND_DISPLAY" && echo "$XDG_RUNTIME_DIR"'
+    with pytest.raises(UnavailableError, match=f"sh ended with 0: {tmp_path}$"):
+        await run_program(spec(command=["sh", "-c", ask]))
 
 
 async def test_a_program_that_ends_says_so() -> None:

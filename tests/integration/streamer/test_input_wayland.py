@@ -13,6 +13,7 @@ from evdev import ecodes
 
 from appliance.bus.messages import Role
 from appliance.signaling.control import Clipboard, ImeText, Key, MouseButton, MouseMove, Wheel
+from appliance.streamer.capture.compositor import ensure_compositor
 from appliance.streamer.input.router import InputRouter
 from appliance.streamer.input.wayland import WaylandSink
 
@@ -23,9 +24,12 @@ PASTE = (ecodes.KEY_LEFTCTRL, ecodes.KEY_LEFTSHIFT)
 
 
 @pytest.fixture(scope="module")
-def source(compositor_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not os.environ["XDG_RUNTIME_DIR"]:
-        os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
+def socket(compositor_environment: None) -> Path:
+    return ensure_compositor(WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def source(socket: Path) -> Iterator[Any]:
     settings = pixelflux.CaptureSettings()
     settings.use_wayland = settings.use_cpu = True
     settings.capture_width, settings.capture_height, settings.target_fps = WIDTH, HEIGHT, 10.0
@@ -52,17 +56,17 @@ async def router(source: Any) -> AsyncIterator[InputRouter]:
 
 
 @pytest.fixture
-async def terminal(source: Any, tmp_path: Path) -> AsyncIterator[Path]:
+async def terminal(source: Any, socket: Path, tmp_path: Path) -> AsyncIterator[Path]:
     """What a terminal that has the focus gets typed."""
     typed, ready = tmp_path / "typed", tmp_path / "ready"
     os.mkfifo(ready)
     script = (
         f"stty -icanon -echo; printf 'copied\\033[?1006h'; : > {typed}; echo > {ready}; exec cat >> {typed}"
     )
+    there = {"XDG_RUNTIME_DIR": str(tmp_path), "WAYLAND_DISPLAY": str(socket), "LC_ALL": "C.UTF-8"}
     process = await asyncio.create_subprocess_exec(
-        "foot", "--maximized", "sh", "-c", script, stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "WAYLAND_DISPLAY": pixelflux.get_wayland_display_name(), "LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
+        "foot", "--maximized", "sh", "-c", script, stderr=asyncio.subprocess.DEVNULL, env=os.environ | there
+    )
     descriptor = os.open(ready, os.O_RDWR | os.O_NONBLOCK)
     written = asyncio.Event()
     asyncio.get_running_loop().add_reader(descriptor, written.set)

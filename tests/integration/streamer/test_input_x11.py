@@ -338,32 +338,40 @@ async def test_input_arrives_within_a_frame(
 
 
 async def test_the_clipboard_goes_both_ways(display: str, router: InputRouter, client: Client) -> None:
-    clipboard, utf8, prop = (
-        client.core.InternAtom(False, len(name), name).reply().atom
-        for name in ("CLIPBOARD", "UTF8_STRING", "SOMETHING")
-    )
     router.handle("ada", Role.CONTROL, Clipboard("from the viewer ☃" + "x" * 200_000))
+    assert await pasted(client) == "from the viewer ☃" + "x" * 200_000
 
-    def owner() -> int:
-        return int(client.core.GetSelectionOwner(clipboard).reply().owner)
+    got: asyncio.Queue[str] = asyncio.Queue()
+    router.on_clipboard = got.put_nowait
+    await copy(client, "from the screen ☃")
+    async with asyncio.timeout(5):
+        assert await got.get() == "from the screen ☃"
 
-    await until(owner)
+
+def atoms(client: Client, *names: str) -> list[int]:
+    return [client.core.InternAtom(False, len(name), name).reply().atom for name in names]
+
+
+async def pasted(client: Client) -> str:
+    """What somebody has on the clipboard, once somebody has something."""
+    clipboard, utf8, prop = atoms(client, "CLIPBOARD", "UTF8_STRING", "SOMETHING")
+    await until(lambda: client.core.GetSelectionOwner(clipboard).reply().owner)
     client.core.ConvertSelection(client.window, clipboard, utf8, prop, 0)
     client.x.flush()
     assert (await client.next(31)).property == prop
     reply = client.core.GetProperty(True, client.window, prop, 0, 0, 100_000).reply()
-    assert bytes(reply.value.buf()).decode() == "from the viewer ☃" + "x" * 200_000
+    return bytes(reply.value.buf()).decode()
 
-    got: asyncio.Queue[str] = asyncio.Queue()
-    router.on_clipboard = got.put_nowait
+
+async def copy(client: Client, text: str) -> None:
+    """Put it on the clipboard, and serve the first who asks for it."""
+    clipboard, utf8 = atoms(client, "CLIPBOARD", "UTF8_STRING")
     client.core.SetSelectionOwner(client.window, clipboard, 0)
     client.x.flush()
     request = await client.next(30)
-    data = "from the screen ☃".encode()
+    data = text.encode()
     client.core.ChangeProperty(0, request.requestor, request.property, utf8, 8, len(data), data)
     await answer(client, request, request.property)
-    async with asyncio.timeout(5):
-        assert await got.get() == "from the screen ☃"
 
 
 @pytest.mark.parametrize(("size", "arrives"), [(200_000, True), (300_000, False)])
@@ -372,10 +380,7 @@ async def test_a_large_clipboard_comes_in_pieces_up_to_a_limit(
 ) -> None:
     got: asyncio.Queue[str] = asyncio.Queue()
     router.on_clipboard = got.put_nowait
-    clipboard, utf8, incr = (
-        client.core.InternAtom(False, len(name), name).reply().atom
-        for name in ("CLIPBOARD", "UTF8_STRING", "INCR")
-    )
+    clipboard, utf8, incr = atoms(client, "CLIPBOARD", "UTF8_STRING", "INCR")
     client.core.SetSelectionOwner(client.window, clipboard, 0)
     client.x.flush()
     request = await client.next(30)
@@ -420,6 +425,26 @@ async def test_a_lost_server_is_told_and_found_again() -> None:
         process, _ = start_server(display)
         await until(lambda: router.description == f"X11 {display}: XTEST")
         end(process)
+
+
+async def test_the_clipboard_outlives_the_server() -> None:
+    process, display = start_server()
+    sink = X11Sink(display)
+    router = InputRouter(sink)
+    copied: asyncio.Queue[str] = asyncio.Queue()
+    router.on_clipboard = copied.put_nowait
+    async with running(router):
+        await until(lambda: sink.size)
+        with contextlib.closing(Client(display)) as client:
+            await copy(client, "from the screen")
+            async with asyncio.timeout(5):
+                await copied.get()
+        end(process)
+        await until(lambda: not sink.size)
+        process, _ = start_server(display)
+        with contextlib.closing(Client(display)) as client:
+            assert await pasted(client) == "from the screen"
+    end(process)
 
 
 async def test_a_server_that_stalls_holds_nobody_up() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,13 +95,14 @@ async def test_a_new_client_of_the_anbox_dialect_takes_over_and_watchers_stay(
         watcher, first, second = await visit(), await visit(), await visit()
         await watcher.open(role=Role.VIEW)
         await watcher.watch()
-        await first.open(exclusive=True)
-        await first.watch()
-        await second.open(exclusive=True)
+        await first.open(exclusive=True, page=False)
+        await first.negotiate()
+        await first.frames(1)
+        await second.open(exclusive=True, page=False)
         await first.expect("error")
         await first.expect_close()
         await first.closed.wait()
-        await second.watch()
+        await second.negotiate()
         await second.frames(1)
         assert watcher.pc.connectionState == "connected"
 
@@ -194,7 +196,7 @@ async def test_hostile_signaling_is_answered_and_touches_nobody_else(
 async def test_a_version_1_client_offers_itself(server: EmbeddedServer, bus: Bus, visit: Visit) -> None:
     async with streamer(bus, specification(server.address)):
         viewer = await visit()
-        await viewer.open(exclusive=True)
+        await viewer.open(exclusive=True, page=False)
         await viewer.send("settings", api_version=1)
         viewer.pc.addTransceiver("video", direction="recvonly")
         viewer.pc.addTransceiver("audio", direction="recvonly")
@@ -203,7 +205,9 @@ async def test_a_version_1_client_offers_itself(server: EmbeddedServer, bus: Bus
         answer = base64.b64decode((await viewer.expect("answer"))["sdp"]).decode()
         await viewer.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await viewer.frames(3)
-        await viewer.told("fanlight::role")
+        await viewer.opened.wait()
+        viewer.say("fanlight::ping", {"t": 1.0})
+        assert (await viewer.told("fanlight::pong"))["t"] == 1.0
 
 
 async def test_a_viewer_who_disconnects_frees_its_place_at_once(
@@ -214,7 +218,7 @@ async def test_a_viewer_who_disconnects_frees_its_place_at_once(
         await viewer.open()
         await viewer.watch()
         viewer.say("stream::disconnect", {})
-        await viewer.expect("fanlight::end")
+        await viewer.expect_close()
         await other.open()
 
 
@@ -326,3 +330,13 @@ async def test_port_0_gives_every_viewer_ports_of_its_own(
             await viewer.open()
             await viewer.watch()
         assert not ports(one.offer) & ports(two.offer)
+
+
+def test_a_library_starts_no_thread_for_each_core_and_programs_may_have_them() -> None:
+    lines = (
+        "import os, appliance.streamer.__main__ as main",
+        "with main._one_thread(): import numpy",
+        "print(len(os.listdir('/proc/self/task')), 'OPENBLAS_NUM_THREADS' in os.environ)",
+    )
+    ran = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1", "False"]

@@ -1,9 +1,11 @@
 import asyncio
 import contextlib
+from pathlib import Path
 
 import pytest
 
-from appliance.bus.connection import BusAddress, heeding_cancellation
+from appliance.bus.connection import BusAddress, authorities, heeding_cancellation
+from appliance.errors import ConfigError
 
 pytestmark = pytest.mark.unit
 
@@ -13,6 +15,14 @@ def test_an_address_that_is_shown_holds_no_secret(url: str) -> None:
     address = BusAddress(url, "me", "secret")
     assert str(address) == "nats://bus.example:4222"
     assert "secret" not in f"{address}"
+
+
+def test_a_ca_that_cannot_be_read_is_bad_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^bus\.ca: .*absent\.pem: No such file"):
+        authorities(str(tmp_path / "absent.pem"))
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(ConfigError, match=r"empty\.pem"):
+        authorities(str(tmp_path / "empty.pem"))
 
 
 async def test_a_cancellation_that_wait_for_swallowed_is_heeded() -> None:

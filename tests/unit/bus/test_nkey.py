@@ -53,3 +53,13 @@ def test_a_credentials_file_gives_jwt_and_key(tmp_path: Path) -> None:
     file.write_text("nothing")
     with pytest.raises(ConfigError, match="not a NATS credentials file"):
         read_credentials(str(file))
+
+
+@pytest.mark.parametrize(
+    "text", ["{seed}", "-----BEGIN USER NKEY SEED-----\n{seed}\n------END------", "a\n{seed}"]
+)
+def test_credentials_in_the_place_of_their_path_are_not_told(text: str) -> None:
+    seed = UserKey.new().seed
+    with pytest.raises(ConfigError, match="must be the path") as raised:
+        read_credentials(text.format(seed=seed))
+    assert seed not in str(raised.value)

@@ -17,6 +17,7 @@ def test_a_session_is_below_its_agent() -> None:
 
 def test_an_id_belongs_to_the_whole_name_of_its_agent_only() -> None:
     session = subjects.id_of("box-1", "abc")
+    assert subjects.agent_of(session) == "box-1"
     assert subjects.belongs(session, "box-1")
     assert not subjects.belongs(session, "box")
     assert not subjects.belongs("abc", "box-1")

@@ -1,228 +1,25 @@
 """The command line against a daemon's real control socket: exit codes, stdout, stderr."""
 
-import asyncio
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance import cli
-from appliance.control.schema import (
-    Account,
-    AccountParams,
-    Accounts,
-    AccountToken,
-    Application,
-    Audit,
-    AuditParams,
-    AuditRecord,
-    Box,
-    Code,
-    CodeParams,
-    Devices,
-    DrainParams,
-    EnrolledBox,
-    EnrolledBoxes,
-    Instance,
-    InstanceLogs,
-    InstanceState,
-    InstanceStats,
-    Key,
-    KeyParams,
-    Keys,
-    KeySecret,
-    Launched,
-    LaunchParams,
-    Logs,
-    Pin,
-    Problem,
-    PublishParams,
-    Recording,
-    Recordings,
-    Share,
-    ShareParams,
-    Snapshot,
-    ViewerStats,
-)
-from appliance.control.server import ControlServer
-from appliance.errors import NotFoundError, RefusedError
+from appliance import cli, config_file, paths, verbs
+from appliance.control.schema import DrainParams, LaunchParams, ShareParams
+from appliance.gateway import certificates
+from tests.support.house import Fanlight, House
 
 pytestmark = pytest.mark.unit
 
-
-class House:
-    """A daemon's controller with one desktop and one viewer."""
-
-    def __init__(self) -> None:
-        self.changed = asyncio.Event()
-        self.asked: list[Any] = []
-        self.viewers = [ViewerStats(id="v1", label="Pixel phone")]
-        self.published = ""
-
-    def snapshot(self) -> Snapshot:
-        stats = InstanceStats(
-            instance="i1",
-            encoder="x264",
-            encoder_reason="no GPU",
-            software_fallback=True,
-            published=self.published,
-            viewers=self.viewers,
-        )
-        return Snapshot(
-            box=Box(
-                id="b",
-                name="edge-7",
-                version="0.1.0",
-                health="degraded",
-                uptime_s=3700,
-                urls=["https://x:8443/"],
-            ),
-            problems=[Problem(severity="error", what="it burns", fix="pour water")],
-            applications=[Application(name="desktop", kind="desktop")],
-            instances=[Instance(id="i1", application="desktop", state=InstanceState.RUNNING, stats=stats)],
-        )
-
-    def logs(self, after: int) -> Logs:
-        return Logs(records=[])
-
-    async def launch(self, params: LaunchParams) -> Launched:
-        self.asked.append(params)
-        return Launched(instance="i2", session="s2")
-
-    async def instance_logs(self, instance: str) -> InstanceLogs:
-        if instance != "i1":
-            raise NotFoundError(f"no instance {instance}")
-        return InstanceLogs(instance=instance, lines=["1 instance: running", "2 application: hello"])
-
-    async def stop(self, instance: str) -> None:
-        if instance != "i1":
-            raise NotFoundError(f"no instance {instance}")
-
-    async def kick(self, viewer: str) -> None:
-        raise RefusedError("not this one")
-
-    async def keyframe(self, instance: str) -> None:
-        return
-
-    async def share(self, params: ShareParams) -> Share:
-        self.asked.append(params)
-        return Share(id="sh", url="https://x:8443/#share=t", role=params.role, expires_at=2_000_000_000)
-
-    async def publish(self, params: PublishParams) -> None:
-        self.asked.append(params)
-
-    async def pair(self) -> Pin:
-        return Pin(pin="123456", expires_at=2_000_000_000, url="https://x:8443/")
-
-    async def devices(self) -> Devices:
-        return Devices(devices=[])
-
-    async def unpair(self, device: str) -> None:
-        return
-
-    async def account_create(self, params: AccountParams) -> AccountToken:
-        self.asked.append(params)
-        return AccountToken(name=params.name, token="tok-1")
-
-    async def account_list(self) -> Accounts:
-        return Accounts(accounts=[Account(name="ci", created_at=0)])
-
-    async def account_delete(self, name: str) -> None:
-        self.asked.append(name)
-
-    async def enroll_create(self, params: CodeParams) -> Code:
-        self.asked.append(params)
-        return Code(code="secret.pin", url="https://gateway:8443/", expires_at=2_000_000_000)
-
-    async def enroll_list(self) -> EnrolledBoxes:
-        key = "U" + "A" * 55
-        return EnrolledBoxes(boxes=[EnrolledBox(id="b2", name="attic", key=key, enrolled_at=0, answers=True)])
-
-    async def enroll_delete(self, name: str) -> None:
-        self.asked.append(name)
-
-    async def key_create(self, params: KeyParams) -> KeySecret:
-        self.asked.append(params)
-        return KeySecret(name=params.name, access_key_id="FANL1", secret_access_key="s3cret")
-
-    async def key_list(self) -> Keys:
-        policy = {"Statement": [{"Effect": "Allow", "Action": ["kinesisvideo:*"], "Resource": ["lobby-*"]}]}
-        return Keys(keys=[Key(name="cam", access_key_id="FANL1", created_at=0, policy=policy)])
-
-    async def key_delete(self, name: str) -> None:
-        self.asked.append(name)
-
-    async def recordings(self) -> Recordings:
-        tape = Recording(
-            name="desktop", kind="applications", file="/kept/a.mkv", began=0, length_s=90, size=1_500_000,
-            running=False,
-        )  # fmt: skip
-        return Recordings(directory="/kept", recordings=[tape])
-
-    async def drain(self, params: DrainParams) -> None:
-        self.asked.append(params)
-        if params.timeout_s:
-            self.viewers = []
-            self.changed.set()
-
-    async def audit(self, params: AuditParams) -> Audit:
-        record = AuditRecord(
-            time="2026-01-02T03:04:05.678+00:00", event="join", by="Pixel", address="192.0.2.7"
-        )
-        return Audit(records=[record] * min(params.last, 2))
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Path:
-    """A runtime dir where nobody listens."""
-    return tmp_path / "run"
-
-
-@pytest.fixture
-def house(runtime: Path) -> Iterator[House]:
-    """A daemon in a thread of its own, as the CLI runs loops of its own."""
-    ready, box = threading.Event(), {}
-
-    async def serve() -> None:
-        box["house"], box["loop"], box["stop"] = House(), asyncio.get_running_loop(), asyncio.Event()
-        started = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(ControlServer(box["house"], runtime / "control.sock").serve(started))
-            await started.wait()
-            ready.set()
-            await box["stop"].wait()
-            task.cancel()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    yield box["house"]
-    box["loop"].call_soon_threadsafe(box["stop"].set)
-    thread.join(10)
-
-
-Fanlight = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def fanlight(runtime: Path, capsys: pytest.CaptureFixture[str]) -> Fanlight:
-    """`fanlight(*args)` -> exit code, stdout, stderr."""
-
-    def run(*args: str) -> tuple[int, str, str]:
-        try:
-            code = cli.main([*args, "--runtime-dir", str(runtime)])
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+for each in pkgutil.iter_modules(verbs.__path__, "appliance.verbs."):
+    importlib.import_module(each.name)  # here: they may be closed to the plain user below
 
 
 def test_no_daemon_is_3(fanlight: Fanlight) -> None:
@@ -240,6 +37,23 @@ def test_refused_is_5(fanlight: Fanlight, house: House) -> None:
     assert fanlight("kick", "v1") == (5, "", "fanlight: not this one\n")
 
 
+def test_a_daemon_that_is_closed_to_us_refuses(
+    monkeypatch: pytest.MonkeyPatch, plain_user: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(paths, "_SERVICE", plain_user / "closed")
+    assert cli.main(["status", "--runtime-dir", str(plain_user)]) == 5
+    assert "be root or a member of the group fanlight" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_line(fanlight: Fanlight, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    state = str(tmp_path / "file")
+    code, out, err = fanlight("enroll", "https://gateway:8443/", "half-a-code", "--state-dir", state)
+    assert (code, out) == (1, "")
+    assert err.startswith("fanlight: ")
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -254,6 +68,10 @@ def test_refused_is_5(fanlight: Fanlight, house: House) -> None:
         ("share", "--expires", "90d"),
         ("account", "create", "no/slash"),
         ("discover", "--timeout", "-1"),
+        ("record", "start"),
+        ("record", "start", "i1", "a.avi"),
+        ("record", "stop", "i1", "/nowhere/a.mp4"),
+        ("screenshot", "i1"),
     ],
 )
 def test_wrong_usage_is_2(fanlight: Fanlight, house: House, args: tuple[str, ...]) -> None:
@@ -263,65 +81,37 @@ def test_wrong_usage_is_2(fanlight: Fanlight, house: House, args: tuple[str, ...
     assert house.asked == []
 
 
+def test_status_says_where_the_box_is(fanlight: Fanlight, house: House) -> None:
+    assert "up 1 h 1 min  berlin  second floor  fanlight" in fanlight("status")[1]
+
+
+def test_instances_of_a_gateway_have_their_boxes(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("instances")[1].startswith("ID ")
+    house.elsewhere = "attic"
+    head, row = fanlight("instances")[1].splitlines()
+    assert (head.split()[0], row.split()[0]) == ("BOX", "attic")
+
+
+def test_a_gateway_that_drains_waits_for_no_viewer_of_its_boxes(fanlight: Fanlight, house: House) -> None:
+    house.elsewhere = "attic"
+    assert fanlight("drain")[0] == 0
+
+
 def test_share_prints_the_link_alone(fanlight: Fanlight, house: House) -> None:
     code, out, _ = fanlight("share", "i1", "--role", "control", "--expires", "1h30m")
     assert (code, out) == (0, "https://x:8443/#share=t\n")
     assert house.asked == [ShareParams(instance="i1", role="control", expires_s=5400)]  # type: ignore[arg-type]
 
 
-def test_account_create_prints_the_token_alone(fanlight: Fanlight, house: House) -> None:
-    assert fanlight("account", "create", "ci")[:2] == (0, "tok-1\n")
-
-
-def test_key_create_prints_what_sdks_read_from_the_environment(fanlight: Fanlight, house: House) -> None:
-    assert fanlight("key", "create", "cam")[:2] == (
-        0,
-        "AWS_ACCESS_KEY_ID=FANL1\nAWS_SECRET_ACCESS_KEY=s3cret\n",
-    )
-    made = json.loads(fanlight("key", "create", "cam", "--json")[1])
-    assert (made["access_key_id"], made["secret_access_key"]) == ("FANL1", "s3cret")
-
-
-def test_key_create_takes_a_policy(fanlight: Fanlight, house: House, tmp_path: Path) -> None:
-    file = tmp_path / "policy.json"
-    for bad in ("", "[]", "{"):
-        file.write_text(bad)
-        assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 2
-    file.write_text('{"Statement": []}')
-    assert fanlight("key", "create", "cam", "--policy", str(file))[0] == 0
-    assert house.asked == [KeyParams(name="cam", policy={"Statement": []})]
-
-
-def test_key_list_and_delete(fanlight: Fanlight, house: House) -> None:
-    assert "kinesisvideo:* on lobby-*" in fanlight("key", "list")[1]
-    assert json.loads(fanlight("key", "list", "--json")[1])[0]["access_key_id"] == "FANL1"
-    assert fanlight("key", "delete", "cam")[0] == 0
-    assert house.asked == ["cam"]
-
-
-def test_account_list_and_delete(fanlight: Fanlight, house: House) -> None:
-    assert json.loads(fanlight("account", "list", "--json")[1])[0]["name"] == "ci"
-    assert fanlight("account", "delete", "ci")[0] == 0
-    assert house.asked == ["ci"]
-
-
-def test_enroll_create_prints_what_to_run_on_the_box(fanlight: Fanlight, house: House) -> None:
-    code, out, _ = fanlight("enroll", "create", "attic")
-    assert (code, out) == (0, "fanlight enroll https://gateway:8443/ secret.pin\n")
-    assert house.asked == [CodeParams(name="attic")]
-
-
-def test_enroll_list_and_delete(fanlight: Fanlight, house: House) -> None:
-    assert json.loads(fanlight("enroll", "list", "--json")[1])[0]["name"] == "attic"
-    assert 'nkey: "UAAA' in fanlight("enroll", "list", "--nats")[1]
-    assert fanlight("enroll", "delete", "attic")[0] == 0
-    assert house.asked == ["attic"]
-
-
-def test_enroll_with_a_url_registers_this_box(fanlight: Fanlight, tmp_path: Path) -> None:
-    code, _, err = fanlight("enroll", "https://gateway:8443/", "half-a-code", "--state-dir", str(tmp_path))
-    assert code == 2
-    assert "not a whole one" in err
+def test_shares_are_listed_and_revoked(fanlight: Fanlight, house: House) -> None:
+    head, row = fanlight("shares")[1].splitlines()
+    assert head.split() == ["ID", "APPLICATION", "ROLE", "MADE", "UNTIL", "DESCRIPTION"]
+    assert row.split()[:3] == ["sh", "desktop", "view"]
+    assert row.endswith("for  [2Jyou")
+    assert "url" not in json.loads(fanlight("shares", "--json")[1])[0]
+    assert fanlight("unshare", "sh", "--json")[:2] == (0, '{\n  "unshared": "sh"\n}\n')
+    assert fanlight("shares")[1] == "nothing is shared\n"
+    assert fanlight("unshare", "sh")[0] == 4
 
 
 def test_launch_prints_the_instance(fanlight: Fanlight, house: House) -> None:
@@ -339,28 +129,35 @@ def test_json_before_and_after_the_verb(fanlight: Fanlight, house: House, args: 
     assert json.loads(out)["box"]["name"] == "edge-7"
 
 
-def test_status_tells_problems_encoder_and_viewers(fanlight: Fanlight, house: House) -> None:
+def test_status_tells_problems_screen_encoder_and_viewers(fanlight: Fanlight, house: House) -> None:
     out = fanlight("status")[1]
     for told in (
         "▲ DEGRADED",
         "up 1 h 1 min",
         "it burns",
         "fix: pour water",
+        "desktop shows X11 :99 1920x1080: no display on this machine: our own",
         "x264 (software): no GPU",
         "Pixel phone",
     ):
         assert told in out
 
 
-@pytest.mark.parametrize("verb", ["apps", "instances", "sessions", "viewers", "devices"])
+@pytest.mark.parametrize("verb", ["apps", "instances", "sessions", "viewers", "shares", "devices"])
 def test_lists_are_arrays_in_json(fanlight: Fanlight, house: House, verb: str) -> None:
     assert isinstance(json.loads(fanlight(verb, "--json")[1]), list)
 
 
+def test_a_keyframe_is_asked_for(fanlight: Fanlight, house: House) -> None:
+    assert fanlight("keyframe", "desktop") == (0, "asked desktop for a keyframe\n", "")
+    assert house.asked == ["desktop"]
+
+
 def test_logs_of_an_instance(fanlight: Fanlight, house: House) -> None:
-    assert fanlight("instances", "logs", "i1")[:2] == (0, "1 instance: running\n2 application: hello\n")
+    assert fanlight("instances", "logs", "i1")[:2] == (0, "1 instance: running\n2 application:  ]0;he llo\n")
     assert json.loads(fanlight("instances", "logs", "i1", "--json")[1])["instance"] == "i1"
-    assert fanlight("instances", "logs", "i9")[0] == 4
+    assert fanlight("instances", "logs", "i9", "streamer")[0] == 4
+    assert house.asked == ["", "", "streamer"]
     assert fanlight("instances", "logs")[0] == 2
 
 
@@ -380,6 +177,49 @@ def test_check_config_names_the_fault(fanlight: Fanlight, tmp_path: Path) -> Non
     assert fanlight("--config", str(file), "check-config")[0] == 0
 
 
+def test_check_config_opens_the_files_that_are_named(fanlight: Fanlight, tmp_path: Path) -> None:
+    file, key = tmp_path / "fanlight.toml", certificates.new_ca("box")
+    cert, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    tls = f'[tls]\nmode = "files"\ncert = "{cert}"\nkey = "{secret}"\n'
+    file.write_text(
+        f'{tls}[bus]\nmode = "external"\nurl = "tls://bus"\nca = "{cert}"\ncredentials = "{secret}"\n'
+    )
+    code, out, _ = fanlight("check-config", "--config", str(file))
+    assert code == 2
+    places = ((3, "tls: "), (8, "bus.ca: "), (9, "bus.credentials: "))
+    for line, (number, name) in zip(out.splitlines(), places, strict=True):
+        assert line.startswith(f"{file}:{number}: {name}{tmp_path}")
+        assert "No such file" in line
+    cert.write_bytes(key.certificate_pem)
+    secret.write_bytes(key.key_pem)
+    faults = json.loads(fanlight("check-config", "--config", str(file), "--json")[1])["faults"]
+    assert [fault.split(":")[1] for fault in faults] == ["9"]
+    file.write_text(tls)
+    assert fanlight("check-config", "--config", str(file)) == (0, f"{file}: ok\n", "")
+
+
+@pytest.mark.parametrize("verb", ["check-config", "doctor"])
+def test_the_service_s_settings_that_are_closed_to_us_are_not_judged(
+    monkeypatch: pytest.MonkeyPatch, plain_user: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    monkeypatch.setattr(config_file, "SYSTEM_FILE", plain_user / "closed" / "fanlight.toml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(plain_user))
+    assert cli.main([verb, "--runtime-dir", str(plain_user)]) == 5
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "closed/fanlight.toml: be root or a member of the group fanlight" in said.err
+
+
+def test_the_defaults_of_a_daemon_of_one_s_own_are_judged(
+    monkeypatch: pytest.MonkeyPatch, plain_user: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(config_file, "SYSTEM_FILE", plain_user / "closed" / "fanlight.toml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(plain_user))
+    (plain_user / "control.sock").touch()
+    assert cli.main(["check-config", "--runtime-dir", str(plain_user)]) == 0
+    assert capsys.readouterr().out == "built-in defaults: ok\n"
+
+
 def test_every_verb_has_its_function() -> None:
     places = set()
 
@@ -391,7 +231,7 @@ def test_every_verb_has_its_function() -> None:
                 collect(child)
 
     collect(cli.parser())
-    assert len(places) == 36
+    assert len(places) == 42
     for where in places:
         assert callable(cli.verb(where))
 
@@ -423,51 +263,3 @@ def test_audit_prints_a_line_a_record(fanlight: Fanlight, house: House) -> None:
     assert out.splitlines()[2].split()[2:] == ["join", "Pixel", "192.0.2.7"]
     (only,) = json.loads(fanlight("audit", "--last", "1", "--json")[1])
     assert only["event"] == "join"
-
-
-def test_publish_begins_and_ends_what_is_named(fanlight: Fanlight, house: House, tmp_path: Path) -> None:
-    secret = tmp_path / "token"
-    secret.write_text("let-me-in\n")
-    url = "https://sfu.example/whip"
-    assert fanlight("publish", "desktop", "--whip", url, "--token-file", str(secret)) == (
-        0,
-        "desktop is published\n",
-        "",
-    )
-    assert fanlight("publish", "desktop", "--stop") == (0, "desktop is published no more\n", "")
-    assert house.asked == [
-        PublishParams(instance="desktop", url=url, token="let-me-in"),
-        PublishParams(instance="desktop"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("desktop",),
-        ("desktop", "--whip", "ftp://sfu.example"),
-        ("desktop", "--whip", "https://sfu.example", "--stop"),
-        ("desktop", "--whip", "https://sfu.example", "--token-file", "/nowhere"),
-        ("--stop",),
-    ],
-)
-def test_publish_says_what_it_needs(fanlight: Fanlight, house: House, args: tuple[str, ...]) -> None:
-    code, out, err = fanlight("publish", *args)
-    assert (code, out, house.asked) == (2, "", [])
-    assert err.startswith("fanlight: ")
-
-
-def test_publish_alone_lists_what_is_published(fanlight: Fanlight, house: House) -> None:
-    assert fanlight("publish")[:2] == (0, "nothing is published\n")
-    house.published = "sfu.example: connected"
-    assert "desktop" in fanlight("publish")[1]
-    assert json.loads(fanlight("publish", "--json")[1]) == [
-        {"instance": "i1", "application": "desktop", "published": "sfu.example: connected"}
-    ]
-
-
-def test_recordings_are_listed_with_their_length_and_size(fanlight: Fanlight, house: House) -> None:
-    code, out, _ = fanlight("recordings")
-    assert code == 0
-    assert out.splitlines()[1].endswith("1 min 30 s  1.5 MB  /kept/a.mkv")
-    assert json.loads(fanlight("recordings", "--json")[1])["recordings"][0]["size"] == 1_500_000

@@ -36,6 +36,7 @@ from appliance.control.schema import (
     PublishParams,
     Share,
     ShareParams,
+    Shares,
     Snapshot,
 )
 from appliance.control.server import ControlServer
@@ -78,6 +79,12 @@ class ScriptedController:
     async def share(self, params: ShareParams) -> Share:
         self.asked.append(("share", params))
         return Share(id="sh", url="https://box:8443/#share=t", role=params.role, expires_at=2_000_000_000)
+
+    async def shares(self) -> Shares:
+        return Shares(shares=[])
+
+    async def unshare(self, share: str) -> None:
+        self.asked.append(("unshare", share))
 
     async def publish(self, params: PublishParams) -> None:
         self.asked.append(("publish", params))

@@ -17,9 +17,10 @@ pytestmark = pytest.mark.unit
         (273_600, "3 d 4 h"),
         (86_405, "1 d"),
         (-3, "0 s"),
+        (None, "n/a"),
     ],
 )
-def test_duration(seconds: float, text: str) -> None:
+def test_duration(seconds: float | None, text: str) -> None:
     assert words.duration(seconds) == text
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import resource
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -53,6 +54,27 @@ async def test_who_is_one_too_many_is_hung_up_on_until_another_leaves() -> None:
     async with asyncio.timeout(5):
         while doorway.inside:
             await asyncio.sleep(0)
+
+
+async def test_who_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.gateway.doorway.IDLE_SECONDS", 0.5)
+    doorway = Doorway(8, lambda: None)
+    (listener,) = await doorway.listen("127.0.0.1", 0)
+    hung_up = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(16 << 20))
+        try:
+            await writer.drain()
+        except OSError:
+            hung_up.set()
+
+    server = await asyncio.start_server(serve, sock=listener)
+    with socket.create_connection(listener.getsockname()):
+        async with asyncio.timeout(10):
+            await hung_up.wait()
+    assert not doorway.inside
+    server.close()
 
 
 def test_the_limit_of_files_is_raised_and_never_lowered() -> None:

@@ -8,11 +8,13 @@ import pytest
 from appliance.gateway.kinesis.errors import InvalidArgumentError, SerializationError
 from appliance.gateway.kinesis.requests import (
     Body,
+    ChannelRole,
     CreateChannel,
     DeleteChannel,
     GetEndpoint,
     Kind,
     ListChannels,
+    Protocol,
     TagChannel,
     read,
 )
@@ -25,14 +27,27 @@ PROTOCOLS = "singleMasterChannelEndpointConfiguration.protocols"
 
 def test_what_is_not_said_is_as_aws_has_it() -> None:
     found = read(CreateChannel, b'{"ChannelName": "lobby", "Unknown": 1}')
-    assert (found.ChannelType, found.SingleMasterConfiguration.MessageTtlSeconds) == (Kind.SINGLE_MASTER, 60)
+    assert (found.ChannelType, found.SingleMasterConfiguration.MessageTtlSeconds) == (
+        Kind.SINGLE_MASTER,
+        None,
+    )
     assert read(ListChannels, b"").MaxResults == 500
+
+
+def test_null_is_what_is_not_said() -> None:
+    said = {"ChannelName": "lobby", "ChannelType": None, "SingleMasterConfiguration": None, "Tags": None}
+    assert read(CreateChannel, json.dumps(said).encode()) == CreateChannel(ChannelName="lobby")
+    wish = {"Protocols": ["WSS"], "Role": None}
+    asked = {"ChannelARN": ARN, "SingleMasterChannelEndpointConfiguration": wish}
+    found = read(GetEndpoint, json.dumps(asked).encode()).SingleMasterChannelEndpointConfiguration
+    assert (found.Protocols, found.Role) == ([Protocol.WSS], ChannelRole.VIEWER)
 
 
 @pytest.mark.parametrize(
     ("model", "body", "where", "constraint"),
     [
         (CreateChannel, {}, "Value at 'channelName'", "Member must not be null"),
+        (CreateChannel, {"ChannelName": None}, "Value at 'channelName'", "Member must not be null"),
         (
             CreateChannel,
             {"ChannelName": "a b"},
@@ -96,7 +111,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"a"', b"\xff", b'{"ChannelName": 1}', b'{"ChannelName": null}']
+    "body", [b"{", b"[]", b"null", b'"a"', b"\xff", b'{"ChannelName": 1}', b'{"ChannelName": {}}']
 )
 def test_what_is_of_another_type(body: bytes) -> None:
     with pytest.raises(SerializationError):

@@ -27,6 +27,20 @@ def test_a_burst_passes_and_then_the_rate_holds() -> None:
     assert [limit.allows("a") for _ in range(4)] == [True, True, True, False]
 
 
+def test_whether_it_is_too_much_can_be_asked_without_being_counted() -> None:
+    clock = Clock()
+    limit = RateLimit(rate=1, burst=2, clock=clock)
+    assert not any(limit.exhausted("a") for _ in range(5))
+    assert [limit.allows("a"), limit.allows("a"), limit.exhausted("a")] == [True, True, True]
+    clock.now = 1.0
+    assert not limit.exhausted("a")
+
+
+def test_things_may_cost_more_or_less() -> None:
+    limit = RateLimit(rate=1, burst=10, clock=Clock())
+    assert [limit.allows("a", 6), limit.allows("a", 6), limit.allows("a", 4)] == [True, False, True]
+
+
 def test_callers_are_not_remembered_for_ever() -> None:
     limit = RateLimit(rate=1, burst=1, clock=Clock())
     for number in range(10_000):

@@ -26,7 +26,7 @@ def announce(
         region=region,
         applications=[ApplicationInfo(name=each, kind="command") for each in apps.split()],
         instances=[
-            InstanceInfo(id=f"i-{name}", application="demo", state=InstanceState.RUNNING, session=f"s-{name}")
+            InstanceInfo(id=f"{name}-i", application="demo", state=InstanceState.RUNNING, session=f"{name}-s")
         ],
         slots_free=slots,
         slots_total=4,
@@ -52,6 +52,14 @@ def test_free_slots_come_before_load() -> None:
     assert registry.applications() == ["demo", "else"]
 
 
+def test_what_a_silent_box_hosts_is_not_known() -> None:
+    registry = Registry(clock := Clock())
+    registry.hear(announce("a"))
+    clock.now = FRESH_SECONDS
+    registry.hear(announce("b"))
+    assert registry.hosted() == [("b", "b-s")]
+
+
 def test_a_region_is_a_must_and_none_is_any() -> None:
     registry = Registry(Clock())
     registry.hear(announce("a", region="attic"))
@@ -67,26 +75,28 @@ def test_silence_and_goodbyes() -> None:
     registry = Registry(clock)
     registry.hear(announce("a"))
     registry.hear(announce("b"))
-    assert registry.instance_of("s-a")
+    assert registry.instance_of("a-s")
     registry.hear(announce("b").model_copy(update={"leaving": True}))
     assert ids(registry.agents()) == ["a"]
     clock.now = FRESH_SECONDS + 1
     assert registry.agents() == []
     assert registry.unresponsive() == 1
-    assert registry.instance_of("s-a") is None
+    assert registry.instance_of("a-s") is None
     registry.hear(announce("a"))
     assert registry.agent("a")
     assert registry.unresponsive() == 0
 
 
-def test_a_session_is_where_its_instance_was_announced_last() -> None:
+def test_a_box_announces_its_own_sessions_alone() -> None:
     registry = Registry(clock := Clock())
     registry.hear(announce("a"))
-    registry.hear(announce("b").model_copy(update={"instances": announce("a").instances}))
     clock.now = 1.0
+    theirs, own = announce("a").instances, announce("b").instances
+    registry.hear(announce("b").model_copy(update={"instances": theirs + own}))
+    assert registry.told_of("a-s") == (theirs[0], 0.0)
+    assert registry.told_of("b-s") == (own[0], 1.0)
+    assert [each.instances for each in registry.agents()] == [theirs, own]
     registry.hear(announce("a").model_copy(update={"instances": []}))
-    assert registry.told_of("s-a") == (announce("a").instances[0], 0.0)
-    registry.hear(announce("b"))
-    assert registry.told_of("s-a") is None
+    assert registry.told_of("a-s") is None
     registry.hear(announce("b").model_copy(update={"leaving": True}))
-    assert registry.told_of("s-b") is None
+    assert registry.told_of("b-s") is None

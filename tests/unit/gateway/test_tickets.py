@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.bus.messages import Role, Screen
+from appliance.bus.messages import Role, ScreenWish
 from appliance.errors import UnauthorizedError
 from appliance.gateway import tickets
 from appliance.gateway.tickets import Ticket, Tickets
@@ -18,7 +18,7 @@ TICKET = Ticket(
     label="tool",
     role=Role.CONTROL,
     exclusive=True,
-    screen=Screen(width=800, height=600),
+    screen=ScreenWish(width=1280, height=720, fps=60),
 )
 
 

@@ -25,7 +25,7 @@ def test_a_secret_proves_itself_only() -> None:
     assert secret not in digest(secret)
 
 
-@pytest.mark.parametrize("token", ["", ".", "a", "a.", "x" * 100])
+@pytest.mark.parametrize("token", ["", ".", "a", "a.", "x" * 100, "a.\udcff"])
 def test_what_is_no_token_has_neither_id_nor_secret(token: str) -> None:
     assert split(token) == ("", "")
 

@@ -1,9 +1,13 @@
 """The sentence that tells people how their machine encodes, and when encoders are tried again."""
 
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from hw import inventory
-from hw.encoders import Candidate, EncoderProbe, failed
+from hw.encoders import SESSIONS_TAKEN, Candidate, EncoderProbe, failed
 from hw.gpus import Gpu
 from hw.inventory import ProbeCache, why_no_hardware
 
@@ -26,8 +30,9 @@ async def test_encoders_are_tried_again_only_when_the_gpus_change(monkeypatch: p
     tried = []
 
     async def probe(tries: list[Candidate]) -> tuple[EncoderProbe, ...]:
-        tried.append(len(tries))
-        return ()
+        if tries:
+            tried.append(len(tries))
+        return tuple(failed(each, "no") for each in tries)
 
     monkeypatch.setattr(inventory, "probe_encoders", probe)
     cache = ProbeCache()
@@ -38,3 +43,43 @@ async def test_encoders_are_tried_again_only_when_the_gpus_change(monkeypatch: p
     cache.forget()
     await cache.probe((AMD,))
     assert tried == [2, 4, 4]
+
+
+async def test_a_gpu_that_encodes_all_it_can_for_others_is_tried_again_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[list[tuple[str, str]]] = []
+    nvidia = Gpu("NVIDIA 2684", "NVIDIA", "nvidia", "0000:01:00.0", render_node="/dev/dri/renderD129")
+    taken = f"{SESSIONS_TAKEN}: all 8 are in use"
+
+    async def probe(tries: list[Candidate]) -> tuple[EncoderProbe, ...]:
+        first = not tried
+        tried.append([(each.name, each.backend) for each in tries])
+        return tuple(
+            failed(each, taken if each.backend == "pixelflux" else "Generic error")
+            if first and each.name == "nvenc"
+            else EncoderProbe(**asdict(each), works=each.name != "vaapi", detail="said")
+            for each in tries
+        )
+
+    monkeypatch.setattr(inventory, "probe_encoders", probe)
+    cache = ProbeCache()
+    before = await cache.probe((nvidia, AMD))
+    assert not cache.known
+    after = await cache.probe((nvidia, AMD))
+    assert cache.known
+    assert tried[1:] == [[("nvenc", "pixelflux"), ("nvenc", "pyav")]]
+    assert [each.works for each in before] == [False, False, False, False, True, True]
+    assert [each.works for each in after] == [True, False, False, True, True, True]
+    await cache.probe((nvidia, AMD))
+    assert tried[2:] == [[]]
+
+
+async def test_the_probe_tells_that_there_is_no_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    (x264, _) = await ProbeCache().probe(())
+    assert not x264.works
+    assert x264.detail.startswith("it could not be tried: ")

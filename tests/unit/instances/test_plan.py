@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.bus.messages import Screen
+from appliance.bus.messages import Screen, ScreenWish
 from appliance.config import ApplicationSection, Config, VideoSection
 from appliance.errors import NotFoundError
 from appliance.instances.plan import find_application, make_plan, screen_for
@@ -39,13 +39,40 @@ def test_a_desktop_takes_the_display_that_answers() -> None:
     assert (plan.source, plan.display) == ("x11", ":4")
 
 
-def test_the_environment_names_the_display_even_if_it_is_not_there_yet(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("found", [[Found(":4")], [Found(":7"), Found(":4")]])
+def test_the_environment_names_the_display(monkeypatch: pytest.MonkeyPatch, found: list[Found]) -> None:
     monkeypatch.setenv("DISPLAY", ":7")
     monkeypatch.setenv("XAUTHORITY", "/somewhere")
-    plan = make_plan(DESKTOP, Screen(), [Found(":4")], wayland=True)
+    plan = make_plan(DESKTOP, Screen(), found, wayland=True)
     assert (plan.source, plan.display, plan.xauthority) == ("x11", ":7", "/somewhere")
+
+
+@pytest.mark.parametrize(
+    ("variable", "wanted", "found"),
+    [
+        ("DISPLAY", ":7", Found(":7", reachable=False)),
+        ("DISPLAY", "unix:7", Found(":7", reachable=False)),
+        ("WAYLAND_DISPLAY", "wayland-1", Found("/run/user/1000/wayland-1", "wayland", reachable=False)),
+    ],
+)
+def test_where_nothing_answers_there_it_is_a_screen_of_our_own_and_nobody_else_s(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    variable: str,
+    wanted: str,
+    found: Found,
+) -> None:
+    monkeypatch.setenv(variable, wanted)
+    plan = make_plan(DESKTOP, Screen(), [found, Found(":4")], wayland=True)
+    assert plan.source == "virtual"
+    assert f"nothing answers at ${variable} ({wanted})" in caplog.text
+
+
+def test_a_dead_x_server_leaves_wayland(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":7")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-1")
+    plan = make_plan(DESKTOP, Screen(), [Found(":7", reachable=False)], wayland=True)
+    assert (plan.source, plan.display) == ("wayland", "wayland-1")
 
 
 def test_the_configuration_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +99,11 @@ def test_the_screen_is_even_and_within_limits() -> None:
         "width": 1280,
         "height": 720,
         "fps": 30,
-        "density": 96,
+        "density": 240,
     }
-    asked = Screen(width=801, height=601, fps=120)
-    got = screen_for(DESKTOP, config, asked)
+    got = screen_for(DESKTOP, config, ScreenWish(width=801, height=601, fps=120))
     assert (got.width, got.height, got.fps) == (802, 602, 30)
+    assert screen_for(DESKTOP, Config(), ScreenWish(density=160)).width == 1920
 
 
 def test_an_unknown_application_is_named() -> None:

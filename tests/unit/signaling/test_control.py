@@ -171,3 +171,10 @@ def test_messages_to_the_page_are_encoded_twice() -> None:
     outer = json.loads(build_control("fanlight::pong", {"t": 12.5}))
     assert outer["type"] == "fanlight::pong"
     assert json.loads(outer["data"]) == {"t": 12.5}
+
+
+def test_letters_travel_as_they_are() -> None:
+    text = "Привет, 世界 🎐"
+    message = build_control("fanlight::clipboard", {"text": text})
+    assert text in message
+    assert json.loads(json.loads(message)["data"]) == {"text": text}

@@ -44,7 +44,7 @@ def test_a_viewers_recipient_does_not_count() -> None:
         (said(action=["SDP_OFFER"]), "'action'"),
         (said(messagePayload=""), "'messagePayload'"),
         (said(messagePayload=7), "'messagePayload'"),
-        (said(messagePayload="not base64!"), "base64"),
+        (said(messagePayload="ä"), "base64"),
         (said(messagePayload="A" * (kinesis.PAYLOAD_CHARACTERS + 4)), "65536"),
         (said(), "'recipientClientId'"),
         (said(recipientClientId=5), "'recipientClientId'"),
@@ -69,9 +69,16 @@ def test_what_is_wrong_is_told_to_who_asked_to_hear_of_it(text: str, words: str)
     }
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "[" * 100_000, said(correlationId="ä"), said(correlationId=1)]
-)
+@pytest.mark.parametrize("given", ["ä", "a b", "\ud800", "c" * 300])
+def test_a_correlation_id_that_is_none_is_told_as_far_as_it_goes(given: str) -> None:
+    refused = kinesis.parse(said(correlationId=given), master=False)
+    assert isinstance(refused, Refused)
+    told = json.loads(kinesis.status_response(refused))["statusResponse"]
+    assert told["correlationId"] == given[:256]
+    assert "'correlationId'" in told["description"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, said(correlationId=1)])
 def test_what_cannot_be_answered_is_refused_in_silence(text: str) -> None:
     refused = kinesis.parse(text, master=False)
     assert isinstance(refused, Refused)
@@ -107,6 +114,11 @@ def test_a_client_knows_what_else_a_service_says() -> None:
         kinesis.read_event('{"messageType":"SDP_OFFER"}')
 
 
+def test_what_the_service_itself_says_has_a_payload_that_can_be_decoded() -> None:
+    told = (kinesis.go_away(), kinesis.reconnect_ice_server(), kinesis.status_response(Refused("no", "c1")))
+    assert [base64.b64decode(json.loads(each)["messagePayload"]) for each in told] == [b"{}"] * 3
+
+
 def test_payloads_of_browsers_are_read() -> None:
     line = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
     payload = base64.b64encode(json.dumps({**line, "usernameFragment": "x"}).encode()).decode()
@@ -114,6 +126,25 @@ def test_payloads_of_browsers_are_read() -> None:
     assert found == Candidate(line["candidate"], "0", 0)  # type: ignore[arg-type]
     assert kinesis.read_payload(Action.CANDIDATE, kinesis.candidate(found)) == found
     assert kinesis.read_payload(Action.OFFER, PAYLOAD) == Offer("v=0\r\n")
+
+
+def test_a_payload_passes_unread_and_is_read_in_every_base64() -> None:
+    sdp = "v=0\r\ns=\u00ff\u00fe\u00ff?>?>~~~a"
+    standard = base64.b64encode(json.dumps({"sdp": sdp}, ensure_ascii=False).encode())
+    plain = standard.decode()
+    assert "/" in plain
+    assert plain.endswith("=")
+    safe = plain.replace("+", "-").replace("/", "_")
+    broken = "\r\n".join(plain[start : start + 76] for start in range(0, len(plain), 76))
+    for payload in (plain, plain.rstrip("="), safe, safe.rstrip("="), broken + "\n"):
+        passed = kinesis.parse(said(messagePayload=payload), master=False)
+        assert passed == Request(Action.OFFER, payload)
+        assert kinesis.read_payload(Action.OFFER, payload) == Offer(sdp)
+    assert kinesis.parse(said(messagePayload="not base64!"), master=False) == Request(
+        Action.OFFER, "not base64!"
+    )
+    with pytest.raises(InvalidInputError, match="not a JSON object in base64"):
+        kinesis.read_payload(Action.OFFER, "not base64!")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "AWS_x", "aws_", "ü", "x" * 257, "a/b"])

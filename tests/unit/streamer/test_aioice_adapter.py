@@ -144,6 +144,28 @@ async def test_reports_on_nothing_wake_nobody(mux: Mux) -> None:
         assert [await ours.recv(), await ours.recv()] == [b"\x80\xc9\0\7 one stream", b"\x80 media"]
 
 
+async def test_whatever_the_other_side_sends_is_a_sign_of_life(mux: Mux) -> None:
+    for options in ({"mux": mux}, {}):
+        async with agent(**options) as ours, agent(ice_controlling=True) as theirs:
+            await pair(ours, theirs)
+            for said in (b"\x80\xc9\0\1 empty", b"\x80 media"):
+                ours.heard_at = 0.0
+                await theirs.send(said)
+                async with asyncio.timeout(5):
+                    while not ours.heard_at:
+                        await asyncio.sleep(0)
+
+
+async def test_a_packet_without_content_reaches_nobody(mux: Mux) -> None:
+    for options in ({"mux": mux}, {}):
+        async with agent(**options) as ours, agent(ice_controlling=True) as theirs:
+            await pair(ours, theirs)
+            way = ours._nominated[1]
+            way.protocol.datagram_received(b"", way.remote_addr)
+            await theirs.send(b"\x80 media")
+            assert await ours.recv() == b"\x80 media", "aiortc would look at the first byte, and end"
+
+
 async def test_a_connection_waits_for_no_pace_of_checks(mux: Mux, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "_CHECK_SECONDS", 3600)
     rounds: list[bool] = []
@@ -177,6 +199,22 @@ async def test_who_is_told_that_there_is_nobody_gives_up(mux: Mux) -> None:
         with pytest.raises(ConnectionError, match="failed"):
             async with asyncio.timeout(5):
                 await one.connect()
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("192.0.2.1", 99_999), ("192.0.2.1", -1), ("192.0.2.1", 0), ("fe80::1%a\0b", 9), ("fe80::1%\u00e9", 9)],
+)
+async def test_a_candidate_that_is_no_place_harms_nobody(mux: Mux, host: str, port: int) -> None:
+    async with agent(mux=mux) as hostile:
+        hostile.remote_username, hostile.remote_password = "them", "x" * 22
+        await hostile.add_remote_candidate(Candidate("1", 1, "udp", 2_130_706_431, host, port, "host"))
+        await hostile.add_remote_candidate(None)
+        with pytest.raises(ConnectionError, match="failed"):
+            async with asyncio.timeout(5):
+                await hostile.connect()
+        assert not hostile.remote_candidates
+        assert not any(each.transport.is_closing() for each in mux.sockets.values())
 
 
 async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:

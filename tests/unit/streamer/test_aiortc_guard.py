@@ -7,7 +7,8 @@ from typing import Any
 
 import pylibsrtp
 import pytest
-from aiortc import RTCDtlsTransport
+from aiortc import RTCDtlsTransport, RTCPeerConnection
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 from aiortc.rtp import RtpPacket
 
 from appliance.streamer.aiortc_guard import BoundedSession, guard
@@ -47,6 +48,30 @@ async def loopback() -> AsyncIterator[Loopback]:
 
 def ours(loopback: Loopback) -> Any:
     return loopback.sender.transport
+
+
+def piece(number: int, stream: int = 0) -> DataChunk:
+    """Of a message that never ends."""
+    return DataChunk(SCTP_DATA_FIRST_FRAG, struct.pack("!LHHL", number, stream, 0, 51) + b"x")
+
+
+async def test_messages_that_never_end_are_not_kept() -> None:
+    connection = RTCPeerConnection()
+    connection.createDataChannel("chat")
+    guard(connection)
+    sctp: Any = connection.sctp
+    sctp._last_received_tsn = 0
+    for number in range(1, 3000):
+        await sctp._receive_data_chunk(piece(number))
+    for number in range(10_000, 13_000):  # with a gap before them
+        await sctp._receive_data_chunk(piece(number, stream=1))
+    for number in range(20_000, 20_400):
+        await sctp._receive_data_chunk(piece(number, stream=number % 400))
+    kept = [len(each.reassembly) for each in sctp._inbound_streams.values()]
+    assert max(kept) <= 1024
+    assert len(kept) <= 256
+    assert len(sctp._sack_misordered) <= 1024
+    await connection.close()
 
 
 def test_media_is_dropped_before_it_is_decrypted(bounded: BoundedSession) -> None:

@@ -174,6 +174,7 @@ async def test_an_answer_without_an_offer_is_refused() -> None:
         ("BUNDLE 0 1 2", "BUNDLE 7", "BUNDLE must have"),
         ("a=mid:1", "a=mid:0", "mid of its own"),
         ("a=mid:1\r\n", "", "mid of its own"),
+        ("a=mid:1\r\n", "a=mid:1\r\na=rtpmap:300 rtx/90000\r\na=fmtp:300 apt=97\r\n", "beyond 127"),
     ],
 )
 async def test_an_answer_that_would_confuse_the_transports_is_refused(
@@ -251,6 +252,27 @@ async def test_who_is_alone_gets_keyframes_sooner_than_who_shares_the_picture() 
         one.request_keyframe()
     assert rendition.keyframe_requests == 2 + 4
     await one.close()
+
+
+@pytest.mark.parametrize(
+    ("controls", "loss", "keyframes"), [(True, 0.02, 4), (True, 0.0, 2), (False, 0.02, 2)]
+)
+async def test_in_company_who_controls_and_loses_packets_does_not_wait_for_keyframes(
+    controls: bool, loss: float, keyframes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BandwidthEstimator, "loss", property(lambda _: loss))
+    rendition = Broadcast(unused)
+    sources = Sources({Codec.H264: rendition}, SoundFan())
+    one, other = (
+        MediaConnection(sources, [], changed=print, channel=print, controls=lambda: controls)
+        for _ in range(2)
+    )
+    one.codec = Codec.H264
+    for _ in range(10):
+        one.request_keyframe()
+    assert rendition.keyframe_requests == keyframes
+    await one.close()
+    await other.close()
 
 
 async def test_who_misses_nothing_on_a_still_screen_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,14 @@ async def test_the_network_may_refuse_a_packet(join: Join, shared: SharedSocket)
     assert not shared.transport.is_closing()
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65_536, 99_999])
+async def test_a_port_that_is_none_gets_nothing(join: Join, shared: SharedSocket, port: int) -> None:
+    join("oneoneon").channel.sendto(RTP, (LOOPBACK, port))
+    await asyncio.sleep(0)
+    assert not shared.transport.is_closing()
+    assert shared.dropped == 1
+
+
 async def test_sockets_follow_the_addresses(mux: Mux, caplog: pytest.LogCaptureFixture) -> None:
     one, two = await mux.attach([LOOPBACK, "192.0.2.1", "127.0.0.2", "127.0.0.2"], "oneoneon", Agent)
     assert "192.0.2.1" in caplog.text
@@ -237,6 +245,15 @@ async def test_sockets_follow_the_addresses(mux: Mux, caplog: pytest.LogCaptureF
     await mux.attach([LOOPBACK], "threethr", Agent)
     assert set(mux.sockets) == {LOOPBACK}
     assert not one.channel.is_closing()
+
+
+async def test_a_socket_that_broke_is_opened_again(mux: Mux) -> None:
+    (there,) = await mux.attach([LOOPBACK], "oneoneon", Agent)
+    mux.sockets[LOOPBACK].transport.abort()
+    await there.lost.wait()
+    (agent,) = await mux.attach([LOOPBACK], "twotwotw", Agent)
+    assert not mux.sockets[LOOPBACK].transport.is_closing()
+    assert agent.channel.get_extra_info("sockname") == (LOOPBACK, mux.port)
 
 
 async def test_two_who_come_at_once_share_a_new_socket(mux: Mux) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
 from appliance.bus.spec import StreamerSpec
+from appliance.signaling import kinesis
+from appliance.signaling.anbox import Candidate
 from appliance.signaling.control import ControlMessage, Key
+from appliance.signaling.kinesis import Action, Request
 from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.frames import Codec, EncodedFrame
@@ -29,13 +32,19 @@ class Input:
     def __init__(self) -> None:
         self.handled: asyncio.Queue[tuple[str, Role, ControlMessage]] = asyncio.Queue()
         self.released: asyncio.Queue[str] = asyncio.Queue()
+        self.held = False
 
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         if isinstance(message, Key) and message.key == "!":
             raise ZeroDivisionError
+        self.held = isinstance(message, Key) and message.pressed
         self.handled.put_nowait((viewer, role, message))
 
+    def holds(self, viewer: str) -> bool:
+        return self.held
+
     def release(self, viewer: str) -> None:
+        self.held = False
         self.released.put_nowait(viewer)
 
 
@@ -45,7 +54,7 @@ class House:
     def __init__(self, **opening: Any) -> None:
         self.input = Input()
         self.broadcast = Broadcast(Forbidden)
-        self.size = (640, 480)
+        self.size, self.fps = (640, 480), 60
         self.problem = ""
         self.replies: asyncio.Queue[tuple[str, PeerReply]] = asyncio.Queue()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -57,18 +66,19 @@ class House:
             sources=Sources({Codec.H264: self.broadcast}, SoundFan()),
             input=self.input,
             size=lambda: self.size,
+            fps=lambda: self.fps,
             problem=lambda: self.problem,
             resize=self._resize,
         )
         self.peer = Peer(
-            PeerEvent(kind="open", peer="p1", role=Role.CONTROL, **opening),
+            PeerEvent(kind="open", peer="p1", **{"role": Role.CONTROL, "page": True} | opening),
             stage,
             reply=lambda peer, reply: self.replies.put_nowait((peer, reply)),
             adopt=lambda *_: False,
         )
 
-    async def _resize(self, wanted: Screen) -> None:
-        self.size = wanted.width, wanted.height
+    async def _resize(self, wish: ScreenWish) -> None:
+        self.size, self.fps = (wish.width or 0, wish.height or 0), wish.fps or 0
 
     def _told(self, text: str) -> None:
         message = json.loads(text)
@@ -83,11 +93,7 @@ class House:
         return dict(message)
 
     async def connect(self) -> None:
-        self.send("settings")
-        offer = base64.b64decode((await self.expect("offer"))["sdp"]).decode()
-        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self.pc.setLocalDescription(await self.pc.createAnswer())
-        self.send("answer", sdp=base64.b64encode(self.pc.localDescription.sdp.encode()).decode())
+        await self.negotiate()
         assert await self.told.get() == (
             "fanlight::role",
             {"peer": self.peer.id, "role": self.peer.role.value, "width": 640, "height": 480},
@@ -95,8 +101,20 @@ class House:
         while not self.input.released.empty():
             self.input.released.get_nowait()
 
+    async def negotiate(self) -> None:
+        self.send("settings")
+        offer = base64.b64decode((await self.expect("offer"))["sdp"]).decode()
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        self.send("answer", sdp=base64.b64encode(self.pc.localDescription.sdp.encode()).decode())
+
     def say(self, message: dict[str, Any]) -> None:
         self.control.send(json.dumps(message))
+
+    def cut(self) -> None:
+        """From now on nothing of the browser arrives."""
+        for protocol in self.pc.sctp.transport.transport._connection._protocols:
+            protocol.transport.sendto = lambda *_: None
 
 
 class Forbidden:
@@ -139,6 +157,28 @@ async def test_all_keys_are_let_go_when_the_viewer_leaves(house: House) -> None:
     assert not house.peer.ended
 
 
+async def test_a_key_is_let_go_where_nothing_is_heard_any_more_of_who_holds_it(house: House) -> None:
+    await house.connect()
+    house.say(KEY)
+    await house.input.handled.get()
+    began = time.monotonic()
+    house.cut()
+    async with asyncio.timeout(5):
+        assert await house.input.released.get() == "p1"
+    assert time.monotonic() - began > 1.4
+    assert house.peer.connected, "long before the connection is given up"
+
+
+async def test_a_key_that_is_held_while_nothing_moves_stays_held(house: House) -> None:
+    await house.connect()
+    house.say(KEY)
+    began = time.monotonic()
+    async with asyncio.timeout(10):
+        while time.monotonic() - began < 2.5:
+            assert await house.told.get() == ("fanlight::heed", {})
+    assert house.input.released.empty()
+
+
 async def test_a_viewer_that_leaves_without_a_socket_is_gone(house: House) -> None:
     await house.connect()
     house.peer.closed()
@@ -146,6 +186,16 @@ async def test_a_viewer_that_leaves_without_a_socket_is_gone(house: House) -> No
     assert not house.peer.ended
     await house.pc.close()
     await house.peer._ended.wait()
+
+
+async def test_a_clipboard_that_does_not_fit_is_told_as_such(house: House) -> None:
+    await house.connect()
+    fits, limit = "д" * 60_000, 262_144
+    house.peer.tell_clipboard(fits)
+    assert await house.told.get() == ("fanlight::clipboard", {"text": fits})
+    house.peer.tell_clipboard("д" * (limit // 2))
+    kind, told = await house.told.get()
+    assert (kind, "too long" in told["text"]) == ("fanlight::notice", True)
 
 
 async def test_role_and_size_are_told_again_when_they_change(house: House) -> None:
@@ -156,9 +206,17 @@ async def test_role_and_size_are_told_again_when_they_change(house: House) -> No
     house.peer.tick({"fps": 1.0})
     assert (await house.told.get())[1]["width"] == 800
     assert await house.told.get() == ("fanlight::stats", {"fps": 1.0})
-    house.peer.opened(PeerEvent(kind="open", peer="p1", role=Role.VIEW))
+    house.peer.opened(PeerEvent(kind="open", peer="p1", role=Role.VIEW, page=True))
     assert (await house.told.get())[1]["role"] == "view"
     assert await house.input.released.get() == "p1"
+
+
+async def test_a_viewer_is_told_what_is_wrong_with_the_picture_that_it_gets(house: House) -> None:
+    await house.connect()
+    house.broadcast.problem = "camera: Device or resource busy"
+    house.peer.tick({"problem": "", "fps": 30.0})
+    said = {"problem": "camera: Device or resource busy", "fps": 30.0}
+    assert await house.told.get() == ("fanlight::stats", said)
 
 
 async def test_settings_again_begin_a_new_connection(house: House) -> None:
@@ -204,6 +262,33 @@ async def test_a_connection_that_never_comes_about_is_given_up(
     assert "no offer" in (await house.expect("error"))["message"]
 
 
+async def test_candidates_that_come_before_their_offer_are_kept_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    added: asyncio.Queue[str] = asyncio.Queue()
+
+    async def add(_: peer_module.MediaConnection, candidate: Candidate) -> None:
+        added.put_nowait(candidate.candidate)
+
+    monkeypatch.setattr(peer_module.MediaConnection, "add_candidate", add)
+    monkeypatch.setattr(peer_module, "_EARLY_MOST", 2)
+    house = House(dialect="kinesis")
+    house.pc.addTransceiver("video", direction="recvonly")
+    await house.pc.setLocalDescription(await house.pc.createOffer())
+    offer = kinesis.description("offer", house.pc.localDescription.sdp)
+    early = [kinesis.candidate(Candidate(f"candidate:{number}", "0", 0)) for number in range(3)]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.peer.run())
+        for each in early:
+            house.peer.receive(kinesis.request(Request(Action.CANDIDATE, each)))
+        house.peer.receive(kinesis.request(Request(Action.OFFER, offer)))
+        house.peer.receive(kinesis.request(Request(Action.CANDIDATE, early[2])))
+        assert [await added.get() for _ in range(3)] == ["candidate:0", "candidate:1", "candidate:2"]
+        house.peer.end("the test is over")
+    assert added.empty()
+    await house.pc.close()
+
+
 async def test_sizes_and_numbers_of_messages_are_limited(house: House) -> None:
     house.peer.receive("x" * 32769)
     assert "larger than 32768 bytes" in (await house.expect("error"))["message"]
@@ -213,13 +298,50 @@ async def test_sizes_and_numbers_of_messages_are_limited(house: House) -> None:
 
 
 async def test_the_end_of_an_anbox_client_is_an_error_and_of_a_page_an_end() -> None:
-    for exclusive, kind in ((True, "error"), (False, "fanlight::end")):
-        house = House()
-        house.peer.opened(PeerEvent(kind="open", peer="p1", exclusive=exclusive))
+    for page, kind in ((False, "error"), (True, "fanlight::end")):
+        house = House(page=page)
         house.peer.end("enough")
         await house.expect(kind)
         assert (await house.replies.get())[1] == PeerReply(kind="close", text="enough")
         await house.pc.close()
+
+
+async def test_who_said_that_it_leaves_is_not_told_why(house: House) -> None:
+    await house.connect()
+    house.say({"type": "stream::disconnect", "data": {}})
+    assert (await house.replies.get())[1] == PeerReply(kind="close", text="left")
+    assert house.peer.took_leave
+
+
+async def test_an_sdk_hears_of_nothing_that_it_did_not_ask_for() -> None:
+    house, opened = House(page=False, exclusive=True), asyncio.Event()
+    house.control.on("open", opened.set)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.peer.run())
+        await house.negotiate()
+        await opened.wait()
+        house.peer.tick({"fps": 1.0})
+        house.peer.notice("the box is about to go down")
+        house.say({"type": "fanlight::ping", "data": {"t": 1}})
+        assert (await house.told.get())[0] == "fanlight::pong"
+        house.peer.end("the test is over")
+    await house.pc.close()
+
+
+async def test_a_candidate_of_no_use_is_an_error_only_where_nothing_is_connected(house: House) -> None:
+    useless = {"candidate": base64.b64encode(b"candidate:x").decode(), "sdpMid": "0"}
+    house.send("settings")
+    await house.expect("offer")
+    house.send("candidate", **useless)
+    assert "candidate" in (await house.expect("error"))["message"]
+    await house.connect()
+    for _ in range(70):
+        house.send("candidate", **useless)
+    async with asyncio.timeout(5):
+        while house.peer._refused < 71:
+            await asyncio.sleep(0)
+    house.send("discover")
+    await house.expect("resp:discover")
 
 
 async def test_what_is_known_of_a_viewer(house: House) -> None:
@@ -230,13 +352,15 @@ async def test_what_is_known_of_a_viewer(house: House) -> None:
     assert stats.pair in ("host", "prflx")
 
 
-@pytest.mark.parametrize(("exclusive", "size"), [(True, (800, 600)), (False, (640, 480))])
-async def test_who_takes_the_controls_has_the_screen_it_asked_for_before_it_is_offered(
-    exclusive: bool, size: tuple[int, int]
+@pytest.mark.parametrize(("exclusive", "size", "fps"), [(True, (800, 600), 30), (False, (640, 480), 60)])
+async def test_who_takes_the_controls_has_the_screen_it_asked_for_before_it_is_answered(
+    exclusive: bool, size: tuple[int, int], fps: int
 ) -> None:
-    house = House(exclusive=exclusive, screen=Screen(width=800, height=600))
+    house = House(exclusive=exclusive, screen=ScreenWish(width=800, height=600, fps=30))
     async with asyncio.TaskGroup() as group:
         group.create_task(house.peer.run())
+        house.send("discover")
+        assert (await house.expect("resp:discover"))["fps"] == fps
         house.send("settings")
         await house.expect("offer")
         assert house.size == size

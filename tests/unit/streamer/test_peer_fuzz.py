@@ -7,7 +7,7 @@ import json
 import psutil
 import pytest
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, Screen
+from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import peer as peer_module
@@ -29,6 +29,9 @@ class NoInput:
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         raise AssertionError("nobody is connected")
 
+    def holds(self, viewer: str) -> bool:
+        return False
+
     def release(self, viewer: str) -> None:
         return
 
@@ -38,7 +41,7 @@ class Forbidden:
         raise NotImplementedError
 
 
-async def _no_resize(_: Screen) -> None:
+async def _no_resize(_: ScreenWish) -> None:
     return
 
 
@@ -52,6 +55,7 @@ class House:
             sources=Sources({Codec.H264: Broadcast(Forbidden)}, SoundFan()),
             input=NoInput(),
             size=lambda: (640, 480),
+            fps=lambda: 60,
             problem=lambda: "",
             resize=_no_resize,
         )

@@ -12,7 +12,7 @@ from appliance.bus.messages import (
     PeerEvent,
     PeerReply,
     Role,
-    Screen,
+    ScreenWish,
     SessionState,
     StreamerHello,
     ViewerStats,
@@ -76,6 +76,9 @@ class NoInput:
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         raise NotImplementedError
 
+    def holds(self, viewer: str) -> bool:
+        return False
+
     def release(self, viewer: str) -> None:
         return
 
@@ -107,6 +110,7 @@ class House:
             sources=Sources({}, SoundFan()),
             input=NoInput(),
             size=lambda: (2, 2),
+            fps=lambda: 60,
             problem=lambda: "",
             resize=self._resize,
         )
@@ -128,14 +132,16 @@ class House:
         self.remote = RemotePeer(event, self.shard, reply)
         return self.remote
 
-    async def _resize(self, wanted: Screen) -> None:
+    async def _resize(self, wanted: ScreenWish) -> None:
         raise AssertionError(f"nobody asked for {wanted}")
 
     async def _ready(self) -> None:
         await self.picture.wait()
 
     async def happens(self, kind: str, peer: str, **fields: Any) -> Any:
-        return await self.bus.handler(PeerEvent(kind=kind, peer=peer, **fields))
+        return await self.bus.handler(
+            PeerEvent(kind=kind, peer=peer, page="exclusive" not in fields, **fields)
+        )
 
     async def said(self) -> tuple[str, Any]:
         """Subject, and the type of the text or the message itself."""
@@ -199,6 +205,16 @@ async def test_a_viewer_too_many_is_refused(house: House) -> None:
     await house.happens("open", "p3")
 
 
+async def test_who_may_control_takes_the_place_of_who_watches(house: House) -> None:
+    await house.happens("open", "p1")
+    await house.happens("open", "p2")
+    await house.happens("open", "owner", role=Role.CONTROL)
+    assert not house.session._peers["p1"].ended
+    assert house.session._peers["p2"].ended
+    with pytest.raises(LimitExceededError, match="has 2 viewers"):
+        await house.happens("open", "p4")
+
+
 async def test_who_asks_for_a_player_that_is_gone_is_told(house: House) -> None:
     await house.happens("open", "a", dialect="whep", role=Role.VIEW)
     await house.happens("kick", "a", dialect="whep", text="left")
@@ -225,6 +241,11 @@ async def test_a_peer_that_is_known_is_not_restarted(house: House) -> None:
     await house.happens("open", "p1", resumed=True)
     await house.happens("message", "p1", text='{"type":"discover"}')
     assert await house.said() == ("session.s.down.p1", "resp:discover")
+
+
+async def test_a_client_that_knows_no_restart_hears_an_error(house: House) -> None:
+    await house.happens("open", "p1", resumed=True, exclusive=True)
+    assert [(await house.said())[1] for _ in range(2)] == ["error", "close"]
 
 
 async def test_a_lost_bus_ends_nothing(house: House) -> None:

@@ -23,6 +23,7 @@ from appliance.control.schema import (
     Launched,
     LogRecord,
     Logs,
+    LogsParams,
     Model,
     Part,
     Pin,
@@ -31,6 +32,8 @@ from appliance.control.schema import (
     Session,
     SessionStatus,
     Share,
+    Shares,
+    ShareShown,
     Snapshot,
     ViewerStats,
 )
@@ -83,7 +86,7 @@ def stats(second: int = 60) -> InstanceStats:
             ),
             ViewerStats(
                 id="v-2b",
-                label="[red]Meeting room[/red]",
+                label="[red]Meeting\x1broom[/red]",
                 address="192.168.1.44",
                 codec="H264",
                 pair="relay",
@@ -181,6 +184,7 @@ def snapshot(second: int = 60, *, health: str = "live", problems: bool = True) -
                 state=InstanceState.STARTED,
                 session="s-77aa",
                 detail="waiting for its screen",
+                restarts=0,
                 uptime_s=3,
             ),
         ],
@@ -213,19 +217,29 @@ ANSWERS: dict[str, Model | Done] = {
             Device(id="d-2", name="Firefox on Linux", role=Role.ADMIN, paired_at=NOW - 9 * 86400),
         ]
     ),
-    "logs": Logs(
-        records=[
-            LogRecord(seq=1, time=NOW, level="INFO", name="appliance.daemon", text="serving"),
-            LogRecord(
-                seq=2, time=NOW + 1, level="WARNING", name="appliance.discovery.mdns", text="no multicast"
-            ),
-            LogRecord(
-                seq=3, time=NOW + 2, level="INFO", name="appliance.gateway.app", text="v-1a joined [b]"
-            ),
-            LogRecord(seq=4, time=NOW + 3, level="ERROR", name="hw.encoders", text="nvenc: no libcuda.so.1"),
+    "shares": Shares(
+        shares=[
+            ShareShown(
+                id="sh-1",
+                session="s-5d01",
+                application="desktop",
+                role=Role.VIEW,
+                created_at=NOW - 3600,
+                expires_at=NOW + 2 * 3600,
+            )
         ]
     ),
 }
+
+LOG = Logs(
+    began=NOW,
+    records=[
+        LogRecord(seq=1, time=NOW, level="INFO", name="appliance.daemon", text="serving"),
+        LogRecord(seq=2, time=NOW + 1, level="WARNING", name="appliance.discovery.mdns", text="no multicast"),
+        LogRecord(seq=3, time=NOW + 2, level="INFO", name="appliance.gateway.app", text="v-1a joined [b]"),
+        LogRecord(seq=4, time=NOW + 3, level="ERROR", name="hw.encoders", text="nvenc: no libcuda.so.1"),
+    ],
+)
 
 
 class ScriptedAppliance:
@@ -237,15 +251,21 @@ class ScriptedAppliance:
         self.calls: list[tuple[str, Model | None]] = []
         self.failing: FanlightError | None = None
         self.played = asyncio.Event()
+        self.log = LOG
+        self.knows_devices = asyncio.Event()
+        self.knows_devices.set()
 
     async def call(self, method: str, params: Model | None, reply: type[Any]) -> Any:
         """Answer from the script."""
-        if method not in ("logs", "devices"):
+        if method == "devices":
+            await self.knows_devices.wait()
+        if method not in ("logs", "devices", "shares"):
             self.calls.append((method, params))
             if self.failing:
                 raise self.failing
-        if method == "logs" and getattr(params, "after", 0):
-            return Logs(records=[])
+        if isinstance(params, LogsParams):
+            records = [each for each in self.log.records if each.seq > params.after]
+            return self.log.model_copy(update={"records": records})
         return ANSWERS.get(method, Done())
 
     async def watch(self) -> AsyncIterator[Snapshot]:

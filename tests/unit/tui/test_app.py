@@ -8,7 +8,15 @@ import pytest
 from textual.pilot import Pilot
 
 from appliance.control.client import ControlUnreachableError
-from appliance.control.schema import DrainParams, IdParams, LaunchParams, Role, ShareParams, Snapshot
+from appliance.control.schema import (
+    Application,
+    DrainParams,
+    IdParams,
+    LaunchParams,
+    Role,
+    ShareParams,
+    Snapshot,
+)
 from appliance.errors import NotFoundError
 from tui.app import FanlightApp
 from tui.dialogs import Confirm, Launch
@@ -41,6 +49,14 @@ async def test_number_keys_show_the_areas(app: FanlightApp) -> None:
             assert app.current_mode == mode
 
 
+async def test_a_snapshot_that_comes_while_an_area_opens_ends_nothing(app: FanlightApp, script: Any) -> None:
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        app.action_area("viewers")
+        app._draw()
+        await _until(pilot, lambda: app.screen.is_mounted and app.screen.query_one(LiveTable).row_count)
+
+
 async def test_kick_names_the_viewer_and_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
@@ -71,6 +87,18 @@ async def test_launch_with_size_and_rate(app: FanlightApp, script: Any) -> None:
     assert script.calls == [("launch", LaunchParams(application="glxgears", width=640, height=480, fps=25))]
 
 
+async def test_applications_of_one_name_on_several_boxes_can_be_launched(
+    app: FanlightApp, script: Any, snapshots: Life
+) -> None:
+    both = [Application(name="stage", kind="camera"), Application(name="stage", kind="desktop")]
+    script.snapshots = [snapshots(0)[0].model_copy(update={"applications": both})]
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "l", "down", "enter")
+        await _until(pilot, lambda: script.calls)
+    assert script.calls == [("launch", LaunchParams(application="stage"))]
+
+
 async def test_a_wrong_size_is_told_and_launches_nothing(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
@@ -91,6 +119,18 @@ async def test_share_takes_the_choices_and_copies_the_link(app: FanlightApp, scr
     assert script.calls == [("share", wanted)]
 
 
+async def test_a_pin_stays_until_it_is_used(app: FanlightApp, script: Any) -> None:
+    script.knows_devices.clear()
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "4", "p")
+        pin = app.screen.query_one("#pin")
+        await _until(pilot, lambda: pin.display)
+        script.knows_devices.set()
+        await _until(pilot, lambda: app.screen.query_one(LiveTable).row_count)
+        assert pin.display
+
+
 async def test_unpair_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
@@ -99,6 +139,20 @@ async def test_unpair_asks_first(app: FanlightApp, script: Any) -> None:
         await _press(pilot, "u", "y")
         await _until(pilot, lambda: script.calls)
     assert script.calls == [("unpair", IdParams(id="d-1"))]
+
+
+async def test_a_link_is_revoked_after_a_question(app: FanlightApp, script: Any) -> None:
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "4")
+        await _until(pilot, lambda: app.screen.query_one(LiveTable).row_count)
+        await _press(pilot, "s")
+        await _until(pilot, lambda: script.calls)
+        await _press(pilot, "down", "down", "u", "n", "u", "y")
+        await _until(pilot, lambda: len(script.calls) == 2)
+        await _press(pilot, "c")
+        assert app.clipboard == "https://192.168.1.20:8443/"
+    assert script.calls[1] == ("unshare", IdParams(id="sh-1"))
 
 
 async def test_keyframe(app: FanlightApp, script: Any) -> None:
@@ -199,3 +253,18 @@ async def test_search_and_level_filter_the_log(app: FanlightApp, script: Any) ->
         assert len(log.lines) == 1  # type: ignore[attr-defined]
         await _press(pilot, "escape")
         assert len(log.lines) == 2  # type: ignore[attr-defined]
+
+
+async def test_the_log_of_a_daemon_that_started_again_is_read_from_its_beginning(
+    app: FanlightApp, script: Any
+) -> None:
+    async with app.run_test() as pilot:
+        await script.played.wait()
+        await _press(pilot, "6")
+        log = app.screen.query_one("#log")
+        await _until(pilot, lambda: len(log.lines) == 4)  # type: ignore[attr-defined]
+        await _press(pilot, "1")
+        again = {"began": script.log.began + 60, "records": script.log.records[:2]}
+        script.log = script.log.model_copy(update=again)
+        await _press(pilot, "6")
+        await _until(pilot, lambda: len(log.lines) == 2)  # type: ignore[attr-defined]

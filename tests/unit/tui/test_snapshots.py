@@ -23,6 +23,7 @@ SCREENS = {
     "logs": ["6"],
     "launch": ["2", "l"],
     "kick": ["3", "x"],
+    "revoke": ["4", "down", "down", "u"],
     "help": ["question_mark"],
     "big-qr": ["4", "s", "z"],
 }

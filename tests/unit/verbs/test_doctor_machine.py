@@ -1,6 +1,7 @@
 """What the doctor says of a machine, and the command that mends it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from appliance.config import AudioSection, InputSection
 from appliance.verbs import doctor_machine as machine
 from appliance.verbs.proof import Check, within
 from hw.displays import Display
-from hw.encoders import EncoderProbe
+from hw.encoders import SESSIONS_TAKEN, EncoderProbe
 from hw.gpus import Gpu
+from hw.inventory import NOT_TRIED
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +37,15 @@ def test_a_gpu_whose_encoder_fails_is_a_fault_with_a_fix() -> None:
     assert whole.ok is False
     assert "nvidia-driver" in nvenc.fix
     assert nvenc.fix == whole.fix
+
+
+def test_an_encoder_that_is_merely_busy_needs_no_driver() -> None:
+    busy, _, _ = machine.encoders(
+        [NVIDIA], [replace(BROKEN, detail=f"the device has {SESSIONS_TAKEN}"), X264]
+    )
+    assert busy.fix.startswith("stop an instance")
+    untried, _ = machine.encoders([], [replace(X264, works=False, detail=f"{NOT_TRIED}: no space left")])
+    assert untried.fix == ""
 
 
 def test_a_render_node_that_may_not_be_opened_names_the_groups() -> None:
@@ -77,10 +88,13 @@ async def test_what_is_switched_off_does_not_apply() -> None:
     assert (await machine.audio(AudioSection(enabled=False))).ok is None
 
 
-async def test_a_missing_uinput_names_the_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_missing_uinput_is_no_fault_and_names_the_module(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(machine, "_UINPUT", tmp_path / "uinput")
     check = await machine.uinput(InputSection())
-    assert (check.ok, check.fix) == (False, "sudo modprobe uinput")
+    assert (check.ok, check.fix) == (None, "sudo modprobe uinput")
+    assert "XTEST" in check.detail
 
 
 async def test_a_proof_that_breaks_or_hangs_is_a_failed_check() -> None:
@@ -93,3 +107,13 @@ async def test_a_proof_that_breaks_or_hangs_is_a_failed_check() -> None:
 
     assert await within(1, "leg", breaks) == Check("leg", False, "RuntimeError: odd")
     assert await within(0.01, "leg", hangs) == Check("leg", False, "no result within 0 s")
+
+
+async def test_screens_of_our_own_have_sound_without_a_server_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere")
+    assert (await machine.audio(AudioSection())).ok
+    assert (await machine.audio(AudioSection(source="a.monitor"))).ok is None
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert (await machine.audio(AudioSection())).fix == "sudo apt-get install pulseaudio"

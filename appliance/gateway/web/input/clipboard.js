@@ -7,6 +7,7 @@ const PASTE_MS = 100;
 
 export class Clipboard {
   /** The box's clipboard as last heard of. */ text = '';
+  /** @type {string|null} What it was told by itself, and so has still. */ #fromBox = null;
   /** @type {string|null} */ #unwritten = null;
   /** @type {(() => void)|null} */ #key = null;
 
@@ -29,9 +30,19 @@ export class Clipboard {
 
   /** The box's clipboard changed. @param {string} text */
   async fromBox(text) {
-    this.text = text;
+    this.text = this.#fromBox = text;
     this.#unwritten = text;
     await this.gesture();
+  }
+
+  /** Another streamer may have another clipboard. */
+  forget() {
+    this.#fromBox = null;
+  }
+
+  /** The person goes elsewhere, and may copy something there that is newer. */
+  away() {
+    this.#unwritten = null;
   }
 
   /** The person just did something, which is when browsers allow writing. */
@@ -55,6 +66,7 @@ export class Clipboard {
       this.tell(`That text is too long to send: ${Math.ceil(bytes / 1024)} KiB, ${Math.floor(limit / 1024)} at most.`);
       return false;
     }
+    this.#fromBox = null;
     return this.send('fanlight::clipboard', { text });
   }
 
@@ -69,8 +81,10 @@ export class Clipboard {
     if (!this.#key) return;
     event.preventDefault();
     const text = event.clipboardData?.getData('text/plain') ?? '';
-    if (text !== this.text) this.toBox(text);
-    this.text = text || this.text;
+    if (text && text !== this.#fromBox) {
+      if (!this.toBox(text)) this.#key = null; // it would paste something else
+      else this.text = text;
+    }
     this.settle();
   }
 

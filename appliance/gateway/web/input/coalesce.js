@@ -16,15 +16,15 @@ export function perFrame(flush) {
   const onFrame = () => {
     frame = 0;
     if (!waiting) return;
+    frame = requestAnimationFrame(onFrame); // first: what is flushed may mark the next frame
     now();
-    frame = requestAnimationFrame(onFrame);
   };
   return {
     mark() {
       waiting = true;
       if (frame) return;
-      now();
       frame = requestAnimationFrame(onFrame);
+      now();
     },
     now,
   };

@@ -1,6 +1,9 @@
 /** Keys by their place (`KeyboardEvent.code`); the box maps them to its layout with the help of `key`. */
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
+const MODIFIERS = new Set(['Control', 'Alt', 'Shift']);
+/** What Command does with these on a Mac, Control does on the box. */
+const COMMANDS = new Set(['KeyA', 'KeyC', 'KeyV', 'KeyX', 'KeyZ']);
 
 /**
  * @param {import('./input.js').Stage} stage
@@ -11,6 +14,8 @@ const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 export function attachKeyboard({ surface, clipboard, send, openToolbar }, release, signal) {
   /** Keys held down, by code. @type {Map<string, string>} */
   const held = new Map();
+  /** The code of a Mac's Command that is down: what comes next shows what the box should take it for. */
+  let command = '';
 
   const press = (/** @type {string} */ code, /** @type {string} */ key) => {
     held.set(code, key);
@@ -19,6 +24,12 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
   const lift = (/** @type {string} */ code, /** @type {string} */ key) => {
     if (!held.delete(code)) return;
     send('fanlight::key', { code, key, pressed: false });
+  };
+  const takeCommand = (/** @type {boolean} */ asControl) => {
+    if (!command) return;
+    if (asControl) press('ControlLeft', 'Control');
+    else press(command, 'Meta');
+    command = '';
   };
 
   const onDown = (/** @type {KeyboardEvent} */ event) => {
@@ -31,6 +42,12 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
     }
     clipboard.gesture();
     if (event.repeat) return void event.preventDefault();
+    if (isMac && event.key === 'Meta') {
+      event.preventDefault();
+      command = event.code;
+      return;
+    }
+    if (!MODIFIERS.has(event.key)) takeCommand(COMMANDS.has(event.code));
     if (isPaste(event)) {
       // Left to the browser: its `paste` event brings this device's clipboard to the box before the key.
       clipboard.beforePaste(() => press(event.code, event.key));
@@ -44,16 +61,25 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
 
   const onUp = (/** @type {KeyboardEvent} */ event) => {
     clipboard.settle();
+    if (isMac && event.key === 'Meta') {
+      takeCommand(false);
+      // macOS reports no keyup for keys that were pressed together with Command.
+      for (const [code, key] of [...held].reverse()) lift(code, key);
+    }
     if (!event.code || !held.has(event.code)) return;
     event.preventDefault();
     lift(event.code, event.key);
-    // macOS reports no keyup for keys that were pressed together with Command.
-    if (isMac && event.key === 'Meta') for (const [code, key] of [...held]) lift(code, key);
   };
 
   window.addEventListener('keydown', onDown, { capture: true, signal });
   window.addEventListener('keyup', onUp, { capture: true, signal });
-  return { reset: () => held.clear() };
+  surface.addEventListener('pointerdown', () => takeCommand(false), { capture: true, signal });
+  return {
+    reset: () => {
+      held.clear();
+      command = '';
+    },
+  };
 }
 
 /** Not F11, which must always lead out of full screen; not what is typed into our own controls. */
@@ -64,7 +90,7 @@ function isForStage(/** @type {KeyboardEvent} */ event, /** @type {HTMLElement} 
 }
 
 function isToolbarChord(/** @type {KeyboardEvent} */ event) {
-  return event.ctrlKey && event.altKey && event.shiftKey && ['Control', 'Alt', 'Shift'].includes(event.key);
+  return event.ctrlKey && event.altKey && event.shiftKey && MODIFIERS.has(event.key);
 }
 
 function isPaste(/** @type {KeyboardEvent} */ event) {

@@ -26,10 +26,11 @@ export function attachTyping(field, { stroke, write, modified }, signal) {
 
   const onInput = () => {
     const value = field.value;
+    const [before, after] = [characters(known), characters(value)];
     let same = 0;
-    while (same < known.length && same < value.length && known[same] === value[same]) same += 1;
-    for (let gone = known.length - same; gone > 0; gone -= 1) stroke('Backspace', 'Backspace');
-    type(value.slice(same));
+    while (same < before.length && before[same] === after[same]) same += 1;
+    for (let gone = before.length - same; gone > 0; gone -= 1) stroke('Backspace', 'Backspace');
+    type(after.slice(same).join(''));
     known = value;
     if (!composing && (value.length < FILLER.length || value.length > REFILL_LENGTH)) refill();
   };
@@ -54,6 +55,11 @@ export function attachTyping(field, { stroke, write, modified }, signal) {
     event.preventDefault();
     stroke(event.code, event.key);
   }, { signal });
+}
+
+/** What one Backspace takes away, each. @param {string} text */
+function characters(text) {
+  return [...text];
 }
 
 /** Where a single letter or digit is on a US keyboard, else ''. */

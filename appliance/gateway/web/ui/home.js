@@ -138,10 +138,11 @@ function nextLook(signal) {
       if (document.hidden && !signal.aborted) return;
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', look);
+      signal.removeEventListener('abort', look);
       resolve(undefined);
     };
     const timer = setTimeout(look, REFRESH_MS);
     document.addEventListener('visibilitychange', look);
-    signal.addEventListener('abort', look, { once: true });
+    signal.addEventListener('abort', look);
   });
 }

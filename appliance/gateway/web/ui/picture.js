@@ -1,6 +1,7 @@
 /** The playing video, and its last frame in its place while there is no new one. */
 
 import { byId } from './dom.js';
+import { toast } from './toast.js';
 
 export class Picture {
   #video = /** @type {HTMLVideoElement} */ (byId('screen'));
@@ -21,9 +22,30 @@ export class Picture {
     this.#video.addEventListener('loadeddata', first, { once: true });
     // More exact where there is one: `loadeddata` may come before anything is drawn.
     this.#video.requestVideoFrameCallback?.(first);
-    this.#video.play().catch((error) => {
-      if (error.name !== 'AbortError') console.warn('video does not play', error);
-    });
+    this.#start(generation);
+  }
+
+  /** @param {number} generation */
+  async #start(generation) {
+    try {
+      await this.#video.play();
+    } catch (error) {
+      const { name } = /** @type {Error} */ (error);
+      if (name === 'NotAllowedError' && generation === this.#generation) this.#ask(generation);
+      else if (name !== 'AbortError') console.warn('video does not play', error);
+    }
+  }
+
+  /** Some browsers play nothing by themselves, with or without sound. @param {number} generation */
+  #ask(generation) {
+    toast('This browser plays nothing by itself: tap, or press a key.');
+    const gesture = new AbortController();
+    for (const type of ['pointerup', 'keydown']) {
+      window.addEventListener(type, () => {
+        gesture.abort();
+        if (generation === this.#generation) this.#start(generation);
+      }, { signal: gesture.signal });
+    }
   }
 
   /** Keeps the last frame on the stage. */

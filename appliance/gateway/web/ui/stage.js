@@ -105,6 +105,7 @@ export class Stage {
     if (document.fullscreenElement) document.exitFullscreen();
     if (document.pointerLockElement) document.exitPointerLock();
     stage.hidden = true;
+    delete surface.dataset.role;
   }
 
   #listen(/** @type {AbortSignal} */ signal) {
@@ -124,6 +125,7 @@ export class Stage {
     on('notice', toast);
     on('signaled', () => this.#showLink());
     document.addEventListener('paste', (event) => this.clipboard.onPaste(event), { signal });
+    window.addEventListener('blur', () => this.clipboard.away(), { signal });
     document.addEventListener('fullscreenchange', () => {
       const full = Boolean(document.fullscreenElement);
       if (!full) /** @type {any} */ (navigator).keyboard?.unlock?.();
@@ -144,6 +146,7 @@ export class Stage {
     this.#showLink();
     if (state === 'playing') return this.#cover.hide();
     if (state === 'ended') return ending && ending !== 'left' && this.#onEnd(endingWords(ending, reason), ending);
+    this.clipboard.forget();
     if (state === 'reconnecting' || state === 'waiting') this.#picture.freeze();
     const show = () => this.#cover.show(stateWords(state, reason), {
       actions: [{ label: 'Try now', act: () => this.session.hurry() }, { label: 'Back', act: this.#leave }]

@@ -1,4 +1,4 @@
-/** Short messages at the bottom of the page, read out by screen readers. */
+/** Short messages at the bottom of the page, above dialogs and full screen, read out by screen readers. */
 
 import { byId, h } from './dom.js';
 
@@ -12,5 +12,13 @@ export function toast(/** @type {string} */ text) {
   while (list.children.length >= MOST) list.firstElementChild?.remove();
   const item = h('p.toast', null, text);
   list.append(item);
+  raise(list);
   setTimeout(() => item.remove(), STAY_MS);
+}
+
+/** What is shown last is on top of what else has all of the window. @param {HTMLElement} list */
+function raise(list) {
+  if (!list.showPopover) return; // an older browser: only the page itself shows them
+  if (list.matches(':popover-open')) list.hidePopover();
+  list.showPopover();
 }

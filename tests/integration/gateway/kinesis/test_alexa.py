@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from appliance.gateway.kinesis.policies import Policy, Statement
+from appliance.gateway.kinesis.quotas import Room
 from appliance.signaling import kinesis_master
 from tests.support.cloud import Caller, Cloud
 from tests.support.gateway import FakeAgent, FakeStreamer, serving
@@ -96,6 +97,13 @@ async def test_bad_calls_are_refused_as_errors_that_the_sdk_knows(
     only = Statement(Effect="Allow", Action=["kinesisvideo:ConnectAsViewer"], Resource=["*"])
     watcher = cloud.client(await cloud.key("watcher", Policy(Statement=[only])), "kinesis-video-signaling")
     assert await refused(watcher, lobby.arn) == (401, "NotAuthorizedException")
+
+
+async def test_offers_without_a_socket_have_no_more_room_than_others(
+    lobby: Lobby, alexa: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Room, "allows", lambda *_, **__: False)
+    assert await refused(alexa, lobby.arn) == (400, "ClientLimitExceededException")
 
 
 async def test_a_newer_connection_of_the_client_takes_over(lobby: Lobby, alexa: Caller) -> None:

@@ -1,12 +1,12 @@
 """boto3 over HTTP, and over HTTPS with our CA: all that its models know of channels, answered and refused."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from appliance.gateway.kinesis.policies import Policy, Statement
 from tests.support.cloud import Caller, Cloud
@@ -21,6 +21,7 @@ ABOUT_CHANNELS = (
 NOT_HERE = {"SessionExpiredException"}
 """Of GetIceServerConfig: nothing here ends after 45 minutes."""
 LISTS = Policy(Statement=[Statement(Effect="Allow", Action=["kinesisvideo:List*"], Resource=["*"])])
+WRONG = {"aws_secret_access_key": "guess"}
 NOBODY = "arn:aws:kinesisvideo:us-east-1:000000000000:channel/nobody/1"
 
 
@@ -55,17 +56,21 @@ class Recorder:
         self._raised.add(error)
 
     async def limited(self, operation: str, **arguments: Any) -> None:
-        """Call it until it is once too often."""
+        """Call it, with a secret that is wrong, until it is once too often."""
         error = "ClientLimitExceededException"
-        with contextlib.suppress(getattr(self._caller.client.exceptions, error)):
-            while True:
+        while error not in self._raised:
+            try:
                 await self(operation, **arguments)
-        self._raised.add(error)
+            except getattr(self._caller.client.exceptions, error):
+                self._raised.add(error)
+            except ClientError as exc:
+                if exc.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+                    raise
 
 
 @pytest.fixture(params=["http", "https"])
 async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Cloud]]:
-    """A generous gateway, and one that keeps no media and answers once a second."""
+    """A generous gateway, and one that keeps no media and bears one wrong signature a second."""
     tls = {"mode": "auto" if request.param == "https" else "off"}
     ice = {"turn": ["turn:turn.example.org:3478?transport=udp"], "turn_secret": "secret"}
     generous = settings(tls=tls, ice=ice, kinesis={"max_channels": 2, "retention_hours": 1})
@@ -139,11 +144,13 @@ async def test_every_modelled_error_is_its_typed_exception(doors: list[Cloud]) -
     await video.refused("TagsPerResourceExceededLimitException", "TagResource", ResourceARN=arn, Tags=more)
     guard = Recorder(cloud.client(await cloud.key("guard", LISTS)), raised)
     await guard.refused("AccessDeniedException", "DescribeSignalingChannel", ChannelARN=arn)
-    poor = Recorder(await mean.root(), raised)
+    key = await mean.key("root")
+    poor = Recorder(mean.client(key), raised)
     there = (await poor("CreateSignalingChannel", ChannelName="door"))["ChannelARN"]
     wish = {"ChannelARN": there, "MediaStorageConfiguration": {"Status": "ENABLED"}}
     await poor.refused("NoDataRetentionException", "UpdateMediaStorageConfiguration", **wish)
-    await poor.limited("ListSignalingChannels")
+    guessing = Recorder(mean.client(key | WRONG), raised)
+    await guessing.limited("ListSignalingChannels")
     assert raised == errors(caller, operations(caller))
 
 
@@ -163,5 +170,6 @@ async def test_every_modelled_error_of_the_signaling_service_is_its_typed_except
     await guard.refused("NotAuthorizedException", "GetIceServerConfig", ChannelARN=arn)
     key = await mean.key("root")
     there = (await mean.client(key)("create_signaling_channel", ChannelName="door"))["ChannelARN"]
-    await Recorder(mean.client(key, service), raised).limited("GetIceServerConfig", ChannelARN=there)
+    guessing = Recorder(mean.client(key | WRONG, service), raised)
+    await guessing.limited("GetIceServerConfig", ChannelARN=there)
     assert raised == errors(caller, {"GetIceServerConfig"}) - NOT_HERE

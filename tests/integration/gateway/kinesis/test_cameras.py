@@ -11,6 +11,8 @@ import nats.js.errors
 import pytest
 
 from appliance.bus.connection import Bus, connect
+from appliance.gateway.kinesis import bridge
+from appliance.gateway.kinesis.bridge import Bridge
 from appliance.gateway.service import Gateway
 from appliance.signaling import kinesis
 from appliance.signaling.anbox import Answer
@@ -109,6 +111,30 @@ async def test_the_master_hears_of_one_viewer_and_the_streamer_of_every_master(
                 assert (await master.got())[0] == "SDP_OFFER"
                 await cloud.here.gateway.stop_session(session)
                 assert (await streamer.next("close")).peer == anew.peer
+
+
+async def test_nobody_else_has_the_name_of_the_box(lobby: Lobby) -> None:
+    assert (await lobby.refusal(lobby.url("VIEWER", "fanlight-s1")))[:2] == (400, "InvalidArgumentException")
+
+
+async def test_a_way_to_the_camera_that_ended_is_made_anew(
+    cloud: Cloud, lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, faults = Bridge.run, [RuntimeError("a bug")]
+
+    async def fail_once(self: Bridge) -> None:
+        if faults:
+            raise faults.pop()
+        await run(self)
+
+    monkeypatch.setattr(Bridge, "run", fail_once)
+    monkeypatch.setattr(bridge, "_ANEW_SECONDS", 0.01)
+    agent = FakeAgent(cloud.here.bus)
+    async with serving(agent):
+        streamer = FakeStreamer(cloud.here.bus, await shown(cloud.here, agent, "lobby.2"))
+        async with serving(streamer), lobby.master():
+            assert (await streamer.next("open")).source
+    assert not faults
 
 
 @contextlib.asynccontextmanager

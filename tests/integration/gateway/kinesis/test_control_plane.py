@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from appliance.bus.state import Bucket
+from appliance.gateway.kinesis.channels import Channel
+from appliance.gateway.kinesis.errors import ResourceNotFoundError
 from appliance.gateway.service import Gateway
 from tests.support.cloud import Caller, Cloud
 from tests.support.gateway import FakeAgent, serving, settings, street
@@ -53,6 +56,16 @@ async def test_a_channel_lives_from_create_to_delete(video: Caller) -> None:
     changed = await info(video, arn)
     assert changed["SingleMasterConfiguration"] == fresh
     assert changed["Version"] != found["Version"]
+    await video(
+        "update_signaling_channel",
+        ChannelARN=arn,
+        CurrentVersion=changed["Version"],
+        SingleMasterConfiguration={},
+    )
+    assert await info(video, arn) == changed
+    await video("tag_resource", ResourceARN=arn, Tags=[{"Key": "floor", "Value": "0"}])
+    storage = {"Status": "ENABLED"}
+    await video("update_media_storage_configuration", ChannelARN=arn, MediaStorageConfiguration=storage)
     await video("delete_signaling_channel", ChannelARN=arn, CurrentVersion=changed["Version"])
     with pytest.raises(video.client.exceptions.ResourceNotFoundException) as refused:
         await info(video, arn)
@@ -210,3 +223,23 @@ async def test_keys_and_channels_of_one_node_count_at_another(
         await cloud.here.gateway.delete_key("camera")
         with pytest.raises(ClientError, match="security token included in the request is invalid"):
             await there("list_signaling_channels")
+
+
+async def test_a_channel_that_was_made_again_meanwhile_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = Bucket.delete
+    async with street(tmp_path) as here:
+        channels = here.gateway._context.channels
+        old = await channels.create("cam", ttl_s=60, tags={})
+
+        async def late(bucket: Bucket[Channel], key: str, *, only: Channel | None = None) -> bool:
+            monkeypatch.setattr(Bucket, "delete", delete)
+            await channels.delete(old.arn)
+            await channels.create("cam", ttl_s=60, tags={})
+            return await delete(bucket, key, only=only)
+
+        monkeypatch.setattr(Bucket, "delete", late)
+        with pytest.raises(ResourceNotFoundError):
+            await channels.delete(old.arn)
+        assert (await channels.get_by_name("cam")).arn != old.arn

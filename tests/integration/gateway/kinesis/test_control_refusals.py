@@ -104,28 +104,35 @@ async def test_states_that_do_not_allow_it(video: Caller) -> None:
 async def test_limits(video: Caller) -> None:
     many = [{"Key": f"key{number}", "Value": ""} for number in range(50)]
     arn = await arn_of(video, "door", Tags=many)
-    error = await refused(
-        video,
-        "TagsPerResourceExceededLimitException",
-        "tag_resource",
-        ResourceARN=arn,
-        Tags=[{"Key": "one-more", "Value": ""}],
-    )
-    assert status(error) == 400
+    more = [{"Key": "one-more", "Value": ""}]
+    for tags in (more, [*many, *more]):
+        error = await refused(
+            video, "TagsPerResourceExceededLimitException", "tag_resource", ResourceARN=arn, Tags=tags
+        )
+        assert status(error) == 400
     for name in ("b", "c", "d", "e"):
         await arn_of(video, name)
     await refused(video, "AccountChannelLimitExceededException", "create_signaling_channel", ChannelName="f")
 
 
-async def test_a_gateway_that_keeps_nothing_has_no_media_storage_and_answers_so_often(tmp_path: Path) -> None:
-    async with street(tmp_path, settings(limits={"requests_per_second": 1})) as here:
+async def test_a_gateway_that_keeps_nothing_has_no_media_storage(tmp_path: Path) -> None:
+    async with street(tmp_path) as here:
         video = await Cloud(here).root()
         arn = await arn_of(video, "door")
         wish = {"ChannelARN": arn, "MediaStorageConfiguration": {"Status": "ENABLED"}}
         await refused(video, "NoDataRetentionException", "update_media_storage_configuration", **wish)
-        calls = [video("list_signaling_channels") for _ in range(4)]
-        errors = [type(each).__name__ for each in await asyncio.gather(*calls, return_exceptions=True)]
-        assert "ClientLimitExceededException" in errors
+
+
+async def test_who_signs_well_may_come_often_and_who_does_not_is_soon_refused(tmp_path: Path) -> None:
+    async with street(tmp_path, settings(limits={"requests_per_second": 1})) as here:
+        cloud = Cloud(here)
+        key = await cloud.key("root")
+        calls = [cloud.client(key)("list_signaling_channels") for _ in range(20)]
+        assert all("ChannelInfoList" in each for each in await asyncio.gather(*calls))
+        guessing = cloud.client(key | {"aws_secret_access_key": "guess"})
+        calls = [guessing("list_signaling_channels") for _ in range(20)]
+        errors = {type(each).__name__ for each in await asyncio.gather(*calls, return_exceptions=True)}
+        assert errors == {"ClientError", "ClientLimitExceededException"}
 
 
 POLICY = Policy.read(
@@ -246,6 +253,19 @@ async def test_a_wrong_clock_is_told_together_with_ours(raw: Raw) -> None:
         assert (code, answer.headers["x-amzn-ErrorType"]) == (403, "InvalidSignatureException")
         assert told["message"].startswith(words)
         assert answer.headers["Date"]
+
+
+async def test_calls_that_are_not_there(cloud: Cloud, raw: Raw) -> None:
+    for path in ("/createStream", "/UntagStream", "/describeEdgeConfiguration", "/v1/get-clip"):
+        code, answer, told = await raw.post(b"{}", path=path, Origin="https://portal.example.org")
+        assert (code, told["__type"]) == (404, "UnknownOperationException"), path
+        assert answer.headers["x-amzn-ErrorType"] == "UnknownOperationException"
+        assert len(answer.headers["x-amzn-RequestId"]) == 36
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    async with aiohttp.ClientSession() as http:
+        for path in ("/index.html", "/healthz", "/1.0/nothing"):
+            async with http.post(cloud.here.base + path) as answer:
+                assert "x-amzn-ErrorType" not in answer.headers, path
 
 
 async def test_answers_come_whole_and_with_a_request_id(raw: Raw) -> None:

@@ -12,8 +12,17 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.bus import subjects
-from appliance.bus.messages import InstanceStats, Role, SessionState, SessionStatus, StreamerHello
+from appliance.bus.messages import (
+    InstanceStats,
+    Role,
+    SessionState,
+    SessionStatus,
+    StreamerHello,
+    ViewerStats,
+)
+from appliance.errors import NotFoundError
 from appliance.gateway.kinesis.policies import Policy, Statement
+from appliance.gateway.sessions import Sessions
 from appliance.signaling import kinesis_master
 from tests.support.cloud import Cloud
 from tests.support.gateway import FakeAgent, FakeStreamer, serving, until
@@ -50,6 +59,23 @@ async def streamer(cloud: Cloud, session: str) -> AsyncIterator[FakeStreamer]:
 
 async def test_only_the_box_is_master(desktop: Lobby) -> None:
     assert (await desktop.refusal(desktop.url("MASTER")))[:2] == (403, "AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (NotFoundError("no session"), (404, "ResourceNotFoundException")),
+        (RuntimeError("a bug"), (500, "InternalFailure")),
+    ],
+)
+async def test_what_goes_wrong_at_the_door_is_told_in_aws_words(
+    desktop: Lobby, monkeypatch: pytest.MonkeyPatch, fault: Exception, told: tuple[int, str]
+) -> None:
+    async def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Sessions, "get", fail)
+    assert (await desktop.refusal(desktop.url("VIEWER", "v1")))[:2] == told
 
 
 async def test_a_box_that_drains_takes_no_viewer(agent: FakeAgent, desktop: Lobby) -> None:
@@ -115,6 +141,18 @@ async def test_the_eleventh_viewer_of_an_instance_is_refused(desktop: Lobby, str
         assert refused[:2] == (400, "ClientLimitExceededException")
 
 
+async def test_who_finds_the_box_full_is_told_before_the_upgrade(
+    cloud: Cloud, session: str, desktop: Lobby, streamer: FakeStreamer
+) -> None:
+    there = [ViewerStats(id="owner-1", role=Role.CONTROL)]
+    instance = f"{subjects.agent_of(session)}-i1"
+    stats = InstanceStats(instance=instance, session=session, viewers=there, viewers_max=1)
+    await cloud.here.bus.publish(subjects.stats(instance), stats)
+    await until(lambda: cloud.here.gateway.viewers_of(session) == 1)
+    refused = await desktop.refusal(desktop.url("VIEWER", "v1"))
+    assert refused[:2] == (400, "ClientLimitExceededException")
+
+
 async def test_bad_messages_are_refused_at_the_gateway(desktop: Lobby, streamer: FakeStreamer) -> None:
     async with desktop.viewer("v1") as viewer:
         await streamer.next("open")
@@ -139,6 +177,23 @@ async def test_the_newer_of_two_connections_of_a_viewer_takes_over(
             await streamer.say(second.peer, answer)
             assert (await newer.got())[0] == "SDP_ANSWER"
             assert not older.ws.closed
+
+
+async def test_a_streamer_that_starts_anew_is_not_told_of_who_was_taken_over_from(
+    cloud: Cloud, session: str, desktop: Lobby
+) -> None:
+    async with desktop.viewer("v1") as older, serving(first := FakeStreamer(cloud.here.bus, session)):
+        await first.next("open")
+        await older.send("SDP_OFFER", "old")
+        await first.next("message")
+        async with desktop.viewer("v1") as newer:
+            second = (await first.next("open")).peer
+            await first.next("kick")
+            await cloud.here.bus.publish(subjects.hello(session), StreamerHello(instance="i1"))
+            await first.next("open")
+            await newer.send("ICE_CANDIDATE", "v")
+            await first.next("message")
+            assert {each.peer for each in first.seen if each.resumed} == {second}
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from appliance.bus.mail import OF_ONE_SENDER
 from appliance.bus.messages import ChannelMail
 from appliance.gateway.kinesis.mailbox import Held, Inbox
 from appliance.signaling.kinesis import Action
@@ -13,22 +14,21 @@ pytestmark = pytest.mark.unit
 _numbers = itertools.count(1)
 
 
-def sent(action: Action, sender: str = "", expires_at: float = 100.0) -> Held:
+def sent(action: Action, sender: str = "", at: float = 0.0) -> Held:
+    """For 60 s."""
     number = next(_numbers)
-    return Held(
-        sender, number, action, ChannelMail(id=f"m{number}", action=action.value, expires_at=expires_at)
-    )
+    return Held(sender, number, at, action, ChannelMail(id=f"m{number}", action=action.value, ttl_s=60))
 
 
-def arrival(connection: str, *, again: bool = False) -> Held:
-    return Held("", next(_numbers), None, ChannelMail(id=connection, action="ARRIVAL", again=again))
+def arrival(connection: str, *, at: float = 1.0, again: bool = False) -> Held:
+    return Held("", next(_numbers), at, None, ChannelMail(id=connection, action="ARRIVAL", again=again))
 
 
 def handed_over(inbox: Inbox, *messages: Held) -> list[Held]:
     """What `inbox` hands over as `messages` come."""
     found = []
     for message in messages:
-        for each in inbox.take(message, now=10.0):
+        for each in inbox.take(message):
             inbox.handed_over(each)
             found.append(each)
     return found
@@ -45,7 +45,8 @@ def test_what_waited_comes_in_order_once_the_connection_is_there() -> None:
 
 def test_what_waited_too_long_does_not_come() -> None:
     inbox = Inbox("c1", redelivers=False)
-    assert handed_over(inbox, sent(Action.ANSWER, expires_at=9.0), arrival("c1")) == []
+    old, fresh = sent(Action.CANDIDATE, at=9.0), sent(Action.CANDIDATE, at=11.0)
+    assert handed_over(inbox, old, fresh, arrival("c1", at=70.0)) == [fresh]
 
 
 def test_a_newer_offer_replaces_the_older_with_its_candidates() -> None:
@@ -54,6 +55,13 @@ def test_a_newer_offer_replaces_the_older_with_its_candidates() -> None:
     other = sent(Action.OFFER, "v2")
     new = [sent(Action.OFFER, "v1"), sent(Action.CANDIDATE, "v1")]
     assert handed_over(inbox, *old, other, *new, arrival("c1")) == [other, *new]
+
+
+def test_candidates_that_came_before_the_only_offer_belong_to_it() -> None:
+    inbox = Inbox("c1", redelivers=True)
+    waiting = [sent(Action.CANDIDATE, "v1"), sent(Action.OFFER, "v1"), sent(Action.CANDIDATE, "v1")]
+    other = [sent(Action.OFFER, "v2"), sent(Action.OFFER, "v2")]
+    assert handed_over(inbox, *waiting, *other, arrival("c1")) == [*waiting, other[1]]
 
 
 def test_a_newer_answer_replaces_the_older_and_leaves_the_candidates() -> None:
@@ -65,16 +73,30 @@ def test_a_newer_answer_replaces_the_older_and_leaves_the_candidates() -> None:
 def test_a_master_that_comes_back_gets_the_offer_that_nobody_answered() -> None:
     lying = [sent(Action.OFFER, "v1"), sent(Action.CANDIDATE, "v1")]
     first = Inbox("c1", redelivers=True)
-    first.take(arrival("c1"), 10.0)
+    first.take(arrival("c1"))
     for each in lying:
-        assert first.take(each, 10.0) == [each]
+        assert first.take(each) == [each]
         assert not first.handed_over(each)
     second = Inbox("c2", redelivers=True)
     assert handed_over(second, *lying, arrival("c2")) == lying
     assert second.answered("v1") == lying[-1].number
     late = sent(Action.CANDIDATE, "v1")
-    assert second.take(late, 10.0) == [late]
+    assert second.take(late) == [late]
     assert second.handed_over(late)
+
+
+def test_a_master_that_comes_back_gets_the_candidates_that_came_before_the_offer_as_well() -> None:
+    lying = [sent(Action.CANDIDATE, "v1"), sent(Action.OFFER, "v1"), sent(Action.CANDIDATE, "v1")]
+    first = Inbox("c1", redelivers=True)
+    first.take(arrival("c1"))
+    for each in lying:
+        assert first.take(each) == [each]
+        assert not first.handed_over(each)
+    assert handed_over(Inbox("c2", redelivers=True), *lying, arrival("c2")) == lying
+    assert first.answered("v1") == lying[-1].number
+    anew = sent(Action.OFFER, "v1")
+    assert handed_over(first, anew) == [anew]
+    assert first.answered("v1") == anew.number
 
 
 def test_an_answer_to_nobody_drops_nothing() -> None:
@@ -85,14 +107,14 @@ def test_the_newest_connection_takes_over() -> None:
     old, new = Inbox("c1", redelivers=False), Inbox("c2", redelivers=False)
     stream = [arrival("c1"), arrival("c2")]
     for each in stream:
-        old.take(each, 10.0)
-        new.take(each, 10.0)
+        old.take(each)
+        new.take(each)
     assert (old.superseded, new.superseded) == (True, False)
 
 
 def test_after_an_outage_nobody_takes_over_and_nothing_comes_twice() -> None:
     master = Inbox("c1", redelivers=True)
-    master.take(arrival("c1"), 10.0)
+    master.take(arrival("c1"))
     offer = sent(Action.OFFER, "v1")
     assert handed_over(master, offer) == [offer]
     master.begin()
@@ -101,3 +123,36 @@ def test_after_an_outage_nobody_takes_over_and_nothing_comes_twice() -> None:
         missed
     ]
     assert not master.superseded
+
+
+def test_who_was_taken_over_from_during_an_outage_learns_of_it() -> None:
+    """Its own first arrival has expired by then."""
+    old, new = Inbox("c1", redelivers=True), Inbox("c2", redelivers=True)
+    old.take(arrival("c0"))
+    old.take(arrival("c1"))
+    old.begin()
+    waiting = sent(Action.OFFER, "v1")
+    stream = [arrival("c2"), waiting, arrival("c1", again=True)]
+    assert handed_over(old, *stream) == []
+    assert handed_over(new, *stream) == [waiting]
+    assert (old.superseded, new.superseded) == (True, False)
+
+
+def test_who_was_there_before_takes_over_from_nobody_after_an_outage() -> None:
+    inbox = Inbox("c1", redelivers=True)
+    lying = [arrival("c0"), arrival("c1")]
+    handed_over(inbox, *lying)
+    inbox.begin()
+    handed_over(inbox, *lying, arrival("c0", again=True), arrival("c1", again=True))
+    assert not inbox.superseded
+
+
+def test_a_master_that_answers_nobody_makes_its_gateway_remember_little() -> None:
+    inbox = Inbox("c1", redelivers=True)
+    handed_over(inbox, arrival("c1"), sent(Action.OFFER, "v1"))
+    handed_over(inbox, *(sent(Action.CANDIDATE, "v1") for _ in range(3 * OF_ONE_SENDER)))
+    handed_over(inbox, *(sent(Action.OFFER, f"w{number}") for number in range(2000)))
+    assert sum(map(len, inbox._unanswered.values())) < 2000
+    newest = sent(Action.CANDIDATE, "w1999")
+    assert handed_over(inbox, newest) == [newest]
+    assert inbox.answered("w1999") == newest.number

@@ -33,5 +33,5 @@ def test_it_is_cut_at_the_edges(x: int, y: int, shown: int) -> None:
     assert not screen.any()
 
 
-def test_rows() -> None:
-    assert white_cursor().rows(5) == (4, 6)
+def test_area() -> None:
+    assert white_cursor().area(7, 5) == (6, 4, 10, 6)

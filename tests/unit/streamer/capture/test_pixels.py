@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from appliance.streamer.capture import pixels
+from appliance.streamer.capture.areas import NOWHERE, Area
 from appliance.streamer.capture.pixels import Canvas
 
 pytestmark = pytest.mark.unit
@@ -26,7 +27,7 @@ def test_colours(converter: str, bgr: tuple[int, int, int], yuv: tuple[int, int,
     screen = np.zeros((48, 64, 4), np.uint8)
     screen[..., :3] = bgr
     canvas = Canvas(screen)
-    canvas.update(0, 48)
+    canvas.update([Area(0, 0, 64, 48)])
     planes = canvas.picture.to_ndarray()
     assert int(planes[10, 10]) == pytest.approx(yuv[0], abs=2)
     chroma = planes[48:].reshape(2, -1)
@@ -36,26 +37,25 @@ def test_colours(converter: str, bgr: tuple[int, int, int], yuv: tuple[int, int,
 
 def test_odd_sizes_are_rounded_down(converter: str) -> None:
     canvas = Canvas(np.zeros((51, 67, 4), np.uint8))
-    canvas.update(0, 51)
+    canvas.update([Area(0, 0, 67, 51)])
     assert (canvas.width, canvas.height) == (66, 50)
     assert (canvas.picture.width, canvas.picture.height) == (66, 50)
 
 
-def test_only_the_band_is_converted_widened_to_even_rows() -> None:
+def test_only_the_areas_are_converted_widened_to_whole_chroma() -> None:
     screen = np.zeros((64, 64, 4), np.uint8)
     canvas = Canvas(screen)
-    canvas.update(0, 64)
+    canvas.update([Area(0, 0, 64, 64)])
     screen[:] = 255
-    canvas.update(11, 19)
-    luma = canvas.picture.to_ndarray()[:64]
-    assert (luma[:10] == 16).all()
-    assert (luma[10:20] == 235).all()
-    assert (luma[20:] == 16).all()
+    canvas.update([Area(5, 11, 21, 19), Area(40, 40, 64, 42)])
+    expected = np.full((64, 64), 16)
+    expected[10:20, 4:22] = expected[40:42, 40:64] = 235
+    assert (canvas.picture.to_ndarray()[:64] == expected).all()
 
 
-@pytest.mark.parametrize("band", [(5, 5), (80, 90), (-9, -3)])
-def test_nothing_is_converted_outside(band: tuple[int, int]) -> None:
+@pytest.mark.parametrize("area", [Area(0, 5, 64, 5), Area(0, 80, 64, 90), Area(-9, -9, -3, -3), NOWHERE])
+def test_nothing_is_converted_outside(area: Area) -> None:
     canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
-    canvas.update(0, 64)
-    canvas.update(*band)
+    canvas.update([Area(0, 0, 64, 64)])
+    canvas.update([area])
     assert (canvas.picture.to_ndarray()[:64] == 16).all()

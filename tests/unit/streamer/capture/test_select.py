@@ -73,6 +73,20 @@ async def test_a_refused_step_gives_way_and_its_cause_is_kept() -> None:
         task.cancel()
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("x11", True), ("test-pattern", False)])
+async def test_software_from_the_beginning_is_told_where_a_gpu_should_encode(
+    kind: Literal["x11", "test-pattern"], expected: bool
+) -> None:
+    steps = ladder(spec(kind, X264.model_copy(update={"fallback": True})), Codec.H264)
+    source = LadderSource(steps, lambda choice: Step(choice, None))
+    started = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(source.run(lambda _: None, started))
+        await started.wait()
+        assert source.info.software_fallback is expected
+        task.cancel()
+
+
 async def test_a_missing_display_is_no_reason_to_take_a_worse_encoder() -> None:
     source = LadderSource(
         [NVENC, X264], lambda choice: Step(choice, UnavailableError(f"display gone {choice.name}"))

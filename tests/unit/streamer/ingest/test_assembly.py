@@ -133,3 +133,13 @@ def test_a_made_up_parameter_set_is_refused_or_has_a_size(sps: bytes) -> None:
     except ValueError:
         return
     assert min(width, height) > 0
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x61\x01"])
+def test_a_frame_that_never_ends_is_not_kept(payload: bytes) -> None:
+    assembler = Assembler(Codec.H264)
+    endless = RtpPacket(timestamp=1, payload=payload + b"\x61", marker=0)
+    assert put(assembler, [endless] * 20_000) == []
+    assert len(assembler._parts) <= 16_384
+    (first,) = film(Codec.H264, 1)
+    assert put(assembler, [*packets([b"\x61"], 1), *packets(first, 2)])

@@ -131,6 +131,16 @@ def test_leaving_lets_go_of_all_in_reverse_order(router: InputRouter, sink: Reco
     assert len(sink.done) == 6
 
 
+def test_who_holds_something_is_known(router: InputRouter) -> None:
+    held = []
+    for pressed in (True, False):
+        for message in (Key(A, "a", pressed), MouseButton(LEFT, pressed)):
+            router.handle("ada", Role.CONTROL, message)
+            held.append(router.holds("ada"))
+    assert held == [True, True, True, False]
+    assert not router.holds("bob")
+
+
 def test_leaving_does_not_let_go_of_what_another_holds(router: InputRouter, sink: RecordingSink) -> None:
     for viewer in ("ada", "bob"):
         router.handle(viewer, Role.CONTROL, Key(A, "a", True))

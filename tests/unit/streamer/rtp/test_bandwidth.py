@@ -262,7 +262,7 @@ def test_a_lie_about_arrivals_stays_within_floor_and_ceiling(lie: Callable[[floa
     assert flow.estimator.queue_delay_s >= 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32))
 def test_feedback_about_anything_stays_within_floor_and_ceiling(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311

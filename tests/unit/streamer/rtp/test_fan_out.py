@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from aiortc.rtp import unpack_header_extensions
@@ -211,6 +212,21 @@ async def test_the_rest_of_a_keyframe_that_does_not_fit_comes_when_it_is_asked_f
         await turns()
         assert [len(packet) for packet in wire.packets[1:]] == [1028, 1028, 1028]
         assert source.keyframes_requested == 0
+
+
+async def test_a_viewer_that_cannot_be_served_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Wire):
+        def path(self) -> Any:
+            raise ValueError("bytes must be in range(0, 256)")
+
+    source, wires = Source(), [Broken(), Wire()]
+    fan = FanOut(source, Codec.H264)
+    with fan.attach(wires[0], reception()) as broken, fan.attach(wires[1], reception()) as other:
+        for _ in range(2):
+            source.deliver(key=True)
+            await turns()
+        assert (broken.lost, other.frames_sent) == (True, 2)
+    assert caplog.text.count("a viewer gets no more picture") == 1
 
 
 async def test_a_viewer_whose_way_is_gone_holds_nobody_up() -> None:

@@ -158,6 +158,15 @@ def test_a_viewer_of_whom_nothing_is_known_stays_where_it_is() -> None:
     assert choice.wanted == FIRST
 
 
+def test_who_is_on_its_way_back_comes_back_though_nothing_is_known_for_a_moment() -> None:
+    choice = Choice()
+    now = looks(choice, 3 * MEGABIT, 1, 0)
+    now = looks(choice, 5 * MEGABIT, 4, now)
+    choice.look(None, 4 * MEGABIT, now)
+    looks(choice, 5 * MEGABIT, 1.2, now)
+    assert choice.wanted == FIRST
+
+
 def test_who_loses_much_gets_the_second_whatever_its_target_until_it_loses_little() -> None:
     choice = Choice()
     now = looks(choice, 6 * MEGABIT, 1, 0, loss=0.08)

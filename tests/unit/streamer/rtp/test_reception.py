@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from appliance.streamer.capture.cadence import HEARTBEAT_S
 from appliance.streamer.rtp.reception import Reception
 
 pytestmark = pytest.mark.unit
@@ -30,7 +31,9 @@ def test_what_it_says_counts_until_it_has_been_silent_for_long() -> None:
     found.changed = heard.append
     found.remb(2_000_000)
     assert (found.target_bps, found.pacing_bps, heard) == (2_000_000, 2_000_000, [found])
-    clock.now = 6.0
+    clock.now = HEARTBEAT_S + 1
+    assert found.target_bps == 2_000_000, "a still screen is no reason to be told of anything"
+    clock.now = HEARTBEAT_S + 6
     assert (found.target_bps, found.pacing_bps) == (None, 2_000_000)
 
 

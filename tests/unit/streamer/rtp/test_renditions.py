@@ -54,10 +54,11 @@ class Room:
         self.reception = Reception(6_000_000, 300_000, controls=lambda: self.controls, clock=lambda: self.now)
         self.feed = Feed(self.pair.subscriptions(self.reception), lambda _: None)
 
-    def pass_time(self, seconds: float, bps: int) -> None:
+    def pass_time(self, seconds: float, bps: int | None) -> None:
         for _ in range(round(seconds * 10)):
             self.now += 0.1
-            self.reception.remb(bps)
+            if bps is not None:
+                self.reception.remb(bps)
             self.pair.look()
             self.pair.choose(self.feed, self.reception, self.now)
         self.first.keyframe()
@@ -109,6 +110,15 @@ def test_the_rate_of_a_moving_picture_is_remembered_while_it_stands_still() -> N
     room.pass_time(5.5, 1_500_000)
     assert room.feed.current == SECOND
     room.pass_time(20, 1_500_000)
+    assert room.feed.current == FIRST
+
+
+def test_who_looks_at_a_still_slide_gets_it_whole_though_nothing_is_heard_of_the_way() -> None:
+    room = Room()
+    room.pass_time(1, 1_500_000)
+    assert room.feed.current == SECOND
+    room.first.bitrate_kbps = None
+    room.pass_time(18, None)
     assert room.feed.current == FIRST
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.errors import UnavailableError
 from appliance.streamer.frames import EncodedFrame
 from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import h264
@@ -99,6 +100,40 @@ def test_a_packet_of_any_burst_comes_again() -> None:
     assert header(again)[4] == stage.wire.rtx_ssrc
     assert again[24:] == header(original)[2].to_bytes(2) + original[24:]
     assert transport_sequence(again) == transport_sequence(stage.wire.packets[51]) + 1
+
+
+@pytest.mark.parametrize("rtx", [98, None])
+def test_without_a_stream_for_it_nothing_is_sent_again_that_srtp_would_refuse(rtx: int | None) -> None:
+    stage = Stage(20_000_000)
+    stage.wire.rtx_payload_type = rtx
+    stage.deliver(1_200_000, key=True)
+    stage.serve()
+    numbers = [header(packet)[2] for packet in stage.wire.packets]
+    stage.now += 0.1
+    stage.seat.retransmit([numbers[-1000], numbers[-999], numbers[-1]])
+    stage.serve()
+    assert len(numbers) > 1024
+    assert len(stage.wire.packets) - len(numbers) == (3 if rtx else 2)
+
+
+def test_a_packet_that_cannot_be_sent_again_does_not_end_the_picture() -> None:
+    stage = Stage(20_000_000)
+    stage.deliver(5000, key=True)
+    stage.serve()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.wire, "protect", refuse)
+        stage.seat.retransmit([header(stage.wire.packets[0])[2]])
+        stage.serve()
+        stage.now += 1.0
+        stage.seat.tick(stage.now)
+    assert not stage.seat.lost
+    stage.deliver(100)
+    stage.serve()
+    assert stage.seat.frames_sent == 2
+
+
+def refuse(packets: object) -> None:
+    raise UnavailableError("srtp: refused with status 10")
 
 
 def test_packets_that_are_sent_again_keep_to_the_pace_and_go_before_the_picture() -> None:
@@ -223,6 +258,20 @@ def test_what_is_lost_comes_back_from_the_repair_packets_behind_a_frame() -> Non
     for lost in sent:
         received = {sequence: packet for sequence, packet in sent.items() if sequence != lost}
         assert recover(received, [packet[20:] for packet in repairs]) == sent
+
+
+def test_timestamps_rise_where_the_other_rendition_is_as_far_or_behind() -> None:
+    stage, told = Stage(20_000_000), []
+    stage.seat.on_sent = lambda _, timestamp: told.append(timestamp)
+    stage.reception.protection.repairs = 1
+    for behind in (0, 3000, 9000):
+        stage._timestamp -= behind
+        stage.deliver(4000, key=True)
+        stage.serve()
+    media = [header(packet)[3] for packet in of_stream(stage, stage.wire.ssrc)]
+    assert [timestamp - told[0] & 0xFFFFFFFF for timestamp in media] == [0] * 4 + [1] * 4 + [2] * 4
+    assert told == media[::4]
+    assert [header(packet)[3] for packet in of_stream(stage, stage.wire.fec_ssrc)] == told
 
 
 def test_repair_packets_are_counted_like_all_others() -> None:

@@ -2,10 +2,12 @@ from array import array
 
 import pytest
 
-from appliance.streamer.rtp.sent_packets import HISTORY, SentPackets
+from appliance.streamer.rtp.sent_packets import HISTORY, Received, SentPackets
 from appliance.streamer.rtp.transport_feedback import Feedback
 
 pytestmark = pytest.mark.unit
+
+NOTHING = Received([], [], [])
 
 
 def sent(*octets: int, first: int = 0) -> SentPackets:
@@ -19,7 +21,7 @@ def sent(*octets: int, first: int = 0) -> SentPackets:
 def test_arrivals_meet_what_was_sent() -> None:
     packets = sent(100, 200, 300)
     report = packets.resolve(Feedback(0, 0, [5_000_000, None, 7_500_000]))
-    assert report.received == [(0.0, 5.0, 100), (2.0, 7.5, 300)]
+    assert report.received == ([0.0, 2.0], [5.0, 7.5], [100, 300])
     assert (report.missing, report.found, report.untold) == (1, 0, 0)
     assert packets.octets == 600
 
@@ -39,34 +41,34 @@ def test_all_has_arrived_only_when_the_viewer_says_so_of_every_packet() -> None:
 def test_numbers_wrap() -> None:
     packets = sent(1, 2, 3, 4, first=65_534)
     report = packets.resolve(Feedback(0, 65_535, [10, 20, 30]))
-    assert [octets for _, _, octets in report.received] == [2, 3, 4]
+    assert report.received.octets == [2, 3, 4]
 
 
 def test_what_is_told_twice_counts_once() -> None:
     packets = sent(100, 200, 300)
     packets.resolve(Feedback(0, 0, [500_000, None]))
     report = packets.resolve(Feedback(1, 0, [500_000, 1_500_000, None]))
-    assert report.received == [(1.0, 1.5, 200)]
+    assert report.received == ([1.0], [1.5], [200])
     assert (report.missing, report.found) == (1, 1)
     again = packets.resolve(Feedback(2, 2, [None]))
-    assert (again.received, again.missing) == ([], 0)
+    assert (again.received, again.missing) == (NOTHING, 0)
 
 
 @pytest.mark.parametrize("first", [3, 100, 30_000, 40_000])
 def test_what_was_never_sent_is_passed_over(first: int) -> None:
     report = sent(1, 2, 3).resolve(Feedback(0, first, [10, None, 30]))
-    assert (report.received, report.missing) == ([], 0)
+    assert (report.received, report.missing) == (NOTHING, 0)
 
 
 def test_feedback_before_anything_was_sent() -> None:
-    assert SentPackets().resolve(Feedback(0, 65_000, [10] * 1000)).received == []
+    assert SentPackets().resolve(Feedback(0, 65_000, [10] * 1000)).received == NOTHING
 
 
 def test_only_so_many_packets_are_remembered() -> None:
     packets = sent(*[1] * (HISTORY + 2))
     report = packets.resolve(Feedback(0, 0, [10] * (HISTORY + 50)))
-    assert len(report.received) == HISTORY
-    assert report.received[0][0] == 2.0
+    assert len(report.received.sent) == HISTORY
+    assert report.received.sent[0] == 2.0
 
 
 def test_packets_whose_message_was_lost_are_counted_by_the_next() -> None:
@@ -75,7 +77,7 @@ def test_packets_whose_message_was_lost_are_counted_by_the_next() -> None:
     report = packets.resolve(Feedback(2, 4, [50, 60]))
     assert report.untold == 200
     late = packets.resolve(Feedback(1, 2, [30, 40]))
-    assert (late.received, late.untold) == ([], 0)
+    assert (late.received, late.untold) == (NOTHING, 0)
 
 
 def test_packets_of_probes_are_known() -> None:
@@ -104,5 +106,16 @@ def test_packets_of_a_frame_are_taken_note_of_at_once(first: int) -> None:
     assert packets.octets == 2500
     assert not packets.complete
     report = packets.resolve(Feedback(0, first, [10_000, None, 30_000]))
-    assert report.received == [(1.5, 0.01, 1000), (1.5, 0.03, 500)]
+    assert report.received == ([1.5, 1.5], [0.01, 0.03], [1000, 500])
     assert report.missing == 1
+
+
+@pytest.mark.parametrize("first", [0, 100, HISTORY - 2])
+def test_where_all_have_arrived_it_is_as_if_each_were_looked_at(first: int) -> None:
+    arrivals = [10_000, 30_000, 20_000]
+    quick, slow = sent(100, 200, 300, 400, first=first), sent(100, 200, 300, 400, first=first)
+    report = quick.resolve(Feedback(0, first, arrivals))
+    each = slow.resolve(Feedback(0, first, [*arrivals, None]))
+    assert (report.received, report.found, report.untold) == (each.received, each.found, each.untold)
+    assert (report.missing, each.missing) == (0, 1)
+    assert quick.resolve(Feedback(0, first, arrivals)).received == NOTHING, "it is known already"

@@ -9,13 +9,15 @@ PACKET = 1200
 OFFSET_S = 500.0
 
 
-def message(sent: float, arrival: float, count: int, sent_bps: float, carried_bps: float) -> list[Received]:
+def message(sent: float, arrival: float, count: int, sent_bps: float, carried_bps: float) -> Received:
     """Packets from these times on, sent at one rate and carried at another."""
     bits = PACKET * 8
-    return [
-        (sent + number * bits / sent_bps, OFFSET_S + arrival + number * bits / carried_bps, PACKET)
-        for number in range(1, count + 1)
-    ]
+    numbers = range(1, count + 1)
+    return Received(
+        [sent + number * bits / sent_bps for number in numbers],
+        [OFFSET_S + arrival + number * bits / carried_bps for number in numbers],
+        [PACKET] * count,
+    )
 
 
 def steady(squeeze: Squeeze, messages: int) -> None:
