@@ -122,7 +122,8 @@ class Bus:
     async def publish(self, subject: str, message: BaseModel) -> None:
         """Send `message` to whoever listens; during an outage it is kept in a small buffer, then lost."""
         try:
-            await self.client.publish(subject, message.model_dump_json().encode())
+            with heeding_cancellation():
+                await self.client.publish(subject, message.model_dump_json().encode())
         except (nats.errors.Error, OSError) as exc:
             raise UnavailableError(f"bus: {subject}: {exc or type(exc).__name__}") from exc
 
@@ -160,7 +161,8 @@ class Bus:
         self, subject: str, model: type[M], *, queue: str = ""
     ) -> AsyncIterator[AsyncIterator[tuple[str, M]]]:
         """Yield an endless iterator of (subject, message) in order of arrival; malformed ones are logged."""
-        subscription = await self.client.subscribe(subject, queue=queue)
+        with heeding_cancellation():
+            subscription = await self.client.subscribe(subject, queue=queue)
         try:
             yield self._messages(subscription.messages, model)
         finally:
@@ -188,9 +190,11 @@ class Bus:
 
         `own` is the subject that a request must have come on, by what it says of who asks.
         """
-        subscription = await self.client.subscribe(subject, queue=queue)
+        with heeding_cancellation():
+            subscription = await self.client.subscribe(subject, queue=queue)
         try:
-            await self.client.flush()
+            with heeding_cancellation():
+                await self.client.flush()
             if started:
                 started.set()
             async with asyncio.TaskGroup() as group:
@@ -221,7 +225,7 @@ class Bus:
 
 @contextlib.contextmanager
 def heeding_cancellation() -> Iterator[None]:
-    """Raise what asyncio.wait_for of Python 3.11 swallows when the answer comes at the same moment."""
+    """Raise what Python 3.11's asyncio.wait_for, and so nats-py, swallows where an answer comes just then."""
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
     try:

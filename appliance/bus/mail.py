@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from pydantic import BaseModel, ValidationError
 
-from appliance.bus.connection import Bus, unavailable
+from appliance.bus.connection import Bus, heeding_cancellation, unavailable
 from appliance.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -154,9 +154,12 @@ async def _heard(subscription: JetStreamContext.PushSubscription) -> AsyncIterat
     """The server that keeps the place of a reader may die while we are connected to another one."""
     try:
         while True:
-            try:
-                yield await subscription.next_msg(_QUIET_SECONDS)
-            except nats.errors.TimeoutError:
-                await subscription.consumer_info()
+            with heeding_cancellation():
+                try:
+                    letter = await subscription.next_msg(_QUIET_SECONDS)
+                except nats.errors.TimeoutError:
+                    await subscription.consumer_info()
+                    continue
+            yield letter
     except nats.errors.Error as exc:
         raise UnavailableError(f"mail: {exc or type(exc).__name__}") from exc
