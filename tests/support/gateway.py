@@ -41,6 +41,9 @@ from appliance.errors import FanlightError
 from appliance.gateway.service import Gateway
 from tests.support.described import Described
 
+_END_SECONDS = 30
+"""Half of what a test has."""
+
 
 def settings(**sections: dict[str, Any]) -> Config:
     """Plain HTTP on a free port of loopback, unless said otherwise."""
@@ -71,7 +74,16 @@ async def serving(*services: lifecycle.Service) -> AsyncIterator[None]:
         finally:
             for task in reversed(tasks):
                 task.cancel()
-                await asyncio.wait((task,))
+                await _end_of(task)
+
+
+async def _end_of(task: asyncio.Task[None]) -> None:
+    """Whoever does not end is shown, with all that still runs, before the test is stopped."""
+    _, hanging = await asyncio.wait((task,), timeout=_END_SECONDS)
+    if hanging:
+        for each in asyncio.all_tasks():
+            each.print_stack()
+        await asyncio.wait((task,))
 
 
 @contextlib.asynccontextmanager
