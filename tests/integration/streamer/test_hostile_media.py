@@ -202,7 +202,7 @@ async def test_nobody_else_suffers_from_any_attack(scene: Scene) -> None:
             attacking.cancel()
         print(f"{attack.__name__:14}", attacked, len(sent))
         assert len(sent) > SECONDS * PACKETS_PER_SECOND / 2
-        assert attacked.fps >= 0.9 * calm.fps, attack
+        assert attacked.fps >= 0.8 * calm.fps, attack
         assert attacked.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE, attack
         assert attacked.resident_kib - calm.resident_kib < GROWTH_KIB, attack
         assert scene.hostile.pc.connectionState == "connected", attack
@@ -216,7 +216,7 @@ async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
     scene.lose(0.3)
     lossy = await scene.span(2 * SECONDS)
     print(calm, lossy)
-    assert lossy.fps >= 0.9 * calm.fps
+    assert lossy.fps >= 0.8 * calm.fps
     assert lossy.keyframes <= 2 * calm.keyframes + WATCHERS_MAY_CAUSE
 
 
@@ -228,6 +228,6 @@ async def test_who_never_reads_is_given_up_and_nobody_else_notices(scene: Scene)
     while await scene.connected() > 1:
         continue
     print(calm, deaf)
-    assert deaf.fps >= 0.9 * calm.fps
+    assert deaf.fps >= 0.8 * calm.fps
     assert deaf.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE
     assert deaf.resident_kib - calm.resident_kib < GROWTH_KIB
