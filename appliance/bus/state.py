@@ -4,12 +4,12 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
 
-import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, Header, StreamConfig, StreamInfo
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
@@ -21,15 +21,27 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 _TIMEOUT_SECONDS = 5
-_SNAPSHOT_SECONDS = 1.0
-_UPDATE_TRIES = 8
+_UPDATE_TRIES = 32
 _CLUSTER = 3
-_FEW_CHANGES = 50
 _LISTING_TRIES = 5
-_NEVER = (None, 0, 0)
+_NOTHING = 0
+"""The number of no message."""
 _MISSING = (10043, 10057)
 """What a server says of a message that is not there, alone and in a cluster."""
+_OUTRUN = (10071, 10158, 10164)
+"""What it says to who replaces what somebody else has replaced, or is about to."""
 _KEY = re.compile(r"[A-Za-z0-9_=-]+([/.][A-Za-z0-9_=-]+)*")
+
+
+class _Version(NamedTuple):
+    """When the bucket was made, the number of its last change, and how many entries it has."""
+
+    made: datetime | None
+    last: int
+    entries: int
+
+
+_NEVER = _Version(None, 0, 0)
 
 
 class Bucket(Generic[M]):
@@ -41,10 +53,13 @@ class Bucket(Generic[M]):
     def __init__(self, bus: Bus, name: str, store: KeyValue, model: type[M]) -> None:
         self._bus = bus
         self._name = name
+        self._stream = f"KV_{name}"
+        self._prefix = f"$KV.{name}."
         self._store = store
         self._model = model
-        self._seen: tuple[object, int, int] = _NEVER
-        """The stream before the last snapshot: when it was made, its last number, how many entries it had."""
+        self.made_at = 0.0
+        """Unix time, as of the last listing: what is older was in another one, which is lost."""
+        self._seen = _NEVER
         self._raw: dict[str, bytes] = {}
         self._parsed: dict[str, M] = {}
 
@@ -111,13 +126,30 @@ class Bucket(Generic[M]):
             new = change(old)
             if new == old:
                 return old
-            with unavailable(f"state: {key}"):
-                try:
-                    await self._store.update(key, new.model_dump_json().encode(), last=revision)
-                except nats.js.errors.KeyWrongLastSequenceError:
-                    continue
-            return new
+            if await self._replace(key, new, revision):
+                return new
         raise ConflictError(f"{self._model.__name__} {key!r} changes too fast")
+
+    async def _replace(self, key: str, value: M, revision: int) -> bool:
+        """False where somebody else did so.
+
+        In a cluster nats-server lets two through that replace the same at the same time (nats-server issue
+        4320): so the second is named as if it were the first one once more.
+        """
+        headers = {
+            Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(revision),
+            Header.MSG_ID.value: f"after {revision}",
+        }
+        with unavailable(f"state: {key}"):
+            try:
+                receipt = await self._context.publish(
+                    f"{self._prefix}{key}", value.model_dump_json().encode(), headers=headers
+                )
+            except nats.js.errors.APIError as exc:
+                if exc.err_code not in _OUTRUN:
+                    raise
+                return False
+        return not receipt.duplicate
 
     async def delete(self, key: str, *, only: M | None = None) -> bool:
         """Remove `key` without a trace, where it is still `only`; whether there is none any more.
@@ -128,22 +160,32 @@ class Bucket(Generic[M]):
         if not _KEY.fullmatch(key):
             return True
         await self._bus.ready()
-        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+        sure = False
         for _ in range(_UPDATE_TRIES):
             with unavailable(f"state: {key}"):
                 try:
                     entry = await self._store.get(key)
                     if only is not None and self._read(entry) != only:
                         return False
-                    await context.delete_msg(f"KV_{self._name}", entry.revision or 0)
+                    if await self._delete(entry.revision or 0):
+                        return True
                 except nats.js.errors.KeyNotFoundError:
-                    return True
-                except nats.js.errors.APIError as exc:
-                    if exc.err_code not in _MISSING:  # else it was changed or deleted in between
-                        raise
-                    continue
-            return True
+                    if sure:
+                        return True
+                    # A server that leads since a moment ago may not have all that was acknowledged before: it
+                    # has once it has deleted anything, even what is not there.
+                    await self._delete(_NOTHING)
+                    sure = True
         raise ConflictError(f"{self._model.__name__} {key!r} changes too fast")
+
+    async def _delete(self, number: int) -> bool:
+        """False where it was changed or deleted in between."""
+        try:
+            return await self._context.delete_msg(self._stream, number)
+        except nats.js.errors.APIError as exc:
+            if exc.err_code not in _MISSING:
+                raise
+            return False
 
     async def items(self) -> AsyncIterator[tuple[str, M]]:
         """All entries as they stand now; unreadable ones are logged and left out."""
@@ -152,51 +194,49 @@ class Bucket(Generic[M]):
             yield each
 
     async def _look(self) -> None:
-        """Several parts look every few seconds, and a listing costs the server a consumer.
+        """Several parts look every few seconds: only what has changed is read.
 
-        Raises UnavailableError where it stays incomplete, as while a server that was away catches up: who
-        takes what is not listed for gone would drop what is there.
+        From the server that leads: of the others one may lag behind, and show what was deleted. Raises
+        UnavailableError where it stays incomplete: who takes what is not listed for gone would drop it.
         """
+        version = await self._version()
+        if version == self._seen:
+            return
+        self.made_at = version.made.timestamp() if version.made else 0.0
+        known = version.made == self._seen.made and version.last >= self._seen.last
+        raw, since = (self._raw, self._seen.last) if known else ({}, 0)
         for _ in range(_LISTING_TRIES):
-            version = await self._version()
-            if version == self._seen:
-                return
-            if self._few(version):
-                raw = await self._read_changes(*version[1:])
-            else:
-                raw = await self._read_all(version[2])
-            complete = len(raw) >= version[2]
-            if complete or len(raw) >= (await self._version())[2]:
+            raw, since = raw | await self._read_newer(since, version.last), max(since, version.last)
+            entries = version.entries
+            if len(raw) != entries:
+                version, there = await self._keys()
+                raw, entries = {key: each for key, each in raw.items() if key in there}, len(there)
+            if len(raw) == entries:
                 self._parsed = dict(self._parse(raw))
-                self._seen, self._raw = (version if complete else _NEVER), raw
+                self._seen, self._raw = _Version(version.made, since, entries), raw
                 return
-            self._seen = _NEVER
+        self._seen = _NEVER
         raise UnavailableError(f"state: {self._name}: not all that is there can be read")
 
-    async def _version(self) -> tuple[object, int, int]:
-        """Which bucket it is, the number of its last change, and how many entries it has."""
+    async def _version(self) -> "_Version":
         await self._bus.ready()
-        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
         with unavailable(f"state: {self._name}"):
-            stream = await context.stream_info(f"KV_{self._name}")
-        return stream.created, stream.state.last_seq, stream.state.messages
+            return _version_of(await self._context.stream_info(self._stream))
 
-    def _few(self, version: tuple[object, int, int]) -> bool:
-        """Whether it is less work to ask for what has changed, one by one."""
-        return version[0] == self._seen[0] and 0 <= version[1] - self._seen[1] <= _FEW_CHANGES
-
-    async def _read_changes(self, last: int, entries: int) -> dict[str, bytes]:
-        found, prefix = dict(self._raw), f"$KV.{self._name}."
-        context: JetStreamContext = self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
+    async def _keys(self) -> "tuple[_Version, set[str]]":
+        """The version with the keys that it has."""
         with unavailable(f"state: {self._name}"):
-            for number in range(self._seen[1] + 1, last + 1):
-                with contextlib.suppress(nats.js.errors.NotFoundError):  # it was changed again, or deleted
-                    message = await context.get_msg(f"KV_{self._name}", number)
-                    found[str(message.subject).removeprefix(prefix)] = message.data or b""
-            if len(found) != entries:
-                stream = await context.stream_info(f"KV_{self._name}", subjects_filter=f"{prefix}>")
-                there = stream.state.subjects or {}
-                found = {key: raw for key, raw in found.items() if prefix + key in there}
+            info = await self._context.stream_info(self._stream, subjects_filter=f"{self._prefix}>")
+        return _version_of(info), {each.removeprefix(self._prefix) for each in info.state.subjects or ()}
+
+    async def _read_newer(self, since: int, last: int) -> dict[str, bytes]:
+        """What was written after the number `since`."""
+        found: dict[str, bytes] = {}
+        with unavailable(f"state: {self._name}"), contextlib.suppress(nats.js.errors.NotFoundError):
+            while since < last:
+                message = await self._context.get_msg(self._stream, since + 1, subject=">", next=True)
+                found[str(message.subject).removeprefix(self._prefix)] = message.data or b""
+                since = message.seq or last
         return found
 
     def _parse(self, found: dict[str, bytes]) -> Iterator[tuple[str, M]]:
@@ -210,32 +250,13 @@ class Bucket(Generic[M]):
             except ValidationError as exc:
                 logger.warning("state: %s/%s is not readable: %s", self._name, key, exc)
 
-    async def _read_all(self, entries: int) -> dict[str, bytes]:
-        for last_try in (False, False, True):
-            await self._bus.ready()
-            with unavailable(f"state: {self._name}"):
-                try:
-                    found = await self._list()
-                except nats.errors.TimeoutError:
-                    # The end mark never comes where the last entry is deleted while it is on its way.
-                    if last_try:
-                        raise
-                else:
-                    # The end mark comes early where the entries outran the answer to how many there are.
-                    if len(found) >= entries or last_try:
-                        return found
-        raise AssertionError
+    @property
+    def _context(self) -> JetStreamContext:
+        return self._bus.client.jetstream(timeout=_TIMEOUT_SECONDS)
 
-    async def _list(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        watcher = await self._store.watchall(ignore_deletes=True, inactive_threshold=_TIMEOUT_SECONDS)
-        try:
-            while entry := await watcher.updates(timeout=_SNAPSHOT_SECONDS):
-                found[entry.key] = entry.value or b""
-        finally:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await watcher.stop()
-        return found
+
+def _version_of(info: StreamInfo) -> _Version:
+    return _Version(info.created, info.state.last_seq, info.state.messages)
 
 
 def copies_on(bus: Bus) -> int:

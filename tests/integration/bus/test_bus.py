@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from nats.js.errors import KeyNotFoundError
+from nats.js.kv import KeyValue
 
 from appliance.bus.connection import BusAddress, connect
 from appliance.bus.link import BusLink
@@ -242,74 +244,41 @@ async def test_a_listing_parses_only_what_has_changed(tmp_path: Path) -> None:
         assert after["a"] is before["a"]
 
 
-async def test_a_listing_that_ended_early_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
-        bucket = await Bucket.open(bus, "notes", Note)
-        await bucket.put("a", Note(text="kept"))
-        read, early = bucket._list, [{}, {}, {}, {}]
-
-        async def cut() -> dict[str, bytes]:
-            return early.pop() if early else await read()
-
-        monkeypatch.setattr(bucket, "_list", cut)
-        assert [key async for key, _ in bucket.items()] == ["a"]
-
-
 async def test_a_listing_that_stays_incomplete_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
         bucket = await Bucket.open(bus, "notes", Note)
         await bucket.put("a", Note(text="kept"))
-        read = bucket._list
 
-        async def nothing() -> dict[str, bytes]:
+        async def nothing(*_: int) -> dict[str, bytes]:
             return {}
 
-        monkeypatch.setattr(bucket, "_list", nothing)
-        with pytest.raises(UnavailableError, match="not all"):
-            assert [key async for key, _ in bucket.items()]
-        monkeypatch.setattr(bucket, "_list", read)
+        with monkeypatch.context() as patched:
+            patched.setattr(bucket, "_read_newer", nothing)
+            with pytest.raises(UnavailableError, match="not all"):
+                assert [key async for key, _ in bucket.items()]
         assert [key async for key, _ in bucket.items()] == ["a"]
 
 
-async def test_few_changes_are_asked_for_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_what_has_changed_is_read(tmp_path: Path) -> None:
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
         bucket = await Bucket.open(bus, "notes", Note)
         for key in "abc":
             await bucket.put(key, Note(text="one"))
         assert [key async for key, _ in bucket.items()] == ["a", "b", "c"]
-
-        async def never() -> dict[str, bytes]:
-            raise AssertionError("all were read")
-
-        monkeypatch.setattr(bucket, "_list", never)
         await bucket.delete("a")
         await bucket.put("d", Note(text="one"))
         for text in ("two", "three"):
             await bucket.put("b", Note(text=text))
+        before = bus.client.stats["out_msgs"]
         found = {key: note.text async for key, note in bucket.items()}
         assert found == {"b": "three", "c": "one", "d": "one"}
+        assert bus.client.stats["out_msgs"] == before + 4  # the number of changes, two of them, the keys
         await bucket.delete("c")
         await bucket.delete("d")
         await bucket.put("c", Note(text="again"))
         assert {key: note.text async for key, note in bucket.items()} == {"b": "three", "c": "again"}
-
-
-async def test_listing_leaves_no_consumers_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.bus.state._TIMEOUT_SECONDS", 1)
-    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
-        bucket = await Bucket.open(bus, "notes", Note)
-        for number in range(5):
-            await bucket.put("a", Note(text=str(number)))
-            assert [note.text async for _, note in bucket.items()] == [str(number)]
-
-        async def gone() -> bool:
-            return not (await bus.client.jetstream().stream_info("KV_notes")).state.consumer_count
-
-        await until(gone)
 
 
 async def test_one_of_a_queue_group_answers(tmp_path: Path) -> None:
@@ -362,6 +331,25 @@ async def test_a_deleted_key_leaves_nothing_and_can_be_made_again(tmp_path: Path
             await bucket.update("a", lambda old: old)
         await bucket.create("a", Note(text="two"))
         assert (await bucket.get("a")).text == "two"
+
+
+async def test_what_a_server_denies_that_has_just_come_to_lead_is_deleted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.create("a", Note(text="one"))
+        read, denials = bucket._store.get, [KeyNotFoundError]
+
+        async def behind(key: str) -> KeyValue.Entry:
+            if denials:
+                raise denials.pop()
+            return await read(key)
+
+        monkeypatch.setattr(bucket._store, "get", behind)
+        assert await bucket.delete("a")
+        with pytest.raises(NotFoundError):
+            await bucket.get("a")
 
 
 async def test_what_somebody_else_has_changed_is_not_deleted(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.integration
 
 class Note(BaseModel):
     text: str
+    count: int = 0
 
 
 async def test_what_is_deleted_takes_nothing_along_when_servers_die(tmp_path: Path) -> None:
@@ -35,6 +36,19 @@ async def test_what_is_deleted_takes_nothing_along_when_servers_die(tmp_path: Pa
             await servers.restart(index)
             await in_step(bus, "notes")
             assert [(key, note.text) async for key, note in bucket.items()] == [("kept", "kept")]
+
+
+async def test_of_what_several_change_at_once_nothing_is_lost(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as servers, connect(BusAddress(servers.url), name="test") as bus:
+        bucket = await Bucket.open(bus, "notes", Note)
+        await bucket.create("a", Note(text="one"))
+
+        async def count() -> None:
+            for _ in range(5):
+                await bucket.update("a", lambda old: old.model_copy(update={"count": old.count + 1}))
+
+        await asyncio.gather(*(count() for _ in range(4)))
+        assert (await bucket.get("a")).count == 20
 
 
 async def test_a_reader_notices_that_its_server_is_gone(
