@@ -93,6 +93,11 @@ def agent_of(identity: str) -> str:
     return identity.rpartition("-")[0]
 
 
+def own_of(identity: str) -> str:
+    """What a session or instance is called by its agent."""
+    return identity.rpartition("-")[2]
+
+
 def belongs(identity: str, agent: str) -> bool:
     """Whether a session or instance is one of `agent`."""
     return agent_of(identity) == agent
@@ -133,6 +138,11 @@ def deleted(channel: str) -> str:
 def mail(channel: str, recipient: str, sender: str) -> str:
     """ChannelMail from one client of a channel to another, by their words."""
     return f"mail.{channel}.{recipient}.{sender}"
+
+
+def mail_of(channel: str) -> str:
+    """All ChannelMail of a channel."""
+    return f"mail.{channel}.>"
 
 
 def word(name: str) -> str:

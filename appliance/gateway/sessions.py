@@ -1,6 +1,7 @@
 """Sessions: made by a client (session first) or by an instance (stream-enabled), ended by either."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -8,6 +9,7 @@ from appliance.about import about
 from appliance.bus.connection import Bus
 from appliance.bus.messages import (
     Done,
+    InstanceState,
     LaunchReply,
     LaunchRequest,
     Message,
@@ -27,6 +29,7 @@ from appliance.bus.subjects import (
     belongs,
     id_of,
     launch,
+    own_of,
     sessions,
     state,
     stop,
@@ -40,7 +43,7 @@ from appliance.errors import (
     UnavailableError,
 )
 from appliance.gateway.registry import Registry
-from appliance.gateway.tokens import new_id
+from appliance.gateway.tokens import made_at, new_id
 
 logger = logging.getLogger(__name__)
 
@@ -264,10 +267,15 @@ class Sessions:
         self._stops.put_nowait((record, record.status_message))
 
     async def stop_leftover(self, agent: str, session: str) -> None:
-        """Stop what `agent` announces as the instance of a session that is over, or is not there any more."""
+        """Stop what `agent` announces as the instance of a session that is over, or is not there any more.
+
+        One that is older than all records was not deleted: they were lost, and it gets its record again.
+        """
         try:
             record = await self._bucket.get(session)
         except NotFoundError:
+            if await self._adopted(agent, session):
+                return
             request = StopRequest(session=session, reason="its session does not exist any more", anew=True)
         else:
             if record.status is not SessionStatus.TERMINATED:
@@ -276,6 +284,35 @@ class Sessions:
         with about(session=session):
             logger.warning("session %s: agent %s is to stop what it still runs of it", session, agent)
         await self._bus.publish(stop(agent), request)
+
+    async def _adopted(self, agent: str, session: str) -> bool:
+        """Whether it has a record again. What shows a channel has none: its channel was lost as well."""
+        born, box, told = (
+            made_at(own_of(session)),
+            self._registry.agent(agent),
+            self._registry.told_of(session),
+        )
+        if born is None or born >= int(self._bucket.made_at) or not (box and told):
+            return False
+        instance, now = told[0], time.time()
+        if instance.application not in {each.name for each in box.applications}:
+            return False
+        record = SessionRecord(
+            id=session,
+            app=instance.application,
+            agent=agent,
+            instance=instance.id,
+            region=box.region,
+            status=SessionStatus.ACTIVE if instance.state is InstanceState.RUNNING else SessionStatus.CREATED,
+            joinable=True,
+            screen=instance.screen,
+            created_at=born,
+            changed_at=now,
+        )
+        with contextlib.suppress(ConflictError), about(session=session):
+            await self._bucket.create(session, record)
+            logger.warning("session %s: its record was lost, agent %s still runs it", session, agent)
+        return True
 
     async def _stop_asked(self, group: asyncio.TaskGroup) -> None:
         while True:

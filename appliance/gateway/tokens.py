@@ -11,11 +11,22 @@ from typing import Literal
 
 from appliance.bus.messages import Role
 
+_ID_BYTES = 12
+
 
 def new_id() -> str:
     """20 characters of base32hex that sort by time, like an xid."""
     raw = struct.pack(">I", int(time.time()) & 0xFFFFFFFF) + secrets.token_bytes(8)
     return base64.b32hexencode(raw).decode().lower().rstrip("=")
+
+
+def made_at(identity: str) -> int | None:
+    """The unix time in an id of `new_id`; None for any other."""
+    try:
+        raw = base64.b32hexdecode(identity.upper() + "====")
+    except ValueError:
+        return None
+    return int(struct.unpack_from(">I", raw)[0]) if len(raw) == _ID_BYTES else None
 
 
 def new_secret() -> str:

@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from appliance.bus.messages import SessionStatus
+from appliance.bus import subjects
+from appliance.bus.messages import InstanceInfo, InstanceState, SessionStatus
+from appliance.gateway.tokens import new_id
 from tests.support.gateway import (
     FakeAgent,
     Street,
@@ -177,6 +180,28 @@ async def test_what_a_box_still_runs_of_a_deleted_session_is_stopped_when_it_is_
             session = await agent.ask_for_session()
             await until(lambda: set(agent.instances) == {session})
         assert {each.session: each.anew for each in agent.stopped} == {deleted: True, terminated: False}
+
+
+async def test_what_runs_goes_on_where_all_records_were_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
+    yesterday = time.time() - 86_400
+    with monkeypatch.context() as then:
+        then.setattr("time.time", lambda: yesterday)
+        lost, shows_a_channel = (subjects.id_of("box1", new_id()) for _ in range(2))
+    async with street(tmp_path, lost_s=1.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        for session, application in ((lost, "demo"), (shows_a_channel, "lobby")):
+            agent.instances[session] = InstanceInfo(
+                id="box1-i1", application=application, state=InstanceState.RUNNING, session=session
+            )
+        async with serving(agent):
+            await until(lambda: agent.stopped)
+            assert [each.session for each in agent.stopped] == [shows_a_channel]
+            assert (await here.api("POST", f"/1.0/sessions/{lost}/join", token, json={}))[0] == 200
+            (found,) = await here.gateway.sessions()
+            assert (found.id, found.status) == (lost, SessionStatus.ACTIVE)
 
 
 async def test_what_runs_is_not_stopped_because_a_listing_missed_its_session(here: Street) -> None:

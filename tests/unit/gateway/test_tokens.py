@@ -1,11 +1,12 @@
 """Ids, secrets, principals."""
 
 import string
+import time
 
 import pytest
 
 from appliance.bus.messages import Role
-from appliance.gateway.tokens import Principal, digest, new_id, new_secret, proves, split
+from appliance.gateway.tokens import Principal, digest, made_at, new_id, new_secret, proves, split
 
 pytestmark = pytest.mark.unit
 
@@ -16,6 +17,12 @@ def test_ids_look_like_xids() -> None:
     for each in ids:
         assert len(each) == 20
         assert set(each) <= set(string.digits + "abcdefghijklmnopqrstuv")
+
+
+def test_ids_know_when_they_were_made() -> None:
+    before = int(time.time())
+    assert before <= (made_at(new_id()) or 0) <= time.time()
+    assert [made_at(each) for each in ("", "i1", "x" * 20, "0" * 24)] == [None] * 4
 
 
 def test_a_secret_proves_itself_only() -> None:
