@@ -156,11 +156,12 @@ async def child(
         reading, writing = os.pipe()
     except OSError as exc:
         raise UnavailableError(f"{name}: {exc}") from exc
-    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(said), os.fdopen(reading, "rb", 0)
-    )
+    pipe: asyncio.ReadTransport | None = None
     try:
         try:
+            pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(said), os.fdopen(reading, "rb", 0)
+            )
             process = await asyncio.create_subprocess_exec(
                 *guard,
                 *arguments,
@@ -180,7 +181,8 @@ async def child(
         finally:
             await end(process)
     finally:
-        pipe.close()
+        if pipe:
+            pipe.close()
 
 
 async def end(process: asyncio.subprocess.Process, patience_s: float = _TERM_SECONDS) -> None:

@@ -50,6 +50,22 @@ async def test_a_stubborn_child_ends_with_the_task_that_is_cancelled() -> None:
     assert not _alive(running.pid)
 
 
+async def test_a_child_that_is_cancelled_as_it_starts_leaves_nothing_open() -> None:
+    async def hold() -> None:
+        async with child(["sleep", "60"], name="sleep"):
+            await asyncio.Event().wait()
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for turns in range(8):
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(hold())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            holding.cancel()
+        await asyncio.sleep(0)  # transports close in the turn after the one in which they are told to
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 async def test_its_last_words_are_kept() -> None:
     async with child(["sh", "-c", "echo one >&2; echo two >&2; exit 3"], name="sh") as running:
         assert await running.wait() == 3
