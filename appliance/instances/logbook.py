@@ -5,7 +5,8 @@ import functools
 import logging
 import re
 import shutil
-from collections import Counter, defaultdict
+import threading
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,19 +37,16 @@ class Logbook:
     def __init__(self, root: Path, running: Container[str] = ()) -> None:
         self._root = root
         self._running = running
-        self._waiting: list[tuple[_Log, str]] = []
+        self._waiting: deque[tuple[_Log, str]] = deque()
         self._lost: Counter[_Log] = Counter()
         self._some = asyncio.Event()
-        self._writing = asyncio.Lock()
+        self._writing = threading.Lock()
 
     async def run(self) -> None:
-        """Write what is noted until cancelled."""
-        try:
-            while True:
-                await self._some.wait()
-                await self._flush()
-        finally:
-            await self._flush()
+        """Write what is noted until cancelled; what is still to be said then is for `flush`."""
+        while True:
+            await self._some.wait()
+            await self.flush()
 
     def into(self, instance: str, name: str) -> Note:
         """What takes the lines of this log; they are lost where writing cannot keep up."""
@@ -58,7 +56,7 @@ class Logbook:
         """The logs of an instance, also of one that has ended. Raises NotFoundError."""
         if not _ID.fullmatch(instance):
             raise NotFoundError(f"instance {instance!r} has no logs")
-        await self._flush()
+        await self.flush()
         try:
             return await asyncio.to_thread(lambda: sorted(each.name for each in self._of(instance).iterdir()))
         except FileNotFoundError:
@@ -89,7 +87,7 @@ class Logbook:
 
     async def forget(self, instance: str) -> None:
         """Remove the logs of an instance."""
-        await self._flush()
+        await self.flush()
         await asyncio.to_thread(shutil.rmtree, self._of(instance), ignore_errors=True)
 
     def _of(self, instance: str) -> Path:
@@ -105,12 +103,17 @@ class Logbook:
         self._waiting.append((log, f"{now} {text}\n"))
         self._some.set()
 
-    async def _flush(self) -> None:
-        async with self._writing:
-            self._some.clear()
-            batch, self._waiting = self._waiting, []
+    async def flush(self) -> None:
+        """Write what waits."""
+        self._some.clear()
+        await asyncio.to_thread(self._write_waiting)
+
+    def _write_waiting(self) -> None:
+        """Takes the lines itself: who is cancelled before a thread is free for it has taken none."""
+        with self._writing:
+            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
-                await asyncio.to_thread(self._write, batch)
+                self._write(batch)
             except OSError as exc:
                 logger.warning("logs of instances: %d lines are lost: %s", len(batch), exc)
 

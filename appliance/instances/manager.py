@@ -84,13 +84,16 @@ class InstanceManager:
 
     async def serve(self, started: asyncio.Event) -> None:
         """Run instances until cancelled; those that start by themselves are kept running."""
-        async with self._outfitter.belongings.claimed(), asyncio.TaskGroup() as group:
-            self._group = group
-            group.create_task(self._follow_stats())
-            group.create_task(self._standby.run())
-            group.create_task(self.logbook.run())
-            self.reload()
-            started.set()
+        try:
+            async with self._outfitter.belongings.claimed(), asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._follow_stats())
+                group.create_task(self._standby.run())
+                group.create_task(self.logbook.run())
+                self.reload()
+                started.set()
+        finally:
+            await self.logbook.flush()  # instances say why they end
 
     def reload(self) -> None:
         """Take from the configuration what starts by itself now."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,23 @@ async def test_lines_are_kept_with_their_time_and_in_order(book: Logbook) -> Non
     await book.forget("i1")
     with pytest.raises(NotFoundError):
         await book.names("i1")
+
+
+async def test_what_is_being_written_when_it_ends_is_not_lost(book: Logbook, tmp_path: Path) -> None:
+    """Not even where no thread was free for it yet."""
+    ending = threading.Event()
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as pool:
+        loop.set_default_executor(pool)
+        pool.submit(ending.wait)
+        book.into("i1", "a.log")("the last")
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(book.flush())
+            await asyncio.sleep(0)
+            writing.cancel()
+        ending.set()
+        await book.flush()
+    assert (tmp_path / "i1" / "a.log").read_text().endswith("the last\n")
 
 
 async def test_the_latest_of_all_logs_is_told_in_order(book: Logbook) -> None:

@@ -12,7 +12,16 @@ import pytest
 
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
-from appliance.bus.messages import Opened, PeerEvent, PeerReply, Role, Screen, ScreenWish, SessionStatus
+from appliance.bus.messages import (
+    InstanceState,
+    Opened,
+    PeerEvent,
+    PeerReply,
+    Role,
+    Screen,
+    ScreenWish,
+    SessionStatus,
+)
 from appliance.bus.subjects import down, up
 from appliance.config import Config
 from appliance.instances.manager import InstanceManager
@@ -50,6 +59,20 @@ async def test_a_full_disk_ends_nothing(
         async with serving(link, manager), asyncio.timeout(20):
             await until(lambda: "the next start of the daemon makes a new session" in caplog.text)
             assert [each.session for each in manager.instances.values()] == ["s1"]
+
+
+async def test_the_log_of_an_instance_that_ends_with_the_daemon_says_so(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server:
+        address: BusAddress = server.address
+        link = BusLink(lambda: address, "test")
+        manager = InstanceManager(
+            "box1", lambda: CONFIG, tmp_path, tmp_path, link, lambda: address, Desk(), NoHardware()
+        )
+        async with serving(link, manager), asyncio.timeout(20):
+            await until(lambda: any(each.stats for each in manager.instances.values()))
+            (instance,) = manager.instances
+    log = (tmp_path / "instances" / "logs" / instance / "instance.log").read_text()
+    assert f" {InstanceState.STOPPED}: " in log.splitlines()[-1]
 
 
 async def test_a_streamer_that_starts_anew_shows_what_a_client_made_of_the_screen(tmp_path: Path) -> None:
