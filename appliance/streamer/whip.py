@@ -10,7 +10,7 @@ from appliance.bus.messages import Done, IceServer, Publication
 from appliance.errors import FanlightError, UnavailableError
 from appliance.signaling.anbox import Settings
 from appliance.streamer.connection import MediaConnection
-from appliance.streamer.whip_client import ask_ice_servers, delete_resource, post_offer
+from appliance.streamer.whip_client import Resource, ask_ice_servers
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +102,11 @@ class Publisher:
         # Most servers tell theirs only with the answer, when we have gathered: the next attempt has them.
         told = await asyncio.to_thread(ask_ice_servers, self._url, self._token) or self._told
         connection = self._connect(changed, told)
-        resource = ""
+        resource = Resource(self._url, self._token)
         try:
             offer = await connection.offer(self._settings, channel=False)
-            answer = await asyncio.to_thread(post_offer, self._url, self._token, offer)
-            resource, self._told = answer.resource, answer.ice_servers
+            answer = await asyncio.to_thread(resource.post, offer)
+            self._told = answer.ice_servers
             for candidate in await connection.take_answer(answer.sdp):
                 await connection.add_candidate(candidate)
             try:
@@ -122,8 +122,7 @@ class Publisher:
             raise UnavailableError("the connection is gone")
         finally:
             await connection.close()
-            if resource:
-                await asyncio.to_thread(delete_resource, resource, self._url, self._token)
+            await asyncio.to_thread(resource.delete)
 
     def _say(self, status: str, level: int) -> None:
         if status != self.status:

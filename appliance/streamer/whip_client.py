@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
@@ -31,6 +32,34 @@ class Answer(NamedTuple):
     sdp: str
     resource: str
     ice_servers: list[IceServer]
+
+
+class Resource:
+    """What stands for our stream at the server, from the offer on; each call blocks."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+        self._lock = threading.Lock()
+        self._where = ""
+        self._wanted = True
+
+    def post(self, offer: str) -> Answer:
+        """Raises UnavailableError. What was deleted meanwhile is deleted once it is known where it is."""
+        answer = post_offer(self._url, self._token, offer)
+        with self._lock:
+            self._where, wanted = answer.resource, self._wanted
+        if not wanted:
+            self.delete()
+        return answer
+
+    def delete(self) -> None:
+        """Tell the server that the stream has ended, where it had an offer."""
+        with self._lock:
+            self._wanted = False
+            where, self._where = self._where, ""
+        if where:
+            delete_resource(where, self._url, self._token)
 
 
 def ask_ice_servers(url: str, token: str) -> list[IceServer]:

@@ -17,7 +17,7 @@ from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress, connect
 from appliance.bus.messages import Done, InstanceStats, Publication, Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
-from tests.support.gateway import nats_server
+from tests.support.gateway import nats_server, until
 from tests.support.ports import free_ports
 from tests.support.turn import coturn
 
@@ -38,7 +38,11 @@ class Endpoint:
         self.sizes: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self.peers: list[RTCPeerConnection] = []
         self._watching: asyncio.TaskGroup
+        self._watches: list[asyncio.Task[None]] = []
         self.url = ""
+        self.quick = asyncio.Event()
+        """Not set: offers are answered only once it is."""
+        self.quick.set()
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
@@ -61,6 +65,8 @@ class Endpoint:
                 yield
                 for peer in self.peers:
                     await peer.close()
+                for each in self._watches:  # of a peer that never connected
+                    each.cancel()
         finally:
             await runner.cleanup()
 
@@ -83,16 +89,20 @@ class Endpoint:
         self.offers.append(offer)
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.peers.append(peer)
-        peer.on("track", lambda track: self._watching.create_task(self._watch(track)))
+        peer.on("track", self._begin_to_watch)
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         headers = {"Location": f"/whip/desk/{len(self.peers)}"}
+        await self.quick.wait()
         sdp = peer.localDescription.sdp
         return web.Response(status=201, text=sdp, content_type="application/sdp", headers=headers)
 
     async def _end(self, request: web.Request) -> web.Response:
         await self.ended.put(request.match_info["id"])
         return web.Response()
+
+    def _begin_to_watch(self, track: Any) -> None:
+        self._watches.append(self._watching.create_task(self._watch(track)))
 
     async def _watch(self, track: Any) -> None:
         while track.kind == "video":
@@ -208,6 +218,17 @@ async def test_where_the_stream_goes_may_change_while_it_runs(
         await publish("")
         assert await endpoint.ended.get() == "1"
         assert len(endpoint.offers) == 1
+
+
+async def test_an_offer_that_is_given_up_before_its_answer_leaves_nothing_behind(
+    address: BusAddress, bus: Bus, endpoint: Endpoint
+) -> None:
+    endpoint.quick.clear()
+    async with asyncio.timeout(30), publishing(address, f"{endpoint.url}/whip/desk"):
+        await until(lambda: endpoint.offers)
+        await bus.request(subjects.publication("s1"), Publication(), Done)
+        endpoint.quick.set()
+        assert await endpoint.ended.get() == "1"
 
 
 async def test_relays_that_the_server_names_are_used(

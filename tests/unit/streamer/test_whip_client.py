@@ -2,13 +2,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from appliance.bus.messages import IceServer
 from appliance.errors import UnavailableError
-from appliance.streamer.whip_client import delete_resource, linked, post_offer
+from appliance.streamer.whip_client import Resource, delete_resource, linked, post_offer
 
 pytestmark = pytest.mark.unit
 
@@ -62,6 +63,8 @@ class Server(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.elsewhere = elsewhere
         self.seen: list[tuple[str, str | None]] = []
+        self.answering = threading.Event()
+        self.answering.set()
 
     @property
     def url(self) -> str:
@@ -80,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, location: str) -> None:
         self.server.seen.append((self.command, self.headers["Authorization"]))
         self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.server.answering.wait()
         self.send_response(status)
         self.send_header("Location", location)
         self.send_header("Content-Length", "0")
@@ -108,6 +112,18 @@ def test_the_token_is_for_the_server_that_it_was_given_for_and_no_other() -> Non
         delete_resource(answer.resource, first.url, "secret")
     assert first.seen == [("POST", "Bearer secret")]
     assert other.seen == [("POST", None), ("DELETE", None)]
+
+
+def test_what_is_deleted_while_it_is_offered_is_deleted_once() -> None:
+    with served() as server, ThreadPoolExecutor() as pool:
+        resource = Resource(server.url, "")
+        server.answering.clear()
+        posting = pool.submit(resource.post, "v=0")
+        resource.delete()
+        server.answering.set()
+        posting.result()
+        resource.delete()
+    assert server.seen == [("POST", None), ("DELETE", None)]
 
 
 def test_the_end_is_told_with_the_token() -> None:
