@@ -222,7 +222,7 @@ def _add_people_verbs(verbs: _Verbs) -> None:
     share.add_argument("instance", nargs="?", metavar="INSTANCE", help="default: the first that runs")
     share.add_argument("--role", choices=("view", "control"), default="view")
     share.add_argument(
-        "--expires", type=_duration, default=12 * 3600, metavar="D", help="1h, 30m, 7d (default 12h)"
+        "--expires", type=_share_duration, default=12 * 3600, metavar="D", help="1h, 30m, 7d (default 12h)"
     )
     verbs.add("shares", "share:shares", "links that still hold")
     unshare = verbs.add("unshare", "share:unshare", "revoke a link, and end whoever came in by it")
@@ -280,6 +280,16 @@ def _duration(text: str) -> int:
         raise argparse.ArgumentTypeError(str(exc)) from exc
     if seconds < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is over already")
+    return seconds
+
+
+def _share_duration(text: str) -> int:
+    from appliance.control.schema import SHARE_SECONDS_MAX
+    from appliance.control.words import duration
+
+    seconds = _duration(text)
+    if seconds > SHARE_SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {duration(SHARE_SECONDS_MAX)}")
     return seconds
 
 

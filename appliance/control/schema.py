@@ -26,6 +26,8 @@ from appliance.bus.messages import ViewerStats as ViewerStats
 API_VERSION = 1
 """Raised whenever an older client could misread a newer daemon."""
 
+SHARE_SECONDS_MAX = 30 * 86400
+
 
 class Model(BaseModel):
     """Base of all control objects."""
@@ -196,7 +198,7 @@ class ShareParams(Model):
 
     instance: str | None = None
     role: Role = Role.VIEW
-    expires_s: int = Field(12 * 3600, ge=1, le=30 * 86400)
+    expires_s: int = Field(12 * 3600, ge=1, le=SHARE_SECONDS_MAX)
 
 
 class PublishParams(Model):

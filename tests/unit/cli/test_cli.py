@@ -97,6 +97,12 @@ def test_a_gateway_that_drains_waits_for_no_viewer_of_its_boxes(fanlight: Fanlig
     assert fanlight("drain")[0] == 0
 
 
+def test_a_share_that_would_last_too_long_is_refused_in_the_words_of_who_asked(fanlight: Fanlight) -> None:
+    code, _, err = fanlight("share", "--expires", "99d")
+    assert code == 2
+    assert "'99d' is more than 30 d" in err
+
+
 def test_share_prints_the_link_alone(fanlight: Fanlight, house: House) -> None:
     code, out, _ = fanlight("share", "i1", "--role", "control", "--expires", "1h30m")
     assert (code, out) == (0, "https://x:8443/#share=t\n")
