@@ -11,7 +11,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, StorageType, StreamConfig
 from pydantic import BaseModel, ValidationError
 
 from appliance.bus.connection import Bus, heeding_cancellation, unavailable
@@ -69,17 +69,21 @@ class Mail(Generic[M]):
         self._making = asyncio.Lock()
         """Two who make it at once would claim its bytes twice, for a moment."""
 
-    async def post(self, subject: str, content: M) -> int:
-        """The number of the letter."""
+    async def post(self, subject: str, content: M, *, once: str = "") -> int:
+        """The number of the letter.
+
+        Who did not hear that it was posted may post it again: with the same word for `once` it is still one.
+        """
         data = content.model_dump_json().encode()
+        headers = {Header.MSG_ID.value: once} if once else None
         await self._ready()
         with unavailable(f"mail: {subject}"):
             try:
-                receipt = await self._context.publish(subject, data)
+                receipt = await self._context.publish(subject, data, headers=headers)
             except nats.js.errors.NoStreamResponseError:
                 self._epoch = 0  # the server started again, and we know before we were told
                 await self._ready()
-                receipt = await self._context.publish(subject, data)
+                receipt = await self._context.publish(subject, data, headers=headers)
         return receipt.seq
 
     async def drop(self, subject: str, through: int | None = None) -> None:

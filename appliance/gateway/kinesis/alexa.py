@@ -78,7 +78,7 @@ class AlexaOffers:
                 answer.set_result(delivery.payload)
 
         await mailbox.clear()
-        await mailbox.send(offer, channel.ttl_s)
+        await mailbox.send(offer, channel.ttl_s, new_id())
         async with asyncio.timeout(channel.ttl_s), asyncio.TaskGroup() as group:
             receiving = group.create_task(mailbox.receive(hear))
             await asyncio.wait((receiving, answer), return_when=asyncio.FIRST_COMPLETED)

@@ -149,7 +149,7 @@ class Bridge:
                 logger.warning("session %s: the streamer said what no viewer may: %s", self._session, said)
                 continue
             try:
-                await self._mailbox.send(said, self._channel.ttl_s)
+                await self._mailbox.send(said, self._channel.ttl_s, new_id())
             except UnavailableError as exc:
                 logger.info("channel %s: not sent: %s", self._channel.name, exc)
 

@@ -18,6 +18,7 @@ from appliance.gateway.kinesis.mailbox import Mailbox
 from appliance.gateway.kinesis.quotas import Intake
 from appliance.gateway.metrics import Metrics
 from appliance.gateway.relay import BUS_PATIENCE_SECONDS
+from appliance.gateway.tokens import new_id
 from appliance.signaling import kinesis
 from appliance.signaling.kinesis import Action, Delivery, Refused, Request
 
@@ -131,12 +132,12 @@ class Line:
 
     async def _send(self, request: Request) -> None:
         """Also while the bus is away, for a while. Raises ResourceNotFoundError, UnavailableError."""
-        began = time.monotonic()
+        began, letter = time.monotonic(), new_id()
         while True:
             try:
                 if request.action is not Action.CANDIDATE:
                     self._channel = await self._channels.get_by_arn(self._channel.arn)
-                return await self._mailbox.send(request, self._channel.ttl_s)
+                return await self._mailbox.send(request, self._channel.ttl_s, letter)
             except UnavailableError:
                 if time.monotonic() - began > BUS_PATIENCE_SECONDS:
                     raise

@@ -10,7 +10,6 @@ from appliance.bus.mail import OF_ONE_SENDER, Letter, Mail
 from appliance.bus.messages import ChannelMail
 from appliance.bus.subjects import ARRIVALS, MASTER, STORAGE, mail, unword, word
 from appliance.errors import UnavailableError
-from appliance.gateway.tokens import new_id
 from appliance.signaling.kinesis import Action, Delivery, Request
 
 logger = logging.getLogger(__name__)
@@ -158,11 +157,11 @@ class Mailbox:
         """Whether a newer connection of the same client gets everything from now on."""
         return self._inbox.superseded
 
-    async def send(self, request: Request, ttl_s: float) -> None:
-        """Leave it for its recipient. Raises UnavailableError while the bus is away."""
+    async def send(self, request: Request, ttl_s: float, letter: str) -> None:
+        """Leave it for its recipient; the same `letter` sent again is one. Raises UnavailableError."""
         recipient = word(request.recipient) or self._other
-        letter = ChannelMail(id=new_id(), action=request.action.value, payload=request.payload, ttl_s=ttl_s)
-        await self._mail.post(mail(self._channel, recipient, self._me), letter)
+        content = ChannelMail(id=letter, action=request.action.value, payload=request.payload, ttl_s=ttl_s)
+        await self._mail.post(mail(self._channel, recipient, self._me), content, once=letter)
         if request.action is Action.ANSWER and (last := self._inbox.answered(request.recipient)):
             await self._drop(recipient, last)
 

@@ -25,6 +25,16 @@ async def test_who_writes_the_first_letters_at_once_makes_one_place_for_them(tmp
         assert sorted(numbers) == [*range(1, 9)]
 
 
+async def test_a_letter_that_is_posted_again_is_one(tmp_path: Path) -> None:
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        mail = Mail(bus, "mail", "mail.>", Note, max_age_s=60)
+        first = await mail.post("mail.a", Note(text="one"), once="x")
+        assert await mail.post("mail.a", Note(text="one"), once="x") == first
+        await mail.post("mail.a", Note(text="two"), once="y")
+        async with mail.read("mail.a") as letters:
+            assert [(await anext(letters)).content.text for _ in range(2)] == ["one", "two"]
+
+
 async def test_a_reader_ends_that_is_cancelled_in_the_moment_in_which_a_letter_comes(tmp_path: Path) -> None:
     async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
         mail = Mail(bus, "mail", "mail.>", Note, max_age_s=60)
