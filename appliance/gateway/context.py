@@ -69,7 +69,8 @@ class Context:
         sessions = Sessions(await Bucket.open(bus, "sessions", SessionRecord), bus, registry)
         access_keys = AccessKeys(await Bucket.open(bus, "access_keys", AccessKey))
         presence = Presence(bus)
-        channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis, bus)
+        mail = Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies_on(bus))
+        channels = Channels(await Bucket.open(bus, "channels", Channel), sessions, config.kinesis, bus, mail)
         settings = LiveSettings(config, await Bucket.open(bus, "settings", SettingsPatch), bus)
         metrics = Metrics()
         return cls(
@@ -94,7 +95,7 @@ class Context:
             access_keys=access_keys,
             authority=Authority(access_keys, channels, settings, metrics),
             channels=channels,
-            mail=Mail(bus, "mail", MAIL_ALL, ChannelMail, max_age_s=MOST_SECONDS, replicas=copies_on(bus)),
+            mail=mail,
             room=Room(Quotas.of(config.kinesis)),
             presence=presence,
             cameras=Cameras(channels, presence, sessions, registry),

@@ -1,6 +1,7 @@
 """Signaling channels: those that clients created, and one for every instance that streams."""
 
 import builtins
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from typing import NamedTuple
 from pydantic import Field
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import ChannelDeleted, Message
+from appliance.bus.mail import Mail
+from appliance.bus.messages import ChannelDeleted, ChannelMail, Message
 from appliance.bus.state import Bucket
-from appliance.bus.subjects import deleted, unword, word
+from appliance.bus.subjects import deleted, mail_of, unword, word
 from appliance.config import KinesisSection
-from appliance.errors import ConflictError, NotFoundError
+from appliance.errors import ConflictError, NotFoundError, UnavailableError
 from appliance.gateway.kinesis.errors import (
     ChannelLimitError,
     ResourceInUseError,
@@ -22,6 +24,8 @@ from appliance.gateway.kinesis.errors import (
 )
 from appliance.gateway.sessions import SessionRecord, Sessions
 from appliance.gateway.tokens import new_id
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_TTL_SECONDS = 60
 _ARN = re.compile(r"arn:aws:kinesisvideo:([a-z0-9-]+):([0-9]+):channel/([a-zA-Z0-9_.-]{1,256})/([0-9]+)")
@@ -77,10 +81,16 @@ class Channels:
     """
 
     def __init__(
-        self, bucket: Bucket[Channel], sessions: Sessions, section: KinesisSection, bus: Bus
+        self,
+        bucket: Bucket[Channel],
+        sessions: Sessions,
+        section: KinesisSection,
+        bus: Bus,
+        mail: Mail[ChannelMail],
     ) -> None:
         self._bucket = bucket
         self._bus = bus
+        self._mail = mail
         self._sessions = sessions
         self._section = section
 
@@ -167,7 +177,12 @@ class Channels:
         while True:
             checked = await self.update(arn, lambda old: old, version=version)
             if await self._bucket.delete(_key(checked.name), only=checked):
-                return await self._bus.publish(deleted(checked.key), ChannelDeleted())
+                break
+        await self._bus.publish(deleted(checked.key), ChannelDeleted())
+        try:  # who makes channels again and again would fill the bus with what nobody reads
+            await self._mail.drop(mail_of(checked.key))
+        except UnavailableError as exc:
+            logger.debug("channel %s: its mail stays until it is too old: %s", checked.name, exc)
 
     def arn(self, name: str, created_at: float) -> str:
         """The ARN of a channel of this gateway."""

@@ -13,6 +13,9 @@ import aiohttp
 import pytest
 
 from appliance.bus.link import BusLink
+from appliance.bus.mail import Mail
+from appliance.bus.messages import ChannelMail
+from appliance.errors import UnavailableError
 from appliance.gateway.kinesis import lifetime, quotas
 from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.gateway.service import Gateway
@@ -60,6 +63,39 @@ async def test_what_a_viewer_says_before_the_master_is_there_waits(lobby: Lobby)
         async with lobby.master() as master:
             assert await master.got() == ("SDP_OFFER", "offer", "v1")
             assert await master.got() == ("ICE_CANDIDATE", "v", "v1")
+
+
+async def test_a_message_whose_acknowledgement_is_lost_is_delivered_once(
+    lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post, losses = Mail.post, ["SDP_OFFER"]
+
+    async def lossy(self: Mail[ChannelMail], subject: str, content: ChannelMail, **more: str) -> int:
+        number = await post(self, subject, content, **more)
+        if content.action in losses:
+            losses.remove(content.action)
+            raise UnavailableError("mail: no answer")
+        return number
+
+    monkeypatch.setattr(Mail, "post", lossy)
+    async with lobby.master() as master, lobby.viewer("v1") as viewer:
+        await viewer.send("SDP_OFFER", "offer")
+        await viewer.send("ICE_CANDIDATE", "v")
+        assert await master.got() == ("SDP_OFFER", "offer", "v1")
+        assert await master.got() == ("ICE_CANDIDATE", "v", "v1")
+    assert losses == []
+
+
+async def test_the_mail_of_a_deleted_channel_takes_no_room(cloud: Cloud, lobby: Lobby) -> None:
+    async with lobby.viewer("v1") as viewer:
+        await viewer.send("SDP_OFFER", "offer")
+        await viewer.send("DANCE", correlationId="sync")
+        await viewer.status("sync")
+    mail = cloud.here.gateway._context.mail
+    await mail.post("mail.other.+.v1", ChannelMail(id="kept", action="SDP_OFFER"))
+    await cloud.client(lobby.key)("delete_signaling_channel", ChannelARN=lobby.arn)
+    lying = (await cloud.here.bus.client.jetstream().stream_info("mail", subjects_filter=">")).state.subjects
+    assert lying == {"mail.other.+.v1": 1}
 
 
 async def test_an_offer_comes_again_to_a_master_that_comes_back_before_it_answered(lobby: Lobby) -> None:
