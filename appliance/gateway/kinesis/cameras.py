@@ -1,8 +1,8 @@
 """Channels whose master is a client, as something to watch: listed, and shown by one instance each."""
 
 import asyncio
-import collections
 import logging
+import weakref
 from typing import NamedTuple
 
 from appliance.bus.messages import LaunchRequest
@@ -34,8 +34,8 @@ class Cameras:
         self._presence = presence
         self._sessions = sessions
         self._registry = registry
-        self._launching: dict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
-        """By channel: a box that does not answer holds up one camera."""
+        self._launching: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        """By channel, while it is launched: a box that does not answer holds up one camera."""
 
     def present(self) -> list[Camera]:
         """Those whose master is there."""
@@ -70,7 +70,7 @@ class Cameras:
 
         Raises NoCapacityError.
         """
-        async with self._launching[channel.arn]:
+        async with self._launching.setdefault(channel.arn, asyncio.Lock()):
             for record in await self._sessions.list():
                 shown = record.open and record.channel == channel.arn
                 if shown and record.recorded == channel.storage:

@@ -62,6 +62,7 @@ async def test_a_camera_is_listed_while_it_is_there_and_shown_by_one_session(
             _, again = await launch(here, token)
             assert again["metadata"]["id"] == first.id
             assert len(agent.launched) == 1
+            assert not here.gateway._context.cameras._launching
         await until(lambda: not here.gateway.cameras())
         assert (await launch(here, token, "nowhere"))[0] >= 400
         assert [each.channel for each in await here.gateway.sessions()] == [lobby.arn]
