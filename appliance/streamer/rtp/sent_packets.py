@@ -91,12 +91,14 @@ class SentPackets:
 
     def _all_received(self, first: int, arrivals: Sequence[int | None]) -> Received | None:
         """Where all have arrived, and nothing else is to be said of them: nearly always, and far quicker."""
+        if self._probes or None in arrivals:
+            return None
         slot = first & HISTORY - 1
         told = slice(slot, slot + len(arrivals))
         octets = self._sizes[told].tolist()
-        seconds = [arrival * 1e-6 for arrival in arrivals if arrival is not None]
-        if self._probes or not len(octets) == len(seconds) == len(arrivals) or min(octets, default=0) <= 0:
+        if len(octets) != len(arrivals) or min(octets, default=0) <= 0:
             return None
+        seconds = [arrival * 1e-6 for arrival in arrivals if arrival is not None]
         self._sizes[told] = array("i", bytes(4 * len(octets)))
         return Received(self._times[told].tolist(), seconds, octets)
 

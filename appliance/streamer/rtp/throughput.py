@@ -3,6 +3,8 @@
 from collections import deque
 
 _KEPT_S = 1.5
+_APART_S = 0.005
+"""Marks are no closer: a viewer that tells of arrivals at one and the same time would fill the memory."""
 
 
 class Throughput:
@@ -20,6 +22,8 @@ class Throughput:
         """So many octets since the last call, until `at`."""
         marks = self._marks
         at = max(at, marks[-1][0])
+        if len(marks) > 1 and at - marks[-2][0] < _APART_S:
+            octets += marks.pop()[1]
         marks.append((at, octets))
         while at - marks[1][0] > _KEPT_S:
             marks.popleft()

@@ -36,3 +36,20 @@ def test_time_does_not_go_back() -> None:
     passing.add(1.0, 1000)
     passing.add(0.5, 1000)
     assert passing.rate_bps(1.0) == pytest.approx(16_000)
+
+
+@pytest.mark.parametrize("step", [0.0, 0.0001, 0.0049])
+def test_a_clock_that_hardly_moves_fills_no_memory(step: float) -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    for number in range(10_000):
+        passing.add(number * step, 100)
+    assert len(passing._marks) < 700
+
+
+def test_marks_that_are_close_are_counted_to_the_last_of_them() -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    for millisecond in range(0, 1000, 2):
+        passing.add(millisecond / 1000, 500)
+    assert passing.rate_bps(0.5) == pytest.approx(2_000_000, rel=0.02)

@@ -61,6 +61,11 @@ def test_chunks_may_say_more_than_there_are_packets() -> None:
     assert parse(head(0, 2) + struct.pack("!H", 0x8000 | 0b11 << 12) + b"\0\0").arrivals == [0, 0]
 
 
+def test_a_message_about_packets_that_are_nearly_all_missing() -> None:
+    fci = head(1, MAX_STATUSES) + run(2, 1) + run(0, MAX_STATUSES - 2) + run(1, 1) + struct.pack("!hB", -4, 8)
+    assert parse(fci).arrivals == [-1000, *[None] * (MAX_STATUSES - 2), 1000]
+
+
 @given(st.lists(st.none() | st.integers(0, 30_000), min_size=1, max_size=100), st.integers(0, 65_535))
 def test_what_was_encoded_is_read(arrivals: list[int | None], first: int) -> None:
     expected = [None if arrival is None else arrival * 250 for arrival in arrivals]
@@ -80,7 +85,7 @@ def test_what_was_encoded_is_read(arrivals: list[int | None], first: int) -> Non
         head(0, 2) + run(1, 2) + b"\0",
         head(0, 1) + run(2, 1) + b"\0",
         head(0, 1) + run(3, 1) + bytes(4),
-        head(0, 8192) + run(0, 0) * 1000,
+        head(0, MAX_STATUSES) + run(0, 0) * 1000,
     ],
 )
 def test_malformed(fci: bytes) -> None:
