@@ -3,9 +3,11 @@
 import dataclasses
 import functools
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import aiortc.codecs
@@ -160,6 +162,8 @@ def install() -> None:
     aiortc_economy.install()
     aiortc_fec.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
+    # Round trips, by which packets are sent again, are not to jump with the wall clock.
+    vars(aiortc.rtcrtpsender)["time"] = SimpleNamespace(time=time.monotonic)
     vars(aiortc.codecs.h264)["PACKET_MAX"] = PAYLOAD_BYTES
     vars(aiortc.codecs.vpx)["PACKET_MAX"] = PAYLOAD_BYTES
 

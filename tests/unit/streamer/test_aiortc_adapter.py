@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from types import CodeType
@@ -178,6 +179,27 @@ async def test_reports_tell_what_was_lost_of_the_picture(loopback: Loopback) -> 
         info = aiortc.rtp.RtcpReceiverInfo(ssrc, lost, 9, 1000, 0, 0, 0)
         await sender._handle_rtcp_packet(aiortc.rtp.RtcpRrPacket(ssrc=1, reports=[info]))
     assert loopback.ours.reception.estimator.loss == 0.25
+
+
+async def test_the_round_trip_does_not_jump_with_the_wall_clock(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender: Any = loopback.sender
+    reported = asyncio.Event()
+    send = sender._send_rtcp
+
+    async def heard(packets: list[Any]) -> None:
+        reported.set()
+        await send(packets)
+
+    sender._send_rtcp = heard
+    await reported.wait()
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 3600)
+    info = aiortc.rtp.RtcpReceiverInfo(sender._ssrc, 0, 0, 1000, 0, sender._RTCRtpSender__lsr, dlsr=1)
+    await sender._handle_rtcp_packet(aiortc.rtp.RtcpRrPacket(ssrc=1, reports=[info]))
+    assert sender._RTCRtpSender__rtt is not None
+    assert sender._RTCRtpSender__rtt < 60
 
 
 async def test_the_pair_in_use_is_known(loopback: Loopback) -> None:
