@@ -78,6 +78,7 @@ class Steering:
             yield
         finally:
             self._viewers.discard(viewer)
+            self._rose = float("-inf")  # nobody may be left who tells of anything, and so makes it look again
             self.look()
 
     def heard(self, viewer: Viewer) -> None:

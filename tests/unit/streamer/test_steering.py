@@ -91,3 +91,17 @@ def test_who_leaves_is_not_heeded_any_more() -> None:
         steering.heard(slow)
         clock.now += 1
     assert told == [950, 8000]
+
+
+def test_who_leaves_right_after_a_rise_leaves_nothing_behind_to_who_tells_nothing() -> None:
+    told: list[int] = []
+    clock, slow = Clock(), Viewer(1000, True)
+    steering = Steering(told.append, 8000, clock)
+    with steering.heed(Viewer(None)):
+        with steering.heed(slow):
+            steering.heard(slow)
+            slow.kbps = 2000
+            clock.now += 0.2
+            steering.heard(slow)
+            clock.now += 0.01
+        assert told == [950, 1900, 8000]
