@@ -156,12 +156,9 @@ class SenderLink:
 
 
 def link(transceiver: RTCRtpTransceiver, memory: SrtpMemory) -> SenderLink | None:
-    """The way around aiortc's own packets for a connected sender; None where media is relayed."""
+    """The way around aiortc's own packets for a connected sender; None where it is connected no more."""
     connection: Any = transceiver.sender.transport.transport._connection
-    pair = connection._nominated.get(_COMPONENT)
-    if pair is None or pair.local_candidate.type == "relay" or _socket_of(pair) is None:
-        return None
-    return SenderLink(transceiver, memory)
+    return SenderLink(transceiver, memory) if _COMPONENT in connection._nominated else None
 
 
 async def repeat_last(sender: RTCRtpSender) -> None:

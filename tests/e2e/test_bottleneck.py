@@ -13,10 +13,12 @@ from playwright.async_api import Page
 
 from tests.support.box import DESKTOP, Box, box, chromium, counter, settings, visitor, x_server
 from tests.support.narrow import NarrowLinks, narrow_links
+from tests.support.turn import coturn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 CONFIGURED_KBPS = 8000
+TURN = 3478
 RECEIVED = """async () => {
   const stats = await __probe.peers.at(-1).getStats();
   return [...stats.values()].find((each) => each.type === 'inbound-rtp' && each.kind === 'video') || {};
@@ -55,25 +57,32 @@ async def wide(page: Page, pixels: int) -> None:
     )
 
 
+@contextlib.asynccontextmanager
+async def staged(links: NarrowLinks, scratch: Path, **sections: str) -> AsyncIterator[Stage]:
+    """A stage on these links, with more sections of configuration."""
+    video = f"fps = 30\nbitrate_kbps = {CONFIGURED_KBPS}"
+    async with (
+        x_server() as display,
+        counter(display, fps="30", mode="noise"),
+        box(
+            scratch,
+            settings(video=video, **sections) + DESKTOP % (display, "1280x720"),
+            prefix=("ip", "netns", "exec", links.box),
+        ) as running,
+    ):
+        await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
+        yield Stage(running, links, scratch)
+
+
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    video = f"fps = 30\nbitrate_kbps = {CONFIGURED_KBPS}"
     with narrow_links(2) as links:
-        async with (
-            x_server() as display,
-            counter(display, fps="30", mode="noise"),
-            box(
-                tmp_path,
-                settings(video=video) + DESKTOP % (display, "1280x720"),
-                prefix=("ip", "netns", "exec", links.box),
-            ) as running,
-        ):
-            await running.until("s['instances'] and s['instances'][0]['state'] == 'running'")
-            yield Stage(running, links, tmp_path)
+        async with staged(links, tmp_path) as made:
+            yield made
 
 
-async def test_a_narrow_way_to_who_controls_does_not_collapse(stage: Stage) -> None:
-    stage.links.narrow(0, 1500)
+async def does_not_collapse(stage: Stage) -> dict[str, Any]:
+    """Watch for a while, at the controls and at the end of 1.5 Mb/s; what the box knows of the viewer."""
     async with stage.viewer(0, "control") as page:
         await asyncio.sleep(3)
         before = await page.evaluate(RECEIVED)
@@ -90,6 +99,27 @@ async def test_a_narrow_way_to_who_controls_does_not_collapse(stage: Stage) -> N
     assert kbps > 500
     assert after["packetsLost"] - before["packetsLost"] < 100
     assert viewer["target_kbps"] < 2500
+    return viewer
+
+
+async def test_a_narrow_way_to_who_controls_does_not_collapse(stage: Stage) -> None:
+    stage.links.narrow(0, 1500)
+    await does_not_collapse(stage)
+
+
+async def test_nor_does_one_that_leads_through_a_relay_of_the_box(tmp_path: Path) -> None:
+    with narrow_links(1) as links:
+        address, prefix = links.beside(0)
+        links.admit(0, TURN)
+        ice = f"turn = ['turn:{address}:{TURN}']\nturn_secret = 'north'"
+        options = ("use-auth-secret", "static-auth-secret=north")
+        async with (
+            coturn(tmp_path, address, TURN, *options, prefix=prefix),
+            staged(links, tmp_path, ice=ice) as stage,
+        ):
+            stage.links.narrow(0, 1500)
+            viewer = await does_not_collapse(stage)
+    assert viewer["pair"] == "relay"
 
 
 async def test_a_watcher_on_a_narrow_way_gets_a_smaller_picture_and_nobody_else_does(stage: Stage) -> None:

@@ -21,6 +21,18 @@ class NarrowLinks:
         """The box's, on the link to this viewer."""
         return f"192.168.{90 + viewer}.1"
 
+    def beside(self, viewer: int) -> tuple[str, tuple[str, ...]]:
+        """An address at the viewer's end of its link, and how to run something there."""
+        return f"192.168.{90 + viewer}.2", ("ip", "netns", "exec", self._viewers[viewer])
+
+    def admit(self, viewer: int, port: int) -> None:
+        """From now on no UDP of the box's passes the link to this viewer but to this port."""
+        rules = (
+            "table inet wall { chain input { type filter hook input priority 0; "
+            f"ip saddr {self.address(viewer)} meta l4proto udp udp dport != {port} drop; }}; }}"
+        )
+        _run("ip", "netns", "exec", self._viewers[viewer], "nft", rules)
+
     def browser(self, viewer: int, directory: Path) -> Path:
         """A Chromium that runs where the viewer is."""
         script = directory / f"chromium-{viewer}"

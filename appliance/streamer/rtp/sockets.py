@@ -85,7 +85,7 @@ class UdpPath:
 
 
 class TransportPath:
-    """Packet by packet through any transport, for a viewer that moved to a relay."""
+    """Packet by packet through any transport, for a viewer behind a relay of the box's own."""
 
     def __init__(self, transport: DatagramTransport, address: Address) -> None:
         self._transport = transport

@@ -247,8 +247,8 @@ async def test_a_viewer_moves_with_the_pair_that_ice_nominates(loopback: Loopbac
         remote_addr=("192.0.2.1", 9),
     )
     assert isinstance(link.path(), TransportPath)
-    assert aiortc_sender.link(loopback.ours._video, loopback.sources._memory) is None  # type: ignore[arg-type]
     del ice._nominated[1]
+    assert aiortc_sender.link(loopback.ours._video, loopback.sources._memory) is None  # type: ignore[arg-type]
     with pytest.raises(UnavailableError, match="no way"):
         link.path()
     ice._nominated[1] = pair
