@@ -40,6 +40,14 @@ class Form(NamedTuple):
     levels: int
 
 
+class Template(NamedTuple):
+    """A packet with room for the tag of SRTP."""
+
+    data: bytes
+    packets: tuple[tuple[int, int]]
+    """Offset and length before SRTP: the same object for all viewers, so that what follows from it is too."""
+
+
 class SharedPacket:
     """One packet, and the ones before it, for everybody."""
 
@@ -48,13 +56,14 @@ class SharedPacket:
         self.ntp = ntp_now()
         self._packet = packet
         self._earlier = earlier
-        self._templates: dict[Form, bytes] = {}
+        self._templates: dict[Form, Template] = {}
 
-    def template(self, form: Form) -> bytes:
+    def template(self, form: Form) -> Template:
         """Header, payload, room for the tag of SRTP; made for the first viewer of this form."""
         found = self._templates.get(form)
         if found is None:
-            found = self._templates[form] = self._lay_out(form)
+            data = self._lay_out(form)
+            found = self._templates[form] = Template(data, ((0, len(data) - form.shape.tag_bytes),))
         return found
 
     def _lay_out(self, form: Form) -> bytes:
@@ -102,11 +111,11 @@ class SoundStream:
         path = link.path()
         if self._sequence % _LOOK_PACKETS == 0:
             self._form = self._form._replace(levels=LEVELS if link.loss >= _LOSSY else 1)
-        template = packet.template(self._form)
+        template, packets = packet.template(self._form)
         timestamp = (self._origin + packet.timestamp) & 0xFFFFFFFF
         view = link.load(template)
         self._patch(view, 2, self._sequence & 0xFFFF, timestamp, link.ssrc, self._extension)
-        link.protect(((0, len(template) - link.shape.tag_bytes),))
+        link.protect(packets)
         self._sequence += 1
         link.sent(1, len(template) - self._overhead, packet.ntp, timestamp)
         path.send_one(view)
