@@ -29,8 +29,9 @@ _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might mee
 _SECOND_PREFERENCE = 65534  # next to aioice's 65535
 _SILENT_SECONDS = 600  # for so long a TURN server that did not answer is asked after the others
 _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
-_EMPTY_REPORT = b"\x80\xc9\0\1"
-"""A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second."""
+_EMPTY_REPORT, _EMPTY_BYTES = b"\x80\xc9\0\1", 28
+"""A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second.
+What is longer, with the index and tag of SRTP, asks for something behind it."""
 _NO_ADDRESS = (ValueError, OverflowError, LookupError)
 """What the system says of a host or a port that cannot be one."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
@@ -43,7 +44,7 @@ class _SharedProtocol(aioice.ice.StunProtocol):
     receiver: "Connection"
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if data[:4] == _EMPTY_REPORT:
+        if data[:4] == _EMPTY_REPORT and len(data) <= _EMPTY_BYTES:
             self.receiver.heard_at = time.monotonic()
             return
         try:

@@ -139,9 +139,12 @@ async def test_many_agents_on_one_port_keep_their_traffic_apart(mux: Mux) -> Non
 async def test_reports_on_nothing_wake_nobody(mux: Mux) -> None:
     async with agent(mux=mux) as ours, agent(ice_controlling=True) as theirs:
         await pair(ours, theirs)
-        for said in (b"\x80\xc9\0\1 empty", b"\x80\xc9\0\7 one stream", b"\x80\xc9\0\1 empty", b"\x80 media"):
+        empty = b"\x80\xc9\0\1 source, index, tag".ljust(28)
+        asking = empty + b"and what is lost"
+        for said in (empty, b"\x80\xc9\0\7 one stream", empty, asking, empty, b"\x80 media"):
             await theirs.send(said)
-        assert [await ours.recv(), await ours.recv()] == [b"\x80\xc9\0\7 one stream", b"\x80 media"]
+        heard = [await ours.recv() for _ in range(3)]
+        assert heard == [b"\x80\xc9\0\7 one stream", asking, b"\x80 media"]
 
 
 async def test_whatever_the_other_side_sends_is_a_sign_of_life(mux: Mux) -> None:
