@@ -27,6 +27,7 @@ _US = {
     for first, plain, shifted in _US_ROWS
     for n, pair in enumerate(zip(plain, shifted, strict=True))
 }
+_BUTTONS = range(0x110, 0x118)
 _KEYPAD = {55: "*", 74: "-", 78: "+", 98: "/"}
 _SPARE_KEYS = (84, *range(195, 200), *range(239, 248))
 _TEXT_TYPES = ("text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "TEXT", "STRING")
@@ -43,7 +44,9 @@ class WaylandSink:
         self._source = source
         self._own = own
         self._known: Any = None
-        self._keyboard = Keyboard(_UsLayout(self._capture))
+        self._owed: set[int] = set()
+        """Keys and buttons let go of while nothing was captured: the compositor has them down still."""
+        self._keyboard = Keyboard(_UsLayout(self._capture, self._press))
         self._on_clipboard: Callable[[str], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -80,8 +83,7 @@ class WaylandSink:
 
     def button(self, button: int, pressed: bool) -> None:
         """A mouse button by its evdev code."""
-        if capture := self._capture():
-            capture.inject_mouse_button(button, int(pressed))
+        self._press(button, pressed)
 
     def wheel(self, dx: int, dy: int) -> None:
         """Wheel notches."""
@@ -115,7 +117,17 @@ class WaylandSink:
                 capture.set_xkb_layout("us")
             if self._on_clipboard:
                 capture.set_clipboard_callback(self._clipboard_changed)
+        while capture is not None and self._owed:
+            _inject(capture, self._owed.pop(), False)
         return capture
+
+    def _press(self, code: int, pressed: bool) -> bool:
+        """A key or a button, which share one numbering; whether it was done."""
+        if capture := self._capture():
+            _inject(capture, code, pressed)
+        elif not pressed:
+            self._owed.add(code)
+        return capture is not None
 
     def _clipboard_changed(self, entries: Iterable[tuple[str, bytes]]) -> None:
         """In pixelflux's thread."""
@@ -127,11 +139,19 @@ class WaylandSink:
                 return
 
 
+def _inject(capture: Any, code: int, pressed: bool) -> None:
+    if code in _BUTTONS:
+        capture.inject_mouse_button(code, int(pressed))
+    else:
+        capture.inject_key(code + _XKB_OFFSET, int(pressed))
+
+
 class _UsLayout:
     """`keyboard.Layout` of a compositor whose only keyboard we are: its modifiers are what we sent."""
 
-    def __init__(self, capture: Callable[[], Any]) -> None:
+    def __init__(self, capture: Callable[[], Any], press: Callable[[int, bool], bool]) -> None:
         self._capture = capture
+        self._press = press
         self._down: set[int] = set()
         self._bound: dict[int, str] = {}
         """Spare key -> its character, least recently bound first."""
@@ -177,10 +197,12 @@ class _UsLayout:
 
     def send(self, code: int, pressed: bool) -> None:
         """Press or release a key."""
-        if capture := self._capture():
-            (self._down.add if pressed else self._down.discard)(code)
-            self.caps_lock ^= pressed and code == _CAPS_LOCK
-            capture.inject_key(code + _XKB_OFFSET, int(pressed))
+        done = self._press(code, pressed)
+        if not pressed:
+            self._down.discard(code)
+        elif done:
+            self._down.add(code)
+            self.caps_lock ^= code == _CAPS_LOCK
 
     def _produces(self, code: int, *, shift: bool) -> str:
         if code in self._bound:

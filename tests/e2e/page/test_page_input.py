@@ -11,6 +11,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 SCALE = 1280 / WIDTH
 BAND = (800 - HEIGHT * SCALE) / 2
 """Height of the black band above the fitted picture, in the 1280x800 window."""
+STRIKE = """
+  (event) => document.activeElement.dispatchEvent(
+    new KeyboardEvent(event.type, { bubbles: true, cancelable: true, ...event }))
+"""
 
 
 async def last_move(box: StandIn, x: float, y: float) -> dict[str, float]:
@@ -18,6 +22,10 @@ async def last_move(box: StandIn, x: float, y: float) -> dict[str, float]:
     near = lambda move: abs(move["x"] - x) < 1.1 and abs(move["y"] - y) < 1.1  # noqa: E731
     await box.until(lambda: any(near(move) for move in box.sent("input::mouse-move")[-1:]))
     return box.sent("input::mouse-move")[-1]
+
+
+def pressed(box: StandIn) -> list[tuple[str, bool]]:
+    return [(key["code"], key["pressed"]) for key in box.sent("fanlight::key")]
 
 
 async def test_keys_go_by_code_down_and_up(playing: Page, box: StandIn) -> None:
