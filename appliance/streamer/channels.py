@@ -135,6 +135,8 @@ class Outlet:
             self._forget()
             for each in self._applications:
                 each.close()
+            self._applications.clear()
+            self._room.set()
 
     def close(self) -> None:
         """End the channels of all viewers."""
@@ -167,7 +169,9 @@ class Outlet:
         self._forget()
         try:
             while data := await reader.read(_CHUNK_BYTES):
-                await self._until_somebody_takes_more()
+                await self._until_somebody_takes_more(writer)
+                if writer not in self._applications:
+                    return  # who comes next shall not get what was meant for who left
                 for channel, may in list(self._viewers.items()):
                     if may():
                         self._send(channel, data)
@@ -179,8 +183,10 @@ class Outlet:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def _until_somebody_takes_more(self) -> None:
-        while not any(each.bufferedAmount < _FULL_BYTES for each in self._viewers):
+    async def _until_somebody_takes_more(self, writer: asyncio.StreamWriter) -> None:
+        while writer in self._applications and not any(
+            each.bufferedAmount < _FULL_BYTES for each in self._viewers
+        ):
             self._room.clear()
             await self._room.wait()
 
