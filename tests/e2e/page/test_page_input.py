@@ -296,6 +296,18 @@ async def test_text_that_is_too_long_is_refused_here(playing: Page, box: StandIn
     assert box.sent("fanlight::clipboard") == []
 
 
+async def test_text_that_cannot_go_at_the_moment_is_kept_with_a_word(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.click('[data-do="clipboard"]')
+    box.silent = True
+    await box.peer.pc.close()
+    await playing.wait_for_function("() => fanlight.state === 'reconnecting'")
+    await playing.locator("#clipboard-content").fill("late")
+    await playing.get_by_role("button", name="Send to the box").click()
+    await expect(playing.get_by_role("status").filter(has_text="no connection")).to_be_visible()
+    await expect(playing.locator("#clipboard-content")).to_have_value("late")
+
+
 async def test_a_locked_pointer_sends_bare_movement(playing: Page, box: StandIn) -> None:
     await playing.hover("#handle")
     await playing.click('[data-do="lock"]')
@@ -305,3 +317,54 @@ async def test_a_locked_pointer_sends_bare_movement(playing: Page, box: StandIn)
     await box.until(lambda: any("x" not in move for move in box.sent("input::mouse-move")))
     bare = [move for move in box.sent("input::mouse-move") if "x" not in move]
     assert all(isinstance(move["rx"], int) and isinstance(move["ry"], int) for move in bare)
+
+
+async def test_of_two_shifts_the_last_lifted_is_both(playing: Page, box: StandIn) -> None:
+    await playing.keyboard.down("ShiftLeft")
+    await playing.keyboard.down("ShiftRight")
+    await playing.keyboard.up("ShiftRight")  # all that Windows tells
+    await box.until(lambda: len(pressed(box)) == 4)
+    assert set(pressed(box)[2:]) == {("ShiftLeft", False), ("ShiftRight", False)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "key"),
+    [
+        ("keydown", "Backquote", "Zenkaku"),
+        ("keydown", "CapsLock", "Alphanumeric"),
+        ("keyup", "PrintScreen", "PrintScreen"),
+    ],
+)
+async def test_keys_of_which_windows_tells_one_half(
+    playing: Page, box: StandIn, kind: str, code: str, key: str
+) -> None:
+    await playing.evaluate(STRIKE, {"type": kind, "code": code, "key": key})
+    await box.until(lambda: len(pressed(box)) == 2)
+    assert pressed(box) == [(code, True), (code, False)]
+
+
+async def test_a_paste_key_that_waits_as_the_focus_goes_is_not_pressed(playing: Page, box: StandIn) -> None:
+    await playing.evaluate(STRIKE, {"type": "keydown", "code": "KeyV", "key": "v", "ctrlKey": True})
+    await playing.evaluate(
+        """() => {
+          window.dispatchEvent(new Event('blur'));
+          return new Promise((resolve) => { setTimeout(resolve, 100); });  // as the key would wait
+        }"""
+    )
+    await playing.keyboard.press("b")
+    await box.until(lambda: ("KeyB", False) in pressed(box))
+    assert pressed(box) == [("KeyB", True), ("KeyB", False)]
+
+
+async def test_lines_of_windows_end_as_those_of_the_box(playing: Page, box: StandIn) -> None:
+    await playing.evaluate(STRIKE, {"type": "keydown", "code": "KeyV", "key": "v", "ctrlKey": True})
+    await playing.evaluate(
+        """() => {
+          const clipboardData = new DataTransfer();
+          clipboardData.setData('text/plain', 'one\\r\\ntwo\\r\\n');
+          document.activeElement.dispatchEvent(
+            new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData }));
+        }"""
+    )
+    await box.until(lambda: box.sent("fanlight::clipboard"))
+    assert box.sent("fanlight::clipboard") == [{"text": "one\ntwo\n"}]

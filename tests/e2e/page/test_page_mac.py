@@ -80,3 +80,37 @@ async def test_command_is_itself_alone_with_other_keys_and_with_the_pointer(
     ]  # fmt: skip
     sent = [kind for kind in box.kinds() if kind != "input::mouse-move"]
     assert sent[-4:] == ["fanlight::key", "input::mouse-button", "input::mouse-button", "fanlight::key"]
+
+
+async def test_what_is_struck_again_under_command_is_struck_again(playing: Page, box: StandIn) -> None:
+    """A Mac tells of no key that is lifted under Command: the box would repeat it, and take no second one."""
+    await playing.keyboard.down("Meta")
+    await playing.keyboard.down("z")
+    await playing.keyboard.down("z")  # held, it repeats
+    await playing.evaluate(
+        """document.activeElement.dispatchEvent(new KeyboardEvent('keydown',
+          { bubbles: true, cancelable: true, code: 'KeyZ', key: 'z', metaKey: true }))"""
+    )
+    await playing.keyboard.up("Meta")
+    stroke = [("KeyZ", True), ("KeyZ", False)]
+    assert await keys(box, 8) == [("ControlLeft", True), *stroke * 3, ("ControlLeft", False)]
+
+
+async def test_shift_outlasts_command(playing: Page, box: StandIn) -> None:
+    await playing.keyboard.down("Shift")
+    await playing.keyboard.down("Meta")
+    await playing.keyboard.down("z")
+    await playing.keyboard.up("Meta")
+    await playing.keyboard.press("ArrowLeft")
+    await playing.keyboard.up("Shift")
+    assert await keys(box, 8) == [
+        ("ShiftLeft", True), ("ControlLeft", True), ("KeyZ", True), ("KeyZ", False), ("ControlLeft", False),
+        ("ArrowLeft", True), ("ArrowLeft", False), ("ShiftLeft", False),
+    ]  # fmt: skip
+
+
+async def test_caps_lock_is_struck_as_it_goes_on_and_as_it_goes_off(playing: Page, box: StandIn) -> None:
+    await playing.keyboard.down("CapsLock")  # on
+    assert await keys(box, 2) == [("CapsLock", True), ("CapsLock", False)]
+    await playing.keyboard.up("CapsLock")  # off
+    assert await keys(box, 4) == [("CapsLock", True), ("CapsLock", False)] * 2

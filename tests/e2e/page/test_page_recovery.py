@@ -192,3 +192,14 @@ async def test_a_browser_without_webrtc_says_so(page: Page, box: StandIn) -> Non
     await page.add_init_script("delete window.RTCPeerConnection")
     await page.goto(f"{box.url}/#session={SESSION}")
     await expect(page.locator("#cover")).to_contain_text("no WebRTC")
+
+
+async def test_the_keyboard_gets_to_the_buttons_of_who_waits(page: Page, box: StandIn) -> None:
+    box.silent = True
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await box.until(lambda: box.signaling)
+    await box.tell("fanlight::wait", reason="The application starts.")
+    await expect(page.locator("#cover")).to_contain_text("The application starts.")
+    await expect(page.locator("#screen")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Back")).to_be_focused()

@@ -159,3 +159,25 @@ async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page) -> No
         assert rect["x"] >= 0
         assert rect["x"] + rect["width"] <= 390
         assert rect["height"] >= 44
+
+
+async def test_the_caret_of_the_field_cannot_go_back(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    cdp = await playing.context.new_cdp_session(playing)
+    await cdp.send("Input.insertText", {"text": "ab"})
+    field = await playing.query_selector("#typing")
+    await playing.evaluate("(field) => field.setSelectionRange(3, 3)", field)
+    await playing.wait_for_function("(field) => field.selectionEnd === field.value.length", arg=field)
+    await cdp.send("Input.insertText", {"text": "c"})
+    await box.until(lambda: len(box.sent("input::ime-event")) == 2)
+    assert box.sent("fanlight::key") == []
+
+
+async def test_modifiers_of_a_real_keyboard_make_letters_only(playing: Page, box: StandIn) -> None:
+    await playing.tap('[data-do="keyboard"]')
+    await playing.keyboard.press("Shift+A")
+    await playing.keyboard.press("Alt")
+    await playing.keyboard.press("Enter")
+    await box.until(lambda: len(box.sent("fanlight::key")) >= 2)
+    assert [key["code"] for key in box.sent("fanlight::key")] == ["Enter", "Enter"]
+    assert box.sent("input::ime-event") == [{"type": 1, "data": {"text": "A"}}]

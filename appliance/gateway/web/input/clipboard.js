@@ -10,6 +10,7 @@ export class Clipboard {
   /** @type {string|null} What it was told by itself, and so has still. */ #fromBox = null;
   /** @type {string|null} */ #unwritten = null;
   /** @type {(() => void)|null} */ #key = null;
+  #timer = 0;
 
   /**
    * @param {object} host
@@ -67,20 +68,24 @@ export class Clipboard {
       return false;
     }
     this.#fromBox = null;
-    return this.send('fanlight::clipboard', { text });
+    const sent = this.send('fanlight::clipboard', { text });
+    if (!sent) this.tell('There is no connection to the box at the moment: the text was not sent.');
+    return sent;
   }
 
   /** The paste key is down: `key` follows the text that the coming `paste` event brings. @param {() => void} key */
   beforePaste(key) {
+    this.settle();
     this.#key = key;
-    setTimeout(() => this.settle(), PASTE_MS);
+    this.#timer = setTimeout(() => this.settle(), PASTE_MS);
   }
 
   /** @param {ClipboardEvent} event */
   onPaste(event) {
     if (!this.#key) return;
     event.preventDefault();
-    const text = event.clipboardData?.getData('text/plain') ?? '';
+    // Windows ends lines with two characters, and a terminal takes each for an end.
+    const text = (event.clipboardData?.getData('text/plain') ?? '').replaceAll('\r\n', '\n');
     if (text && text !== this.#fromBox) {
       if (!this.toBox(text)) this.#key = null; // it would paste something else
       else this.text = text;
@@ -91,7 +96,13 @@ export class Clipboard {
   /** Sends the paste key that still waits, if any. */
   settle() {
     const key = this.#key;
-    this.#key = null;
+    this.dropKey();
     key?.();
+  }
+
+  /** The paste key is not pressed any more. */
+  dropKey() {
+    clearTimeout(this.#timer);
+    this.#key = null;
   }
 }

@@ -4,6 +4,9 @@ const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const MODIFIERS = new Set(['Control', 'Alt', 'Shift']);
 /** What Command does with these on a Mac, Control does on the box. */
 const COMMANDS = new Set(['KeyA', 'KeyC', 'KeyV', 'KeyX', 'KeyZ']);
+/** Windows never tells that these Japanese keys are lifted. */
+const NEVER_LIFTED = new Set(['Zenkaku', 'Hankaku', 'Alphanumeric', 'Katakana', 'Hiragana', 'Romaji', 'KanaMode']);
+const SHIFTS = ['ShiftLeft', 'ShiftRight'];
 
 /**
  * @param {import('./input.js').Stage} stage
@@ -16,6 +19,8 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
   const held = new Map();
   /** The code of a Mac's Command that is down: what comes next shows what the box should take it for. */
   let command = '';
+  /** What it was taken for. */
+  let taken = '';
 
   const press = (/** @type {string} */ code, /** @type {string} */ key) => {
     held.set(code, key);
@@ -25,10 +30,14 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
     if (!held.delete(code)) return;
     send('fanlight::key', { code, key, pressed: false });
   };
+  const stroke = (/** @type {string} */ code, /** @type {string} */ key) => {
+    press(code, key);
+    lift(code, key);
+  };
   const takeCommand = (/** @type {boolean} */ asControl) => {
     if (!command) return;
-    if (asControl) press('ControlLeft', 'Control');
-    else press(command, 'Meta');
+    taken = asControl ? 'ControlLeft' : command;
+    press(taken, asControl ? 'Control' : 'Meta');
     command = '';
   };
 
@@ -41,34 +50,41 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
       return;
     }
     clipboard.gesture();
-    if (event.repeat) return void event.preventDefault();
+    const put = isLifted(event) ? press : stroke;
+    if (event.repeat && (put === press || !held.has(taken))) return void event.preventDefault();
     if (isMac && event.key === 'Meta') {
       event.preventDefault();
       command = event.code;
       return;
     }
     if (!MODIFIERS.has(event.key)) takeCommand(COMMANDS.has(event.code));
-    if (isPaste(event)) {
+    if (isPaste(event) && !event.repeat) {
       // Left to the browser: its `paste` event brings this device's clipboard to the box before the key.
-      clipboard.beforePaste(() => press(event.code, event.key));
+      clipboard.beforePaste(() => put(event.code, event.key));
       return;
     }
     event.preventDefault();
     // Windows sends a ControlLeft of its own with AltGr, which would make a shortcut of every third-level sign.
     if (event.key === 'AltGraph' && held.has('ControlLeft')) lift('ControlLeft', 'Control');
-    press(event.code, event.key);
+    put(event.code, event.key);
   };
 
   const onUp = (/** @type {KeyboardEvent} */ event) => {
     clipboard.settle();
     if (isMac && event.key === 'Meta') {
       takeCommand(false);
-      // macOS reports no keyup for keys that were pressed together with Command.
-      for (const [code, key] of [...held].reverse()) lift(code, key);
+      // macOS reports no keyup for keys that are lifted while Command is down.
+      for (const [code, key] of [...held].reverse()) {
+        if (!MODIFIERS.has(key) || code === taken) lift(code, key);
+      }
     }
-    if (!event.code || !held.has(event.code)) return;
-    event.preventDefault();
-    lift(event.code, event.key);
+    if (isOnlyLifted(event) && !held.has(event.code) && isForStage(event, surface)) stroke(event.code, event.key);
+    // Of two Shifts Windows reports only the one that is lifted last.
+    const codes = event.key === 'Shift' && !event.shiftKey ? SHIFTS : [event.code];
+    for (const code of codes.filter((each) => held.has(each))) {
+      event.preventDefault();
+      lift(code, event.key);
+    }
   };
 
   window.addEventListener('keydown', onDown, { capture: true, signal });
@@ -77,7 +93,8 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
   return {
     reset: () => {
       held.clear();
-      command = '';
+      command = taken = '';
+      clipboard.dropKey();
     },
   };
 }
@@ -86,11 +103,24 @@ export function attachKeyboard({ surface, clipboard, send, openToolbar }, releas
 function isForStage(/** @type {KeyboardEvent} */ event, /** @type {HTMLElement} */ surface) {
   const focus = document.activeElement;
   const ours = focus === null || focus === document.body || surface.contains(focus);
+  // Who waits for a picture gets to the buttons in its place.
+  if (event.code === 'Tab' && !document.getElementById('cover')?.hidden) return false;
   return ours && event.code !== '' && event.code !== 'F11' && !event.isComposing;
 }
 
 function isToolbarChord(/** @type {KeyboardEvent} */ event) {
   return event.ctrlKey && event.altKey && event.shiftKey && MODIFIERS.has(event.key);
+}
+
+/** Whether it will be told that the key is lifted. A Mac tells nothing of what is pressed together with Command. */
+function isLifted(/** @type {KeyboardEvent} */ { code, key, metaKey }) {
+  if (isMac && (code === 'CapsLock' || (metaKey && key !== 'Meta' && !MODIFIERS.has(key)))) return false;
+  return !NEVER_LIFTED.has(key);
+}
+
+/** Caps Lock of a Mac goes down as it is switched on, up as it is switched off; Windows keeps Print Screen's down. */
+function isOnlyLifted(/** @type {KeyboardEvent} */ { code }) {
+  return (isMac && code === 'CapsLock') || code === 'PrintScreen';
 }
 
 function isPaste(/** @type {KeyboardEvent} */ event) {

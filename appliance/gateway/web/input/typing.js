@@ -3,6 +3,10 @@
 /** Something to delete: a field that is empty tells nothing of Backspace. */
 const FILLER = '          ';
 const REFILL_LENGTH = 200;
+/** What the field is told of otherwise, and what changes letters that come through it. */
+const OF_THE_FIELD = new Set([
+  'Unidentified', 'Process', 'Dead', 'Backspace', 'Enter', 'Shift', 'Control', 'Alt', 'AltGraph', 'Meta', 'CapsLock',
+]);
 
 /**
  * @typedef {object} Typist
@@ -48,9 +52,15 @@ export function attachTyping(field, { stroke, write, modified }, signal) {
   field.addEventListener('compositionstart', () => { composing = true; }, { signal });
   field.addEventListener('compositionend', () => { composing = false; }, { signal });
   field.addEventListener('focus', refill, { signal });
+  // The box's own caret stays where it is, so this one has to stay at the end of what was typed.
+  document.addEventListener('selectionchange', () => {
+    const { value, selectionStart, selectionEnd } = field;
+    if (document.activeElement !== field || composing || selectionStart !== selectionEnd) return;
+    if (selectionEnd < value.length) field.setSelectionRange(value.length, value.length);
+  }, { signal });
   // A keyboard with real keys, a Bluetooth one say: named keys by code, letters through the field.
   field.addEventListener('keydown', (event) => {
-    const named = event.key.length > 1 && !['Unidentified', 'Process', 'Dead', 'Backspace', 'Enter'].includes(event.key);
+    const named = event.key.length > 1 && !OF_THE_FIELD.has(event.key);
     if (event.isComposing || !event.code || !named) return;
     event.preventDefault();
     stroke(event.code, event.key);
