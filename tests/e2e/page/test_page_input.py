@@ -368,3 +368,39 @@ async def test_lines_of_windows_end_as_those_of_the_box(playing: Page, box: Stan
     )
     await box.until(lambda: box.sent("fanlight::clipboard"))
     assert box.sent("fanlight::clipboard") == [{"text": "one\ntwo\n"}]
+
+
+async def test_a_press_that_began_on_the_toolbar_is_none_here(playing: Page, box: StandIn) -> None:
+    await playing.hover("#handle")
+    await playing.hover('[data-do="leave"]')
+    await playing.mouse.down()
+    await playing.mouse.move(640, 400)
+    await playing.mouse.up()
+    await playing.mouse.click(640, 400, button="right")
+    await box.until(lambda: {"button": 3, "pressed": False} in box.sent("input::mouse-button"))
+    assert [event["button"] for event in box.sent("input::mouse-button")] == [3, 3]
+
+
+async def test_a_place_that_was_dropped_is_told_before_the_press(page: Page, box: StandIn) -> None:
+    await page.goto(box.url)
+    said = await page.evaluate(
+        """async () => {
+          const { attachPointer } = await import('/input/pointer.js');
+          const surface = document.createElement('div');
+          surface.setPointerCapture = () => undefined;
+          const said = [];
+          const send = (type, data, droppable = false) => {
+            if (!droppable) said.push([type, data.x ?? null]);
+            return !droppable;
+          };
+          const view = { follow: () => false, toVideo: (x, y) => ({ x, y }) };
+          const clipboard = { gesture: () => undefined };
+          attachPointer({ surface, screen: surface, view, clipboard, send }, new AbortController().signal);
+          for (const [type, buttons] of [['pointermove', 0], ['pointerdown', 1]]) {
+            const what = { pointerType: 'mouse', clientX: 7, clientY: 8, buttons };
+            surface.dispatchEvent(new PointerEvent(type, what));
+          }
+          return said;
+        }"""
+    )
+    assert said == [["input::mouse-move", 7], ["input::mouse-button", None]]

@@ -10,7 +10,7 @@ import { attachWheel } from './wheel.js';
  * @property {HTMLElement} surface where pointers act
  * @property {HTMLElement} screen takes the keyboard focus
  * @property {import('../ui/view.js').View} view
- * @property {(type: string, data: object, droppable?: boolean) => void} send
+ * @property {(type: string, data: object, droppable?: boolean) => boolean} send
  * @property {import('./clipboard.js').Clipboard} clipboard
  * @property {() => void} openToolbar
  */

@@ -14,6 +14,8 @@ export function attachPointer({ surface, screen, view, clipboard, send }, signal
   let held = 0;
   let at = { clientX: 0, clientY: 0 };
   let moved = { x: 0, y: 0 };
+  /** The box was not told of the last place. */
+  let behind = false;
 
   const locked = () => document.pointerLockElement === surface;
   const move = perFrame(() => {
@@ -24,13 +26,15 @@ export function attachPointer({ surface, screen, view, clipboard, send }, signal
       return;
     }
     if (view.follow(at.clientX, at.clientY)) move.mark();
-    send('input::mouse-move', { ...view.toVideo(at.clientX, at.clientY), ...relative }, held === 0);
+    behind = !send('input::mouse-move', { ...view.toVideo(at.clientX, at.clientY), ...relative }, held === 0);
   });
 
   /** Buttons by the mask of every event: it also tells of a second button, and of one lifted out of sight. */
   const setButtons = (/** @type {number} */ mask) => {
     if (mask === held) return;
     move.now();
+    if (behind && !locked()) send('input::mouse-move', { ...view.toVideo(at.clientX, at.clientY), rx: 0, ry: 0 });
+    behind = false;
     for (const [bit, button] of BUTTONS) {
       if ((mask ^ held) & bit) send('input::mouse-button', { button, pressed: Boolean(mask & bit) });
     }
@@ -49,7 +53,8 @@ export function attachPointer({ surface, screen, view, clipboard, send }, signal
     moved.x += event.movementX;
     moved.y += event.movementY;
     move.mark();
-    setButtons(event.buttons);
+    // What was pressed elsewhere, on the toolbar say, is no press here.
+    if (held || event.type === 'pointerdown') setButtons(event.buttons);
   };
 
   for (const type of ['pointerdown', 'pointermove', 'pointerup']) {
