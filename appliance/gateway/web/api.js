@@ -42,7 +42,9 @@ async function call(method, path, body) {
     throw new ApiError(0, 'The box does not answer.');
   }
   const answer = await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(response.status, answer?.error ?? response.statusText);
+  if (!response.ok) {
+    throw new ApiError(response.status, answer?.error ?? `The box, or what is in between, answers ${response.status}.`);
+  }
   if (answer === null) throw new ApiError(502, 'The box gave an answer that is not JSON.');
   return answer;
 }

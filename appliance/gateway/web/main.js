@@ -61,15 +61,17 @@ async function enter(known) {
 
 /** Who we are to the box, as soon as it answers. @param {AbortSignal} signal */
 async function identify(signal) {
+  let shown = '';
   while (!signal.aborted) {
     try {
       return await api.me();
     } catch (error) {
       if (signal.aborted) return null;
-      showNotice(root, {
-        title: 'The box does not answer',
-        text: `${/** @type {Error} */ (error).message} Is it on, and on this network? Trying again by itself.`,
-      }, [{ label: 'Try now', act: () => enter() }]);
+      const text = `${/** @type {Error} */ (error).message} Is it on, and on this network? Trying again by itself.`;
+      if (text !== shown) {
+        showNotice(root, { title: 'The box does not answer', text }, [{ label: 'Try now', act: () => enter() }]);
+      }
+      shown = text;
       await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
     }
   }

@@ -404,3 +404,18 @@ async def test_a_place_that_was_dropped_is_told_before_the_press(page: Page, box
         }"""
     )
     assert said == [["input::mouse-move", 7], ["input::mouse-button", None]]
+
+
+async def test_who_may_only_watch_any_more_has_the_pointer_and_no_dialog(playing: Page, box: StandIn) -> None:
+    view = {"peer": box.peer.id, "role": "view", "width": WIDTH, "height": HEIGHT}
+    await playing.hover("#handle")
+    await playing.click('[data-do="lock"]')
+    await playing.wait_for_function("() => document.pointerLockElement")
+    box.peer.say("fanlight::role", view)
+    await playing.wait_for_function("() => !document.pointerLockElement")
+    box.peer.say("fanlight::role", view | {"role": "control"})
+    await playing.hover("#handle")
+    await playing.click('[data-do="clipboard"]')
+    await expect(playing.locator("#clipboard-content")).to_be_visible()
+    box.peer.say("fanlight::role", view)
+    await expect(playing.locator("#clipboard-content")).to_be_hidden()

@@ -84,3 +84,9 @@ async def test_a_dead_share_link_says_so(page: Page, box: StandIn) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("This link no longer works")
     await page.get_by_role("button", name="Go to the box").click()
     await expect(page.locator("#pin")).to_be_visible()
+
+
+async def test_a_pin_is_pasted_as_the_box_shows_it(page: Page, box: StandIn) -> None:
+    await visit(page, box.url)
+    await page.keyboard.insert_text(f"{PIN[:3]} {PIN[3:]}")
+    await expect(page.locator(".room")).to_have_count(1)

@@ -166,6 +166,19 @@ async def test_sound_that_the_browser_holds_back_asks_for_a_tap(page: Page, box:
     assert await page.evaluate("__plays") >= 2
 
 
+async def test_sound_that_the_browser_holds_back_comes_with_a_key(page: Page, box: StandIn) -> None:
+    await page.add_init_script(
+        "HTMLAudioElement.prototype.play = () => window.allowed ? Promise.resolve()"
+        " : Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    await page.goto(f"{box.url}/#session={SESSION}")
+    hint = page.get_by_role("button", name="Tap for sound")
+    await expect(hint).to_be_visible()
+    await page.evaluate("window.allowed = true")
+    await page.keyboard.press("a")
+    await expect(hint).to_be_hidden()
+
+
 async def test_a_notice_of_the_box_is_read_out(playing: Page, box: StandIn) -> None:
     box.peer.say("fanlight::notice", {"text": "No sound server on the box."})
     await expect(playing.get_by_role("status").filter(has_text="No sound server")).to_be_visible()

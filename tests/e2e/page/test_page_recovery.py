@@ -1,7 +1,9 @@
 """Things break; the page mends what it can and says what it cannot."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.page.standin import SESSION, StandIn
 from tests.support.box import comes_true
@@ -182,6 +184,12 @@ async def test_an_unreachable_box_is_tried_again_at_a_press(page: Page, box: Sta
     await page.wait_for_function(PLAYING)
 
 
+async def test_an_answer_of_something_in_between_is_named(page: Page, box: StandIn) -> None:
+    await page.route("**/watch", lambda route: route.fulfill(status=520, body="<h1>?</h1>"))
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await expect(page.locator("#cover")).to_contain_text("520")
+
+
 async def test_a_browser_without_decoders_says_so(page: Page, box: StandIn) -> None:
     await page.add_init_script("RTCRtpReceiver.getCapabilities = () => ({codecs: [{mimeType: 'video/AV1'}]})")
     await page.goto(f"{box.url}/#session={SESSION}")
@@ -203,3 +211,26 @@ async def test_the_keyboard_gets_to_the_buttons_of_who_waits(page: Page, box: St
     await expect(page.locator("#screen")).to_be_focused()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("button", name="Back")).to_be_focused()
+
+
+async def test_a_box_that_stays_silent_is_told_of_once(page: Page, box: StandIn) -> None:
+    attempts = asyncio.Queue[str]()
+
+    async def fail(route: Route) -> None:
+        attempts.put_nowait(route.request.url)
+        await route.abort()
+
+    await page.route("**/fanlight/me", fail)
+    await page.goto(box.url)
+    button = page.get_by_role("button", name="Try now")
+    await button.focus()
+    for _ in range(3):  # as the third begins, the page is done with the second
+        await attempts.get()
+    await expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("element", ["#screen", "#sound"])
+async def test_what_a_phone_paused_plays_on(playing: Page, element: str) -> None:
+    await playing.wait_for_function("(element) => !document.querySelector(element).paused", arg=element)
+    await playing.evaluate("(element) => document.querySelector(element).pause()", element)
+    await playing.wait_for_function("(element) => !document.querySelector(element).paused", arg=element)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import CDPSession, Page, expect
 
-from tests.e2e.page.standin import HEIGHT, WIDTH, StandIn
+from tests.e2e.page.standin import HEIGHT, SESSION, WIDTH, StandIn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -159,6 +159,38 @@ async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page) -> No
         assert rect["x"] >= 0
         assert rect["x"] + rect["width"] <= 390
         assert rect["height"] >= 44
+
+
+async def test_a_phone_that_is_turned_shows_no_less_than_fits(playing: Page) -> None:
+    cdp = await playing.context.new_cdp_session(playing)
+    await fingers(cdp, "touchStart", (155, 422), (235, 422))
+    for spread in range(42, 62, 2):
+        await fingers(cdp, "touchMove", (195 - spread, 422), (195 + spread, 422))
+    await fingers(cdp, "touchEnd")
+    assert 390 < (await playing.locator("#screen").bounding_box() or {})["width"] < 844
+    await playing.set_viewport_size({"width": 844, "height": 390})
+    await expect(playing.locator("#screen")).to_have_css("height", "390px")
+
+
+async def test_the_row_of_keys_is_above_the_keyboard_of_ios(page: Page, box: StandIn) -> None:
+    await page.add_init_script(
+        """Object.defineProperty(window, 'visualViewport', {
+          value: Object.assign(new EventTarget(), { height: 844, offsetTop: 0, scale: 1 }) })"""
+    )
+    await page.goto(f"{box.url}/#session={SESSION}")
+    await page.wait_for_function("() => fanlight.state === 'playing'")
+    await page.tap('[data-do="keyboard"]')
+    await page.evaluate(
+        """() => {
+          Object.assign(visualViewport, { height: 450, offsetTop: 30 });
+          visualViewport.dispatchEvent(new Event('resize'));
+        }"""
+    )
+    row = await page.locator("#keys").bounding_box()
+    assert row is not None
+    assert row["y"] + row["height"] == 480
+    await page.evaluate("document.querySelector('[data-do=\"keyboard\"]').click()")
+    await expect(page.locator("#stage")).to_have_css("height", "844px")
 
 
 async def test_the_caret_of_the_field_cannot_go_back(playing: Page, box: StandIn) -> None:

@@ -19,7 +19,7 @@ export class Exchange {
       if (action === 'read') this.#read();
       if (action === 'write') this.#write();
     }, { signal });
-    signal.addEventListener('abort', () => this.#dialog.close());
+    signal.addEventListener('abort', () => this.close());
   }
 
   open() {
@@ -33,6 +33,10 @@ export class Exchange {
     this.#content.value = this.#clipboard.text;
     this.#dialog.showModal();
     this.#content.select();
+  }
+
+  close() {
+    this.#dialog.close();
   }
 
   #send() {

@@ -15,6 +15,7 @@ const KEYS = [
 const STICKY = new Set(['ControlLeft', 'AltLeft', 'ShiftLeft', 'MetaLeft']);
 
 export class Keys {
+  #stage = /** @type {HTMLElement} */ (byId('stage'));
   #row = /** @type {HTMLElement} */ (byId('keys'));
   #field = /** @type {HTMLTextAreaElement} */ (byId('typing'));
   #send;
@@ -39,6 +40,9 @@ export class Keys {
       write: (text) => send('input::ime-event', { type: 1, data: { text } }),
       modified: () => this.#waiting.size > 0,
     }, signal);
+    for (const type of ['resize', 'scroll']) {
+      window.visualViewport?.addEventListener(type, () => this.#makeRoom(), { signal });
+    }
     signal.addEventListener('abort', () => this.close());
   }
 
@@ -58,7 +62,16 @@ export class Keys {
     this.#show();
     this.#row.hidden = true;
     this.#field.blur();
+    this.#makeRoom();
     this.#onChange(false);
+  }
+
+  /** iOS lays its keyboard over the page, and the row of keys with it. */
+  #makeRoom() {
+    const { height, offsetTop, scale } = window.visualViewport ?? { height: 0, offsetTop: 0, scale: 0 };
+    const covered = this.isOpen && scale === 1;
+    this.#stage.style.top = covered ? `${offsetTop}px` : '';
+    this.#stage.style.height = covered ? `${height}px` : '';
   }
 
   #press(/** @type {string} */ code, /** @type {string} */ key) {

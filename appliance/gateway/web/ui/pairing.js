@@ -18,7 +18,7 @@ export function showPairing(root, me, onPaired) {
   const slots = Array.from({ length: DIGITS }, () => h('span.slot'));
   const pin = h('input.pin', {
     id: 'pin', name: 'pin', type: 'text', inputMode: 'numeric', autocomplete: 'one-time-code', pattern: '[0-9]*',
-    maxLength: DIGITS, required: true, 'aria-describedby': 'pin-error pin-help', enterKeyHint: 'go',
+    required: true, 'aria-describedby': 'pin-error pin-help', enterKeyHint: 'go',
   });
   const name = h('input', { id: 'device', name: 'device', type: 'text', maxLength: 64, value: deviceName() });
   const error = h('p.fault', { id: 'pin-error', role: 'alert' });

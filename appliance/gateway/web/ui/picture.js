@@ -1,12 +1,18 @@
 /** The playing video, and its last frame in its place while there is no new one. */
 
 import { byId } from './dom.js';
+import { resume } from './resume.js';
 import { toast } from './toast.js';
 
 export class Picture {
   #video = /** @type {HTMLVideoElement} */ (byId('screen'));
   #canvas = /** @type {HTMLCanvasElement} */ (byId('last-frame'));
   #generation = 0;
+
+  /** @param {AbortSignal} signal */
+  constructor(signal) {
+    resume(this.#video, () => this.#start(this.#generation), signal);
+  }
 
   /** Plays `stream`; `onFirstFrame` when it shows. @param {MediaStream} stream @param {() => void} onFirstFrame */
   play(stream, onFirstFrame) {

@@ -1,6 +1,7 @@
 /** Sound: on unless switched off; where the browser wants a gesture first, a hint asks for it. */
 
 import { byId } from './dom.js';
+import { resume } from './resume.js';
 
 const KEY = 'fanlight.sound';
 
@@ -15,9 +16,12 @@ export class Sound {
     this.#onChange = onChange;
     this.#hint.addEventListener('click', () => this.#play(), { signal });
     // Any press will do, the hint is only there to invite one.
-    window.addEventListener('pointerup', () => {
-      if (!this.#hint.hidden) this.#play();
-    }, { signal });
+    for (const type of ['pointerup', 'keydown']) {
+      window.addEventListener(type, () => {
+        if (!this.#hint.hidden) this.#play();
+      }, { signal });
+    }
+    resume(this.#audio, () => this.#play(), signal);
     signal.addEventListener('abort', () => {
       this.#audio.srcObject = null;
       this.#hint.hidden = true;

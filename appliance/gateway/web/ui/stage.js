@@ -33,7 +33,7 @@ export class Stage {
   #input = new AbortController();
   #driving = false;
   #cover = new Cover();
-  #picture = new Picture();
+  #picture = new Picture(this.#life.signal);
   #panel = new Panel();
   #latency;
   #gap = 0;
@@ -181,6 +181,8 @@ export class Stage {
       attachInput(this.stage, this.#input.signal);
     } else {
       this.keys.close();
+      this.exchange.close();
+      if (document.pointerLockElement) document.exitPointerLock();
       attachLook(surface, view, this.#input.signal);
     }
   }

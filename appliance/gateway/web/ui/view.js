@@ -46,6 +46,7 @@ export class View {
     this.#stage = { x: box.left, y: box.top, width: box.width, height: box.height };
     const { videoWidth, videoHeight } = this.#video;
     if (!videoWidth || !videoHeight) return;
+    if (this.mode === 'free' && this.#scale <= this.#fitting) this.mode = 'fit'; // a phone was turned, say
     if (this.mode !== 'free') this.#scale = this.mode === 'fit' ? this.#fitting : 1 / window.devicePixelRatio;
     this.#place(this.#picture.x, this.#picture.y);
   }
