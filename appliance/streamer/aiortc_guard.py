@@ -4,6 +4,7 @@ Media of viewers is dropped undecrypted where nothing takes it. Of media and RTC
 and so many sources: libsrtp keeps a state for each, for as long as the connection lasts.
 """
 
+import functools
 import logging
 import struct
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pylibsrtp
 from aiortc import RTCPeerConnection
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtcsctptransport import DataChunk, tsn_plus_one
 from aiortc.rtp import RtpPacket
 
@@ -78,11 +80,18 @@ def guard(
     `media_bytes` of a second are taken at most.
     """
     transports = {each.receiver.transport for each in connection.getTransceivers()}
+    for receiver in connection.getReceivers():
+        vars(receiver)["receive"] = functools.partial(_receive, receiver.transport)
     if connection.sctp:
         transports.add(connection.sctp.transport)
         _guard_channels(connection.sctp)
     for transport in transports:
         _guard(transport, media, media_bytes)
+
+
+async def _receive(dtls: Any, parameters: RTCRtpReceiveParameters) -> None:
+    """Only know the header extensions: aiortc would start a thread and a task, which get nothing to do."""
+    dtls._rtp_header_extensions_map.configure(parameters)
 
 
 def _guard_channels(sctp: Any) -> None:

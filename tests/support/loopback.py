@@ -27,7 +27,9 @@ class Loopback:
         own_packets: bool = True,
         ice_servers: Sequence[IceServer] = (),
         knows: tuple[str, ...] = (),
+        speaks: bool = False,
     ) -> None:
+        self._speaks = speaks
         self.rendition = rendition
         self.settings = Settings(enable_camera=True, enable_microphone=True, preferred_codecs=knows)
         self.states: asyncio.Queue[str] = asyncio.Queue()
@@ -49,6 +51,8 @@ class Loopback:
         await self.theirs.setRemoteDescription(RTCSessionDescription(self.offer, "offer"))
         for receiver, arrived in zip(self.theirs.getReceivers(), (self.packets, self.sound), strict=True):
             vars(receiver)["_handle_rtp_packet"] = _into(arrived)
+        for transceiver in self.theirs.getTransceivers():
+            transceiver.direction = "sendrecv" if self._speaks else "recvonly"
         await self.theirs.setLocalDescription(await self.theirs.createAnswer())
         await self.ours.take_answer(self.theirs.localDescription.sdp)
         while await self.states.get() != "connected":

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -102,6 +103,16 @@ async def test_media_goes_to_who_takes_it_and_not_to_aiortc(loopback: Loopback) 
     await dtls._handle_rtp_data(voice(7), arrival_time_ms=0)
     await dtls._handle_rtp_data(b"\x80", arrival_time_ms=0)
     assert [(each.ssrc, each.payload_type, each.timestamp) for each in heard] == [(7, 111, 960)]
+
+
+async def test_no_thread_waits_for_the_media_that_aiortc_is_not_given() -> None:
+    async with Loopback(Broadcast(unused), speaks=True) as loopback:
+        assert loopback.ours.uplink
+        async with asyncio.timeout(10):
+            while loopback.ours._pc.sctp.state != "connected":  # begun after the media
+                await asyncio.sleep(0.01)
+        names = [each.name for each in threading.enumerate()]
+        assert (names.count("audio-decoder"), names.count("video-decoder")) == (1, 1), "theirs alone"
 
 
 def test_a_viewer_has_some_sources_and_no_more(bounded: BoundedSession) -> None:
