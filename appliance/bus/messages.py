@@ -368,6 +368,8 @@ class InstanceStats(Message):
     """`opus 48 kHz from <source>`, or why there is none."""
     microphone: str = ""
     """Where applications hear who speaks, or why they hear nobody."""
+    microphone_problem: str = ""
+    """Why who speaks is not heard, or nobody can be."""
     input: str = ""
     """What input goes to, or why it goes nowhere."""
     udp_port: int = 0

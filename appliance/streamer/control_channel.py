@@ -92,7 +92,7 @@ class ControlChannel:
             self._channel, self._told = channel, {}
             channel.on("message", self._hear)
             self.tell_role()
-            if self._viewer.speaks and self._viewer.role.controls:
+            if self._viewer.speaks and self._viewer.role.controls and not self._viewer.fluent:
                 self.tell("enable-microphone", _MICROPHONE)
             return
         try:

@@ -1,15 +1,19 @@
 """The microphone of a viewer, as a source of the sound server that applications record from.
 
-The source is there while somebody speaks, as a microphone that is plugged in. It reads from a pipe: a null
-sink with its monitor would do the same, but might become the default output, and viewers hear themselves.
+The source is there while somebody speaks, as a microphone that is plugged in. That is while packets come:
+our page agrees on its microphone as it joins, and may never switch it on. It reads from a pipe: a null sink
+with its monitor would do the same, but might become the default output, and viewers hear themselves.
 """
 
 import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -28,8 +32,11 @@ _PIPE_BYTES = 16384
 """85 ms: what nobody records must not become the delay of who does later."""
 _HELD_PACKETS = 10
 _GAP_MAX = AUDIO_CLOCK // 25
+_PAUSE_SECONDS = 1.0
+"""Who sends nothing for so long is switched off: even of silence that is not sent (DTX) there is a packet
+every 0.4 s."""
 _LINGER_SECONDS = 10.0
-"""After the last one left: who takes over finds the applications still recording."""
+"""After the last packet: who takes over finds the applications still recording."""
 _RETRY_SECONDS = 5.0
 _NOBODY = "nobody speaks"
 
@@ -41,6 +48,8 @@ class Microphone:
         self.name = f"fanlight_{instance}"
         """Of the source."""
         self.description = _NOBODY
+        self.problem = ""
+        """Why who speaks is not heard."""
         self._pulse_server = pulse_server
         # As it was at birth: the compositor moves XDG_RUNTIME_DIR.
         self._environ = dict(os.environ)
@@ -49,31 +58,31 @@ class Microphone:
 
     @contextlib.contextmanager
     def speaking(self, may: Callable[[], bool]) -> Iterator["Speaker"]:
-        """Take the microphone from whoever has it, while one `may`; it goes back to them afterwards."""
+        """Be heard, while one `may`, by saying something; of several the one who began last is."""
         speaker = Speaker(self._spoken.set, may)
         self._speakers.append(speaker)
-        self._spoken.set()
         try:
             yield speaker
         finally:
             self._speakers.remove(speaker)
-            self._spoken.set()
 
     async def run(self) -> None:
         """Have the source there while somebody speaks."""
         while True:
             while not self._heard:
+                self._say(_NOBODY)
                 self._spoken.clear()
                 await self._spoken.wait()
             try:
                 await self._serve()
             except UnavailableError as exc:
-                self._say(str(exc))
+                self._say(str(exc), problem=True)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     @property
     def _heard(self) -> "Speaker | None":
-        return next((each for each in reversed(self._speakers) if each.may()), None)
+        talking = (each for each in self._speakers if each.talks and each.may())
+        return max(talking, key=lambda each: each.since, default=None)
 
     async def _serve(self) -> None:
         address = server_address(self._pulse_server, self._environ)
@@ -85,7 +94,6 @@ class Microphone:
             with _writing(path) as pipe:
                 self._say(f"source {self.name}")
                 await self._fill(pipe)
-        self._say(_NOBODY)
 
     async def _fill(self, pipe: int) -> None:
         """Until nobody has spoken for a while."""
@@ -95,12 +103,11 @@ class Microphone:
                 if speaker := self._heard:
                     for sound in speaker.heard():
                         _write(pipe, sound)
+                async with asyncio.timeout(_LINGER_SECONDS):
                     await self._spoken.wait()
-                else:
-                    async with asyncio.timeout(_LINGER_SECONDS):
-                        await self._spoken.wait()
 
-    def _say(self, description: str) -> None:
+    def _say(self, description: str, *, problem: bool = False) -> None:
+        self.problem = description if problem else ""
         if description != self.description:
             self.description = description
             logger.info("microphone: %s", description)
@@ -111,14 +118,23 @@ class Speaker:
 
     def __init__(self, spoken: Callable[[], None], may: Callable[[], bool]) -> None:
         self.may = may
+        self.since = 0.0
+        """When it began to talk, by the monotonic clock."""
         self._spoken = spoken
+        self._said = -math.inf
         self._packets: list[tuple[bytes, int]] = []
-        self._decoder = AudioCodecContext.create("libopus", "r")
-        self._decoder.sample_rate, self._decoder.layout = AUDIO_CLOCK, "stereo"
         self._next: int | None = None
+
+    @property
+    def talks(self) -> bool:
+        """Whether it said anything lately."""
+        return time.monotonic() - self._said < _PAUSE_SECONDS
 
     def say(self, opus: bytes, timestamp: int) -> None:
         """One packet, with its RTP timestamp; the oldest go where nobody takes them."""
+        if not self.talks:
+            self.since = time.monotonic()
+        self._said = time.monotonic()
         del self._packets[: 1 - _HELD_PACKETS]
         self._packets.append((opus, timestamp))
         self._spoken()
@@ -135,6 +151,12 @@ class Speaker:
             samples = self._decode(opus)
             self._next = (timestamp + len(samples) // _SAMPLE_BYTES) % 2**32
             yield bytes(gap * _SAMPLE_BYTES) + samples
+
+    @cached_property
+    def _decoder(self) -> AudioCodecContext:
+        made = AudioCodecContext.create("libopus", "r")
+        made.sample_rate, made.layout = AUDIO_CLOCK, "stereo"
+        return made
 
     def _decode(self, opus: bytes) -> bytes:
         try:

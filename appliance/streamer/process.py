@@ -50,6 +50,7 @@ from appliance.streamer.whip import Publishing
 logger = logging.getLogger(__name__)
 
 _NO_SOUND = "sound is switched off"
+_A_CAMERA = "nothing listens to it beside a camera"
 _SECOND_LINGER_S = 5.0
 
 
@@ -79,6 +80,7 @@ class Streamer:
             else None
         )
         self._microphone = Microphone(spec.instance, spec.pulse_server) if own_sound else None
+        self._dumb = _NO_SOUND if self._ingest is None else _A_CAMERA
         self._input = open_input(spec, self._source)
         self._mux: Mux | None = None
         self._shards: Shards | None = None
@@ -184,7 +186,8 @@ class Streamer:
             list(self._renditions.values()),
             viewers,
             audio=sound.description if (sound := self._audio or self._ingest) else _NO_SOUND,
-            microphone=self._microphone.description if self._microphone else _NO_SOUND,
+            microphone=self._microphone.description if self._microphone else self._dumb,
+            microphone_problem=self._microphone.problem if self._microphone else self._dumb,
             input_=self._input.description,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),

@@ -88,6 +88,30 @@ async def test_who_comes_last_is_heard_and_then_the_one_before(server: SoundServ
                 each.cancel()
 
 
+async def test_who_switches_off_leaves_it_to_the_one_before(server: SoundServer) -> None:
+    async with running(server) as microphone, asyncio.TaskGroup() as group:
+        with microphone.speaking(may) as last, microphone.speaking(may) as first:
+            tasks = [group.create_task(speak(first, 440))]
+            await server.until_source(microphone.name)
+            tasks.append(group.create_task(speak(last, 700)))
+            assert abs(pitch((await server.record(microphone.name, 1.0))[24000:]) - 700) < 4
+            tasks.pop().cancel()
+            assert abs(pitch((await server.record(microphone.name, 2.5))[-24000:]) - 440) < 4
+            for each in tasks:
+                each.cancel()
+
+
+async def test_who_says_nothing_has_no_source(server: SoundServer) -> None:
+    other = Microphone("i2", server.address)
+    async with running(server) as microphone, asyncio.TaskGroup() as group:
+        task = group.create_task(other.run())
+        with microphone.speaking(may), other.speaking(may) as speaker:
+            speaker.say(*next(tone(440)))
+            await server.until_source(other.name)
+            assert microphone.name not in await server.sources()
+        task.cancel()
+
+
 async def test_who_only_watches_takes_the_microphone_from_nobody(server: SoundServer) -> None:
     async with running(server) as microphone, asyncio.TaskGroup() as group:
         with microphone.speaking(may) as first, microphone.speaking(lambda: False):
@@ -102,10 +126,13 @@ async def test_the_source_goes_when_nobody_speaks_any_more(
 ) -> None:
     monkeypatch.setattr(module, "_LINGER_SECONDS", 0.1)
     async with running(server) as microphone:
-        with microphone.speaking(may):
+        with microphone.speaking(may) as speaker:
+            speaker.say(*next(tone(440)))
             await server.until_source(microphone.name)
-        await server.until_source(microphone.name, there=False)
-        assert microphone.description == "nobody speaks"
+            await server.until_source(microphone.name, there=False)
+        async with asyncio.timeout(10):
+            while microphone.description != "nobody speaks":  # said once the server has answered
+                await asyncio.sleep(0.05)
         assert not (server.directory / microphone.name).exists()
 
 
@@ -123,14 +150,23 @@ async def test_the_source_of_a_streamer_that_was_killed_is_replaced(server: Soun
             talking.cancel()
 
 
-async def test_without_a_sound_server_it_says_so(tmp_path: Path) -> None:
+async def test_without_a_sound_server_it_says_so_until_nobody_asks_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 1.5)
     microphone = Microphone("i1", f"unix:{tmp_path / 'native'}")
     async with asyncio.TaskGroup() as group:
         task = group.create_task(microphone.run())
-        with microphone.speaking(may):
+        with microphone.speaking(may) as speaker:
+            speaker.say(*next(tone(440)))
             async with asyncio.timeout(10):
-                while not microphone.description.startswith("no sound server"):
+                while not microphone.problem.startswith("no sound server"):
                     await asyncio.sleep(0.05)
+            assert microphone.description == microphone.problem
+            async with asyncio.timeout(10):
+                while microphone.problem:
+                    await asyncio.sleep(0.05)
+        assert microphone.description == "nobody speaks"
         task.cancel()
 
 
