@@ -24,14 +24,14 @@ export function decoders() {
   return ['H264', 'VP8', 'AV1', 'VP9', 'FLEXFEC-03'].filter((name) => names.has(name));
 }
 
-/** What this page wants, in the words of the Anbox dialect. */
-export function settings() {
+/** What this page wants, in the words of the Anbox dialect. @param {boolean} drives whether it may be heard, should it ever speak */
+export function settings(drives) {
   return {
     type: 'settings',
     api_version: 2,
     data_channels: [],
     enable_speaker: true,
-    enable_microphone: false,
+    enable_microphone: drives,
     enable_video: true,
     enable_camera: false,
     video: { preferred_decoder_codecs: decoders() },
@@ -44,13 +44,17 @@ export class Peer {
   /** @type {PeerEvents} */ #on;
   #timer = 0;
   #closed = false;
+  /** Sound goes both ways here, once it is agreed on. @type {RTCRtpTransceiver|null} */ #sound = null;
+  /** @type {MediaStreamTrack|null} */ #voice;
 
   /**
    * @param {import('./api.js').StunServer[]} stunServers
+   * @param {MediaStreamTrack|null} voice
    * @param {PeerEvents} on
    */
-  constructor(stunServers, on) {
+  constructor(stunServers, voice, on) {
     this.#on = on;
+    this.#voice = voice;
     this.#pc = new RTCPeerConnection({
       iceServers: stunServers.map(({ urls, username, password }) => ({ urls, username, credential: password })),
     });
@@ -78,9 +82,26 @@ export class Peer {
   /** @param {string} sdp the box's offer @returns {Promise<string>} our answer */
   async accept(sdp) {
     await this.#pc.setRemoteDescription({ type: 'offer', sdp });
+    this.#sound = this.#pc.getTransceivers().find(({ receiver }) => receiver.track.kind === 'audio') ?? null;
+    if (this.#sound) {
+      // As far as the box takes any: then a microphone that is switched on needs no new negotiation.
+      this.#sound.direction = 'sendrecv';
+      if (this.#voice) await this.#sound.sender.replaceTrack(this.#voice);
+    }
     const answer = await this.#pc.createAnswer();
     await this.#pc.setLocalDescription({ type: 'answer', sdp: withStereo(answer.sdp ?? '') });
     return /** @type {RTCSessionDescription} */ (this.#pc.localDescription).sdp;
+  }
+
+  /**
+   * Sends the sound of a track, or none; without one no packets flow.
+   * @param {MediaStreamTrack|null} voice
+   * @returns {boolean} false where the box did not agree on it
+   */
+  speak(voice) {
+    this.#voice = voice;
+    this.#sound?.sender.replaceTrack(voice).catch((error) => console.warn('microphone:', error));
+    return this.#sound?.currentDirection !== 'recvonly';
   }
 
   /** @param {RTCIceCandidateInit} candidate */

@@ -42,6 +42,7 @@ export class Session extends EventTarget {
   /** @type {Peer|null} */ #peer = null;
   /** @type {StatsMeter|null} */ #meter = null;
   /** @type {import('./api.js').StunServer[]} */ #stunServers = [];
+  /** What the microphone hears, while it is on. @type {MediaStreamTrack|null} */ #voice = null;
   #watchdog = new Watchdog();
   #deadline = 0;
   #boxHeardAt = -Infinity;
@@ -101,6 +102,16 @@ export class Session extends EventTarget {
   /** @param {string} type @param {object} data @param {boolean} [droppable] */
   send(type, data, droppable) {
     return this.#peer?.send(type, data, droppable) ?? false;
+  }
+
+  /** What is said goes to the box from now on, over all connections; null: nothing. @param {MediaStreamTrack|null} voice */
+  speak(voice) {
+    this.#voice = voice;
+    const agreed = this.#peer?.speak(voice) ?? true;
+    if (!voice || agreed) return;
+    // Who was given the controls after it joined as a watcher begins anew.
+    if (this.#link?.isOpen) this.#begin(this.#link, '');
+    else this.#lost('');
   }
 
   /** A fresh sample of the current connection. */
@@ -166,7 +177,7 @@ export class Session extends EventTarget {
     this.#become(this.connections ? 'reconnecting' : 'connecting', reason);
     this.#dropPeer();
     this.connections += 1;
-    this.#peer = new Peer(this.#stunServers, {
+    this.#peer = new Peer(this.#stunServers, this.#voice, {
       onVideo: (stream) => this.#tell('video', stream),
       onSound: (stream) => this.#tell('sound', stream),
       onCandidate: ({ candidate, sdpMid, sdpMLineIndex }) =>
@@ -182,7 +193,7 @@ export class Session extends EventTarget {
       CONNECT_MS,
     );
     link.send({ type: 'discover' });
-    link.send(settings());
+    link.send(settings(this.role !== 'view'));
   }
 
   /** A message of the control channel. @param {string} type @param {any} data */
@@ -199,6 +210,7 @@ export class Session extends EventTarget {
     } else if (type === 'fanlight::stats') {
       this.box = data;
       this.#boxHeardAt = performance.now();
+      this.#tell('box', data);
       if (data.problem && this.state !== 'playing') this.#become('waiting', data.problem);
     } else if (type === 'fanlight::clipboard') {
       this.#tell('clipboard', data.text);

@@ -15,7 +15,7 @@ expect.set_options(timeout=15_000)
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
+    async with chromium(options=("--use-fake-device-for-media-stream",)) as running:
         yield running
 
 

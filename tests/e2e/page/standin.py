@@ -93,6 +93,7 @@ class StandIn:
     """The stats tell of new frames, whether the pattern moves or not."""
     problem: str = ""
     """Why there is no picture, as the stats tell."""
+    microphone_problem: str = ""
     width: int = WIDTH
     height: int = HEIGHT
     instances: list[dict[str, Any]] = field(default_factory=list)
@@ -228,7 +229,8 @@ class StandIn:
             case "discover":
                 await ws.send_json({"type": "resp:discover", "max_api_version": 2})
             case "settings":
-                await ws.send_json({"type": "offer", "sdp": await self._offer()})
+                sdp = await self._offer(hears=message["enable_microphone"])
+                await ws.send_json({"type": "offer", "sdp": sdp})
             case "answer":
                 sdp = base64.b64decode(message["sdp"]).decode()
                 await self.peer.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
@@ -237,12 +239,12 @@ class StandIn:
             case "fanlight::adopt":
                 await ws.send_json({"type": "fanlight::restart", "reason": "the application started again"})
 
-    async def _offer(self) -> str:
+    async def _offer(self, *, hears: bool) -> str:
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         peer = Peer(f"peer-{len(self.peers) + 1}", pc, Pattern(self.width, self.height))
         self.peers[peer.id] = peer
         pc.addTrack(peer.pattern)
-        pc.addTrack(AudioStreamTrack())
+        pc.addTransceiver(AudioStreamTrack(), direction="sendrecv" if hears else "sendonly")
         pc.createDataChannel("box")
 
         def on_channel(channel: RTCDataChannel) -> None:
@@ -274,6 +276,7 @@ class StandIn:
             "capture_to_encoded_p50_ms": 4.2, "capture_to_encoded_p95_ms": 6.8, "frames_dropped": 0,
             "bitrate_kbps": 900.0, "frames_encoded": self.frames_encoded,
             "audio": "opus 48 kHz from monitor", "input": "XTEST on :0", "problem": self.problem,
+            "microphone_problem": self.microphone_problem,
         }  # fmt: skip
 
     async def close(self) -> None:

@@ -151,13 +151,15 @@ async def test_composition_is_followed_by_its_changes(playing: Page, box: StandI
     assert typed() == "help<d"
 
 
-async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page) -> None:
-    assert await playing.evaluate("document.documentElement.scrollWidth") == 390
+@pytest.mark.parametrize("width", [390, 320])
+async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page, width: int) -> None:
+    await playing.set_viewport_size({"width": width, "height": 844})
+    assert await playing.evaluate("document.documentElement.scrollWidth") == width
     for button in await playing.locator("#toolbar button:visible").all():
         rect = await button.bounding_box()
         assert rect is not None
         assert rect["x"] >= 0
-        assert rect["x"] + rect["width"] <= 390
+        assert rect["x"] + rect["width"] <= width
         assert rect["height"] >= 44
 
 

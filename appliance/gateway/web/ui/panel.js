@@ -65,6 +65,7 @@ function table(sample, box, echoMs, latency95) {
     ['Lost', `${sample.packetsLost} packets`],
     ['Path', sample.pair || '–'],
     ['Sound', box?.audio || (sample.audio ? 'arrives' : '–')],
+    ['Microphone', box?.microphone || '–'],
     ['Input', box?.input || '–'],
   ];
   return h('dl', null, ...rows.filter(([, value]) => value)

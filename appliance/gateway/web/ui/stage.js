@@ -10,6 +10,7 @@ import { byId } from './dom.js';
 import { Exchange } from './exchange.js';
 import { toggleFullScreen, togglePointerLock } from './fullscreen.js';
 import { Keys } from './keys.js';
+import { Microphone } from './microphone.js';
 import { Panel } from './panel.js';
 import { Picture } from './picture.js';
 import { Sound } from './sound.js';
@@ -51,6 +52,11 @@ export class Stage {
     this.clipboard = new Clipboard({ send, limit: () => this.session.messageLimit, tell: toast });
     this.exchange = new Exchange(this.clipboard, focus, signal);
     this.sound = new Sound(() => this.#showSound(), signal);
+    this.microphone = new Microphone({
+      speak: (track) => this.session.speak(track),
+      tell: toast,
+      changed: () => this.#showMicrophone(),
+    }, signal);
     this.keys = new Keys(send, (open) => {
       this.toolbar?.set('keyboard', { pressed: open });
       if (!open) focus();
@@ -61,6 +67,7 @@ export class Stage {
       full: () => toggleFullScreen(stage),
       lock: () => togglePointerLock(surface),
       sound: () => this.sound.toggle(),
+      microphone: () => this.microphone.toggle(),
       keyboard: () => this.keys.toggle(),
       clipboard: () => this.exchange.open(),
       stats: () => this.#toggleStats(),
@@ -119,6 +126,7 @@ export class Stage {
       this.#latency.look(sample);
       this.#panel.draw(this.session, this.#latency);
     });
+    on('box', ({ microphone_problem: problem }) => this.microphone.heed(problem ?? ''));
     on('echo', ({ t, box }) => this.#latency.timing.heedEcho(t, box));
     on('frames', (rows) => this.#latency.timing.heedFrames(rows));
     on('clipboard', (text) => this.clipboard.fromBox(text));
@@ -158,6 +166,7 @@ export class Stage {
 
   #onEnd(/** @type {import('./words.js').Words} */ words, /** @type {string} */ ending) {
     this.#input.abort();
+    this.microphone.off();
     this.#latency.follow(false);
     this.#panel.close();
     this.toolbar.set('stats', { pressed: false });
@@ -172,6 +181,7 @@ export class Stage {
     const drives = role !== 'view';
     byId('watching').hidden = drives;
     this.toolbar.allow(drives);
+    if (!drives) this.microphone.off('Your microphone is off: you only watch now.');
     if (this.#driving === drives && !this.#input.signal.aborted && surface.dataset.role) return;
     this.#input.abort();
     this.#input = new AbortController();
@@ -205,6 +215,13 @@ export class Stage {
   #showSound() {
     const on = this.sound.wanted;
     this.toolbar.set('sound', { pressed: on, title: on ? 'Sound is on' : 'Sound is off', icon: on ? 'sound' : 'sound-off' });
+  }
+
+  #showMicrophone() {
+    const { state } = this.microphone;
+    const title = { on: 'Microphone is on', asking: 'Microphone: waiting for the browser', off: 'Microphone is off' }[state];
+    this.toolbar.set('microphone', { pressed: state === 'on', title, icon: state === 'on' ? 'microphone' : 'microphone-off' });
+    this.toolbar.speaking(state === 'on');
   }
 
   #showLink() {

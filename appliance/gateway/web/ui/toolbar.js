@@ -58,6 +58,12 @@ export class Toolbar {
     if (icon) button.querySelector('use')?.setAttribute('href', `icons.svg#${icon}`);
   }
 
+  /** The handle shows that the microphone is on while the toolbar is away. */
+  speaking(/** @type {boolean} */ on) {
+    this.#bar.classList.toggle('speaking', on);
+    this.#handle.title = `Toolbar (Ctrl+Alt+Shift)${on ? ', the microphone is on' : ''}`;
+  }
+
   /** Buttons that need the role `control` are there, or not. */
   allow(/** @type {boolean} */ control) {
     for (const button of this.#toolbar.querySelectorAll('[data-control]')) {

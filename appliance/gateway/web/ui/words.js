@@ -49,6 +49,21 @@ export function shareWords(error) {
     : { title: 'The link could not be opened', text: /** @type {any} */ (error)?.message ?? '' };
 }
 
+/** @type {Record<string, string>} by the names that getUserMedia gives them */
+const NO_MICROPHONE = {
+  NotAllowedError: 'The browser does not let this page use the microphone. Its settings for this page can allow it.',
+  NotFoundError: 'This device has no microphone.',
+  NotReadableError: 'The microphone cannot be used: it was taken away, or another program has it.',
+  SecurityError: 'The browser has a microphone only for pages whose address begins with https://.',
+};
+
+/** Why nobody hears what is said here. @param {unknown} problem of the browser, or what the box says @returns {string} */
+export function microphoneWords(problem) {
+  if (typeof problem === 'string') return `The box cannot take your microphone: ${problem}.`;
+  const { name, message } = /** @type {Error} */ (problem);
+  return NO_MICROPHONE[name] ?? `The microphone cannot be used: ${message || name}.`;
+}
+
 /** A name for this browser that its owner recognises in a list. */
 export function deviceName(userAgent = navigator.userAgent) {
   const device = [
