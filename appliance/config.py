@@ -178,10 +178,11 @@ class AudioSection(Section):
 
 
 class InputSection(Section):
-    """[input]: keyboard, pointer, clipboard."""
+    """[input]: keyboard, pointer, clipboard, gamepads."""
 
     enabled: bool = True
     clipboard: bool = True
+    gamepads: bool = True
 
 
 class DiscoverySection(Section):

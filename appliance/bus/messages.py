@@ -372,6 +372,8 @@ class InstanceStats(Message):
     """Why who speaks is not heard, or nobody can be."""
     input: str = ""
     """What input goes to, or why it goes nowhere."""
+    gamepads: str = ""
+    """How many of viewers' are in use, or why none is passed on."""
     udp_port: int = 0
     """The one port of all media; 0: each viewer has ports of its own."""
     shards: list[int] = []

@@ -60,6 +60,7 @@ class StreamerSpec(BaseModel):
     """That server is the instance's own."""
     input: bool = True
     clipboard: bool = True
+    gamepads: bool = True
     ice: IceSection = IceSection()
     """Viewers bring servers of their own; what is published goes by way of these."""
     udp_port: int = Field(0, ge=0, le=65535)

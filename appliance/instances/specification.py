@@ -50,6 +50,7 @@ def specification(
         own_sound=instance.sound is not None,
         input=config.input.enabled,
         clipboard=config.input.clipboard,
+        gamepads=config.input.gamepads,
         udp_port=config.ice.udp_port,
         udp_ports=config.limits.instances,
         external_address=config.ice.external_address,

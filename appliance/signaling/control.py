@@ -104,11 +104,12 @@ class Clipboard:
 
 @dataclass(frozen=True, slots=True)
 class GamepadButton:
-    """A gamepad button by its W3C standard index."""
+    """A gamepad button by its W3C standard index; `value` is how far, 0 to 1, where that is known."""
 
     gamepad: int
     index: int
     pressed: bool
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,13 @@ class GamepadAxis:
     gamepad: int
     index: int
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class GamepadGone:
+    """A gamepad was unplugged."""
+
+    gamepad: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,7 @@ ControlMessage = (
     | Clipboard
     | GamepadButton
     | GamepadAxis
+    | GamepadGone
     | ImeText
     | ImeKey
     | Ping
@@ -321,7 +330,8 @@ def _gamepad_axis(fields: _Fields) -> ControlMessage:
 
 def _gamepad_button(fields: _Fields) -> ControlMessage:
     gamepad, index = fields.integer("id", _GAMEPADS), fields.integer("index", _GAMEPAD_CONTROLS)
-    return GamepadButton(gamepad, index, fields.boolean("pressed"))
+    value = min(1.0, max(0.0, fields.number("value"))) if "value" in fields else None
+    return GamepadButton(gamepad, index, fields.boolean("pressed"), value)
 
 
 def _ime(fields: _Fields) -> ControlMessage:
@@ -360,6 +370,7 @@ _PARSERS: dict[str, Callable[[_Fields], ControlMessage]] = {
     "stream::disconnect": lambda _: Disconnect(),
     "fanlight::key": _key,
     "fanlight::release": lambda _: Release(),
+    "fanlight::gamepad-gone": lambda fields: GamepadGone(fields.integer("id", _GAMEPADS)),
     "fanlight::wheel": _wheel,
     "fanlight::clipboard": lambda fields: Clipboard(fields.string("text", CLIPBOARD_BYTES)),
     "fanlight::ping": _ping,

@@ -16,6 +16,7 @@ from appliance.signaling.control import (
     Keyframe,
     Latency,
     Ping,
+    Release,
     Timing,
     build_control,
     parse_control,
@@ -109,7 +110,7 @@ class ControlChannel:
         self._named.close()
 
     def release(self) -> None:
-        """Nothing that this viewer pressed stays pressed."""
+        """Nothing that this viewer pressed stays pressed, or plugged in."""
         self._stage.input.release(self._holder)
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
@@ -153,7 +154,7 @@ class ControlChannel:
         quiet = time.monotonic() - aiortc_adapter.heard_at(self._channel)
         if quiet > (_SILENT_S if self._viewer.fluent else _UNASKED_S):
             logger.info("viewer %s: nothing is heard of it; what it holds is let go", self._viewer.id)
-            self.release()
+            self._stage.input.handle(self._holder, self._viewer.role, Release())
         elif quiet > _QUIET_S:
             self.announce("fanlight::heed", {})
         self._mind()

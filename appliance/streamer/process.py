@@ -189,6 +189,7 @@ class Streamer:
             microphone=self._microphone.description if self._microphone else self._dumb,
             microphone_problem=self._microphone.problem if self._microphone else self._dumb,
             input_=self._input.description,
+            gamepads=self._input.gamepads,
             udp_port=self._mux.port if self._mux else 0,
             shards=self._shards.pids if self._shards else (),
             published=self._publishing.status if self._publishing else "",

@@ -20,10 +20,10 @@ class InputSink(Protocol):
         """Inject `message`, if `role` may."""
 
     def holds(self, viewer: str) -> bool:
-        """Whether `viewer` holds a key or a button."""
+        """Whether `viewer` holds a key or a button, of a gamepad too."""
 
     def release(self, viewer: str) -> None:
-        """Let go of everything that `viewer` holds."""
+        """Let go of everything that `viewer` holds, and unplug its gamepads."""
 
 
 @dataclass(frozen=True, slots=True)

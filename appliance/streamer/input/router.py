@@ -1,11 +1,13 @@
-"""From control messages to one screen: roles, limits, and who holds what."""
+"""From control messages to one screen and its gamepads: roles, limits, and who holds what."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from appliance.bus.messages import Role
 from appliance.signaling import control
+from appliance.streamer.input.gamepad import Gamepads, NoGamepads
 from appliance.streamer.input.sink import InputSink
 
 logger = logging.getLogger(__name__)
@@ -28,12 +30,15 @@ class _Viewer:
 class InputRouter:
     """Hands the input of all viewers to one sink. What several hold is let go with the last of them."""
 
-    def __init__(self, sink: InputSink, *, clipboard: bool = True) -> None:
+    def __init__(
+        self, sink: InputSink, gamepads: Gamepads | NoGamepads | None = None, *, clipboard: bool = True
+    ) -> None:
         self.on_clipboard: Callable[[str], None] | None = None
         """Called in the event loop with the screen's clipboard whenever a program there sets it."""
         self.refused = 0
         """Messages that the sender's role did not allow."""
         self._sink = sink
+        self._gamepads = gamepads or NoGamepads("not passed on")
         self._clipboard = clipboard
         self._viewers: dict[str, _Viewer] = {}
         self._warned: set[str] = set()
@@ -43,9 +48,16 @@ class InputRouter:
         """What input goes to, or why it goes nowhere."""
         return self._sink.description
 
+    @property
+    def gamepads(self) -> str:
+        """How many are in use, or why there are none."""
+        return self._gamepads.description
+
     async def run(self) -> None:
-        """Keep the sink connected until cancelled."""
-        await self._sink.run(self._clipboard_changed if self._clipboard else None)
+        """Keep the sink connected, and gamepads plugged in, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._gamepads.run())
+            group.create_task(self._sink.run(self._clipboard_changed if self._clipboard else None))
 
     def handle(self, viewer: str, role: Role, message: control.ControlMessage) -> None:
         """Do what `message` asks if `role` may; messages that are no input are not for here and pass by."""
@@ -54,24 +66,31 @@ class InputRouter:
                 return
             case control.Release():
                 self._let_go(viewer)
+                self._gamepads.rest(viewer)
             case _ if not role.controls:
                 self._refuse(viewer, role)
+            case control.GamepadButton() | control.GamepadAxis():
+                self._gamepads.take(viewer, message)
+            case control.GamepadGone(gamepad):
+                self._gamepads.unplug(viewer, gamepad)
             case _:
                 self._inject(viewer, self._viewers.setdefault(viewer, _Viewer()), message)
 
     def holds(self, viewer: str) -> bool:
-        """Whether it holds a key or a button."""
+        """Whether it holds a key or a button, of a gamepad too."""
         held = self._viewers.get(viewer)
-        return bool(held and (held.keys or held.buttons))
+        return bool(held and (held.keys or held.buttons)) or self._gamepads.holds(viewer)
 
     def release(self, viewer: str) -> None:
-        """Forget a viewer and let go of what it still holds."""
+        """Forget a viewer, let go of what it still holds, and unplug its gamepads."""
         self._let_go(viewer)
+        self._gamepads.unplug(viewer)
         self._warned.discard(viewer)
 
     def _refuse(self, viewer: str, role: Role) -> None:
         self.refused += 1
         self._let_go(viewer)
+        self._gamepads.unplug(viewer)
         if viewer not in self._warned:
             self._warned.add(viewer)
             logger.info("input of viewer %s refused: its role is %s", viewer, role)

@@ -1,5 +1,7 @@
 """Input of a client reaches an X client."""
 
+import os
+
 import pytest
 
 from tests.e2e.anbox.clients import Crowd, Gateway
@@ -51,6 +53,21 @@ async def test_keys_that_a_client_held_are_let_go_when_it_is_taken_over(
     assert await gateway.drawing.line(r"^key 50 down", 10)
     await crowd.play(desktop)
     assert await gateway.drawing.line(r"^key 50 up", 10)
+
+
+async def test_a_gamepad_of_a_client_is_one_of_the_box(crowd: Crowd, gateway: Gateway, desktop: str) -> None:
+    async def fare(of: str) -> bool:
+        instances = (await gateway.box.snapshot())["instances"]
+        stats = next(each["stats"] for each in instances if each["session"] == desktop)
+        return bool(stats) and str(stats["gamepads"]).startswith(of)
+
+    client = await crowd.play(desktop)
+    await client.until("s.control.readyState === 'open'")
+    await client.send("input::gamepad-button", {"id": 0, "index": 0, "pressed": True})
+    there_can_be = os.access("/dev/uinput", os.W_OK)
+    await gateway.eventually(lambda: fare("1 in use" if there_can_be else "not passed on: /dev/uinput: "))
+    await client.page.close()
+    await gateway.eventually(lambda: fare("none in use"))
 
 
 async def test_a_client_is_told_what_it_asks_for_and_nothing_else(crowd: Crowd, desktop: str) -> None:

@@ -16,6 +16,7 @@ from appliance.signaling.control import (
     Disconnect,
     GamepadAxis,
     GamepadButton,
+    GamepadGone,
     Ignored,
     ImeKey,
     ImeText,
@@ -78,6 +79,17 @@ def message(kind: Any, data: Any) -> str:
             Ignored("fanlight::key"),
         ),
         ("input::gamepad-button", {"id": 0, "index": 12, "pressed": True}, GamepadButton(0, 12, True)),
+        (
+            "input::gamepad-button",
+            {"id": 0, "index": 6, "pressed": False, "value": 0.25},
+            GamepadButton(0, 6, False, 0.25),
+        ),
+        (
+            "input::gamepad-button",
+            {"id": 0, "index": 6, "pressed": True, "value": 9},
+            GamepadButton(0, 6, True, 1),
+        ),
+        ("fanlight::gamepad-gone", {"id": 3}, GamepadGone(3)),
         ("input::gamepad-axes", {"id": 1, "index": 5, "value": -0.5}, GamepadAxis(1, 5, -0.5)),
         ("input::gamepad-axes", {"id": 1, "index": 5, "value": 1.0001}, GamepadAxis(1, 5, 1)),
         ("input::ime-event", {"type": 1, "data": {"text": "é"}}, ImeText("é")),
@@ -127,6 +139,10 @@ def test_data_may_be_absent_where_nothing_is_needed() -> None:
         ("input::ime-event", {"type": 1, "data": "text"}, "data"),
         ("input::ime-event", {"type": 1, "data": {"text": 5}}, "text"),
         ("fanlight::wheel", [120], "data"),
+        ("input::gamepad-button", {"id": 16, "index": 0, "pressed": True}, "id"),
+        ("input::gamepad-button", {"id": 0, "index": 6, "pressed": True, "value": "1"}, "value"),
+        ("input::gamepad-axes", {"id": 0, "index": 0, "value": None}, "value"),
+        ("fanlight::gamepad-gone", {"id": -1}, "id"),
     ],
 )
 def test_a_malformed_message_is_refused_by_type_and_field(kind: str, data: Any, field: str) -> None:

@@ -12,7 +12,7 @@ from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling import kinesis
 from appliance.signaling.anbox import Candidate
-from appliance.signaling.control import ControlMessage, Key
+from appliance.signaling.control import ControlMessage, Key, Release
 from appliance.signaling.kinesis import Action, Request
 from appliance.streamer import peer as peer_module
 from appliance.streamer.broadcast import Broadcast
@@ -164,8 +164,9 @@ async def test_a_key_is_let_go_where_nothing_is_heard_any_more_of_who_holds_it(h
     began = time.monotonic()
     house.cut()
     async with asyncio.timeout(5):
-        assert await house.input.released.get() == "p1"
+        assert await house.input.handled.get() == ("p1", Role.CONTROL, Release())
     assert time.monotonic() - began > 1.4
+    assert house.input.released.empty(), "its gamepads stay plugged in"
     assert house.peer.connected, "long before the connection is given up"
 
 

@@ -9,6 +9,7 @@ from evdev import ecodes
 from appliance.bus.messages import Role
 from appliance.signaling import control
 from appliance.signaling.control import Key, MouseButton, MouseMove, TouchEnd, TouchMove, TouchStart, Wheel
+from appliance.streamer.input.gamepad import Gamepads
 from appliance.streamer.input.router import InputRouter
 
 pytestmark = pytest.mark.unit
@@ -62,6 +63,26 @@ def router(sink: RecordingSink) -> InputRouter:
     return InputRouter(sink)
 
 
+class RecordingGamepads(Gamepads):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[tuple[object, ...]] = []
+
+    def take(self, viewer: str, message: control.GamepadButton | control.GamepadAxis) -> None:
+        super().take(viewer, message)
+        self.done.append((viewer, message))
+
+    def rest(self, viewer: str) -> None:
+        super().rest(viewer)
+        self.done.append((viewer, "rest"))
+
+    def unplug(self, viewer: str, gamepad: int | None = None) -> None:
+        super().unplug(viewer, gamepad)
+        self.done.append((viewer, "unplug", gamepad))
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -75,6 +96,8 @@ def router(sink: RecordingSink) -> InputRouter:
         control.ImeText("x"),
         control.ImeKey(A, 1),
         control.GamepadButton(0, 0, True),
+        control.GamepadAxis(0, 0, 1.0),
+        control.GamepadGone(0),
     ],
 )
 def test_a_watcher_never_injects(
@@ -221,3 +244,39 @@ def test_no_coordinate_is_not_a_number(router: InputRouter, sink: RecordingSink)
     sink.size = None
     router.handle("ada", Role.CONTROL, MouseMove(100, 100, 0, 0))
     assert not any(math.isnan(value) for value in sink.done[0][1:])  # type: ignore[arg-type]
+
+
+BUTTON, TILT = control.GamepadButton(0, 0, True), control.GamepadAxis(0, 1, -1.0)
+
+
+def test_gamepads_of_those_who_control_are_taken_and_nobody_elses(sink: RecordingSink) -> None:
+    router = InputRouter(sink, pads := RecordingGamepads())
+    for message in (BUTTON, TILT, control.GamepadGone(2)):
+        router.handle("ada", Role.CONTROL, message)
+    assert pads.done == [("ada", BUTTON), ("ada", TILT), ("ada", "unplug", 2)]
+    router.handle("eve", Role.VIEW, BUTTON)
+    assert pads.done[3:] == [("eve", "unplug", None)]
+    assert (sink.done, router.refused) == ([], 1)
+
+
+def test_a_gamepad_rests_when_the_page_is_left_and_goes_with_its_viewer(sink: RecordingSink) -> None:
+    router = InputRouter(sink, pads := RecordingGamepads())
+    router.handle("ada", Role.CONTROL, BUTTON)
+    assert router.holds("ada")
+    router.handle("ada", Role.CONTROL, control.Release())
+    assert not router.holds("ada")
+    router.release("ada")
+    assert pads.done[1:] == [("ada", "rest"), ("ada", "unplug", None)]
+
+
+def test_losing_the_role_unplugs(sink: RecordingSink) -> None:
+    router = InputRouter(sink, pads := RecordingGamepads())
+    router.handle("ada", Role.CONTROL, BUTTON)
+    router.handle("ada", Role.VIEW, TILT)
+    assert pads.done[1:] == [("ada", "unplug", None)]
+    assert not router.holds("ada")
+
+
+def test_how_gamepads_fare_is_told(sink: RecordingSink) -> None:
+    assert InputRouter(sink, Gamepads()).gamepads == "none in use"
+    assert InputRouter(sink).gamepads == "not passed on"
