@@ -94,6 +94,8 @@ class StandIn:
     problem: str = ""
     """Why there is no picture, as the stats tell."""
     microphone_problem: str = ""
+    listener: Callable[[str], None] = field(default=lambda _: None)
+    """Hears every control message, as it came."""
     width: int = WIDTH
     height: int = HEIGHT
     instances: list[dict[str, Any]] = field(default_factory=list)
@@ -249,7 +251,7 @@ class StandIn:
 
         def on_channel(channel: RTCDataChannel) -> None:
             peer.channel = channel
-            channel.on("message", lambda text: self._on_control(peer, json.loads(text)))
+            channel.on("message", lambda text: self._on_control(peer, text))
             peer.say(
                 "fanlight::role",
                 {"peer": peer.id, "role": self.role, "width": self.width, "height": self.height},
@@ -260,7 +262,9 @@ class StandIn:
         await pc.setLocalDescription(await pc.createOffer())
         return base64.b64encode(pc.localDescription.sdp.encode()).decode()
 
-    def _on_control(self, peer: Peer, message: dict[str, Any]) -> None:
+    def _on_control(self, peer: Peer, text: str) -> None:
+        self.listener(text)
+        message = json.loads(text)
         kind, data = message["type"], message["data"]
         if kind == "fanlight::ping":
             peer.say("fanlight::pong", data)
@@ -277,6 +281,7 @@ class StandIn:
             "bitrate_kbps": 900.0, "frames_encoded": self.frames_encoded,
             "audio": "opus 48 kHz from monitor", "input": "XTEST on :0", "problem": self.problem,
             "microphone_problem": self.microphone_problem,
+            "gamepads": "1 in use",
         }  # fmt: skip
 
     async def close(self) -> None:

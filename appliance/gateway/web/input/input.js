@@ -1,5 +1,6 @@
 /** Everything a person does to the stage, on its way to the box. */
 
+import { attachGamepads } from './gamepad.js';
 import { attachKeyboard } from './keyboard.js';
 import { attachPointer } from './pointer.js';
 import { attachTouch } from './touch.js';
@@ -10,7 +11,9 @@ import { attachWheel } from './wheel.js';
  * @property {HTMLElement} surface where pointers act
  * @property {HTMLElement} screen takes the keyboard focus
  * @property {import('../ui/view.js').View} view
- * @property {(type: string, data: object, droppable?: boolean) => boolean} send
+ * @property {(type: string, data: object, droppable?: boolean) => boolean} send whether it was sent
+ * @property {() => number} connections that were made so far: to a new one nothing was sent yet
+ * @property {(text: string) => void} tell shows it
  * @property {import('./clipboard.js').Clipboard} clipboard
  * @property {() => void} openToolbar
  */
@@ -33,6 +36,7 @@ export function attachInput(stage, signal) {
     attachKeyboard(stage, release, signal),
     attachPointer(stage, signal),
     attachTouch(stage, signal),
+    attachGamepads(stage, signal),
   );
   attachWheel(stage, signal);
   stage.surface.addEventListener('contextmenu', (event) => event.preventDefault(), { signal });

@@ -1,5 +1,6 @@
 /** The statistics panel: where the time goes, and what both ends know. */
 
+import { padNames } from '../input/gamepad.js';
 import { byId, h } from './dom.js';
 
 /** @typedef {import('../latency.js').Leg} Leg */
@@ -51,6 +52,7 @@ function tiles(legs, total) {
 function table(sample, box, echoMs, latency95) {
   const p50 = number(box?.capture_to_encoded_p50_ms, 1);
   const p95 = number(box?.capture_to_encoded_p95_ms, 1);
+  const pads = padNames().join(', ');
   /** @type {[string, string][]} */
   const rows = [
     ['Latency', latency95 === null ? '' : `p95 ${number(latency95, 1)} ms`],
@@ -67,6 +69,8 @@ function table(sample, box, echoMs, latency95) {
     ['Sound', box?.audio || (sample.audio ? 'arrives' : '–')],
     ['Microphone', box?.microphone || '–'],
     ['Input', box?.input || '–'],
+    ['Gamepad', pads],
+    ['', pads && (box?.gamepads ?? '')],
   ];
   return h('dl', null, ...rows.filter(([, value]) => value)
     .flatMap(([name, value]) => [h('dt', null, name), h(name ? 'dd' : 'dd.reason', null, value)]));

@@ -72,7 +72,8 @@ export class Stage {
       clipboard: () => this.exchange.open(),
       stats: () => this.#toggleStats(),
     }, focus, signal);
-    this.stage = { surface, screen, view, send, clipboard: this.clipboard,
+    this.stage = { surface, screen, view, send, clipboard: this.clipboard, tell: toast,
+      connections: () => this.session.connections,
       openToolbar: () => this.toolbar.open({ focus: true }) };
     this.#listen(signal);
   }
