@@ -212,7 +212,7 @@ apply_device_rules() {
   fi
   change /usr/lib/systemd/systemd-sysctl /etc/sysctl.d/10-fanlight.conf ||
     say "    socket buffers stay small: keyframes to many viewers at once may lose packets"
-  change modprobe --quiet uinput || true # nothing needs it yet; `fanlight doctor` says where it is missing
+  change modprobe --quiet uinput || true # for gamepads alone; `fanlight doctor` says where it is missing
 }
 
 # link NAME TARGET: points PREFIX/NAME at TARGET in one rename

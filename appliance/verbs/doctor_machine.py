@@ -22,7 +22,7 @@ _SECONDS = 10.0
 _OUR_DATE = Path(__file__).stat().st_mtime
 _FREE_BYTES = 200 << 20
 _UINPUT = Path("/dev/uinput")
-_WITHOUT_UINPUT = "keyboard and pointer go by XTEST or the compositor"
+_WITHOUT_UINPUT = "viewers' gamepads are not passed on; keyboard and pointer are"
 _RULES = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _INSTALLED = Path("/opt/fanlight/current")
 _DRIVERS = {
@@ -116,9 +116,9 @@ def displays(found: Sequence[Display]) -> list[Check]:
 
 
 async def uinput(section: InputSection) -> Check:
-    """Create an input device and take it away again; nothing needs it yet, so that failing is no fault."""
-    if not section.enabled:
-        return Check("uinput", None, "input is off")
+    """Create an input device and take it away again; only gamepads need it, so that failing is no fault."""
+    if not section.enabled or not section.gamepads:
+        return Check("uinput", None, f"{'gamepads are' if section.enabled else 'input is'} off")
     if not await asyncio.to_thread(_UINPUT.exists):
         return Check("uinput", None, f"{_UINPUT} is missing; {_WITHOUT_UINPUT}", "sudo modprobe uinput")
     try:

@@ -84,7 +84,11 @@ def test_disk_is_measured_where_the_state_will_be(tmp_path: Path, monkeypatch: p
 
 
 async def test_what_is_switched_off_does_not_apply() -> None:
-    assert (await machine.uinput(InputSection(enabled=False))).ok is None
+    for section, detail in (
+        (InputSection(enabled=False), "input is off"),
+        (InputSection(gamepads=False), "gamepads are off"),
+    ):
+        assert await machine.uinput(section) == Check("uinput", None, detail)
     assert (await machine.audio(AudioSection(enabled=False))).ok is None
 
 
@@ -94,7 +98,7 @@ async def test_a_missing_uinput_is_no_fault_and_names_the_module(
     monkeypatch.setattr(machine, "_UINPUT", tmp_path / "uinput")
     check = await machine.uinput(InputSection())
     assert (check.ok, check.fix) == (None, "sudo modprobe uinput")
-    assert "XTEST" in check.detail
+    assert "gamepads are not passed on" in check.detail
 
 
 async def test_a_proof_that_breaks_or_hangs_is_a_failed_check() -> None:
