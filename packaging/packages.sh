@@ -38,6 +38,7 @@ TEST_PACKAGES=(
   iproute2 nftables slirp4netns # networks of their own
   mmdebstrap systemd-container  # machines of their own
   umockdev udev                 # hardware that is not there
+  qemu-system-x86               # a kernel that is not there
   procps
 )
 # The SDKs of others, which clients are built on; Debian's npm cannot stand beside another Node.
