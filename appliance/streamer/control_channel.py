@@ -38,6 +38,8 @@ _QUIET_S, _SILENT_S = 0.5, 1.5
 by it, while the screen stands still: who is quiet is sent something, which SCTP acknowledges."""
 _UNASKED_S = 6.5
 """Who does not know ours is not asked; it reports every five seconds or more often (RFC 3550 section 6.2)."""
+_UNPLUG_S = 3.5
+"""After that. Its page comes back in another connection, whose gamepads should have the places of before."""
 _TOO_LONG = "What was copied on the box is too long to come here."
 _MICROPHONE = {"freq": AUDIO_CLOCK, "channels": CHANNELS, "samples": AUDIO_CLOCK // 100}
 
@@ -86,6 +88,7 @@ class ControlChannel:
         self._named = NamedChannels(stage.channels, lambda: viewer.role.controls)
         self._told: dict[str, Any] = {}
         self._minding: asyncio.TimerHandle | None = None
+        self._silent = False
 
     def use(self, channel: RTCDataChannel) -> None:
         """Take up a channel that the client made, this one or one with another name."""
@@ -143,7 +146,7 @@ class ControlChannel:
             self.announce("fanlight::role", role)
 
     def _mind(self) -> None:
-        """Look after what it holds, for as long as it holds anything."""
+        """Look after what it holds, for as long as it holds anything, or has a gamepad."""
         if self._minding is None and self._stage.input.holds(self._holder):
             self._minding = asyncio.get_running_loop().call_later(_QUIET_S, self._look)
 
@@ -152,8 +155,13 @@ class ControlChannel:
         if self._channel is None or not self._stage.input.holds(self._holder):
             return
         quiet = time.monotonic() - aiortc_adapter.heard_at(self._channel)
-        if quiet > (_SILENT_S if self._viewer.fluent else _UNASKED_S):
-            logger.info("viewer %s: nothing is heard of it; what it holds is let go", self._viewer.id)
+        was_silent, limit = self._silent, _SILENT_S if self._viewer.fluent else _UNASKED_S
+        self._silent = quiet > limit
+        if quiet > limit + _UNPLUG_S:
+            self.release()
+        elif self._silent:
+            if not was_silent:
+                logger.info("viewer %s: nothing is heard of it; what it holds is let go", self._viewer.id)
             self._stage.input.handle(self._holder, self._viewer.role, Release())
         elif quiet > _QUIET_S:
             self.announce("fanlight::heed", {})

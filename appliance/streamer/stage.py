@@ -20,7 +20,7 @@ class InputSink(Protocol):
         """Inject `message`, if `role` may."""
 
     def holds(self, viewer: str) -> bool:
-        """Whether `viewer` holds a key or a button, of a gamepad too."""
+        """Whether `viewer` holds a key or a button, or has a gamepad."""
 
     def release(self, viewer: str) -> None:
         """Let go of everything that `viewer` holds, and unplug its gamepads."""

@@ -38,8 +38,6 @@ _DIRECTIONS = {
     15: (uinput.ABS_HAT0X, 1),
 }
 _STICKS = {0: uinput.ABS_X, 1: uinput.ABS_Y, 2: uinput.ABS_RX, 3: uinput.ABS_RY}
-_TILTED = STICK_MOST // 4
-"""No stick rests at zero."""
 
 
 class Device(Protocol):
@@ -59,15 +57,6 @@ class Pad:
         self.device: Device | None = None
         self._values: dict[tuple[int, int], int] = {}
         self._directions: set[int] = set()
-
-    @property
-    def held(self) -> bool:
-        """Whether anything is pressed or tilted."""
-        sticks = _STICKS.values()
-        return any(
-            abs(value) > (_TILTED if kind == EV_ABS and code in sticks else 0)
-            for (kind, code), value in self._values.items()
-        )
 
     def take(self, message: GamepadButton | GamepadAxis) -> None:
         """Show what the viewer did, if it is new."""
@@ -131,9 +120,9 @@ class Gamepads:
         with self._enduring(pad):
             pad.take(message)
 
-    def holds(self, viewer: str) -> bool:
-        """Whether anything is pressed or tilted."""
-        return any(pad.held for (owner, _), pad in self._pads.items() if owner == viewer)
+    def has(self, viewer: str) -> bool:
+        """Whether `viewer` has any."""
+        return any(owner == viewer for owner, _ in self._pads)
 
     def rest(self, viewer: str) -> None:
         """Let go of everything; its pads stay plugged in."""
@@ -225,8 +214,8 @@ class NoGamepads:
 
     def take(self, viewer: str, message: GamepadButton | GamepadAxis) -> None: ...
 
-    def holds(self, viewer: str) -> bool:  # noqa: ARG002
-        """It holds nothing."""
+    def has(self, viewer: str) -> bool:  # noqa: ARG002
+        """It has none."""
         return False
 
     def rest(self, viewer: str) -> None: ...

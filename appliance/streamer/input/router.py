@@ -77,9 +77,9 @@ class InputRouter:
                 self._inject(viewer, self._viewers.setdefault(viewer, _Viewer()), message)
 
     def holds(self, viewer: str) -> bool:
-        """Whether it holds a key or a button, of a gamepad too."""
+        """Whether it holds a key or a button, or has a gamepad."""
         held = self._viewers.get(viewer)
-        return bool(held and (held.keys or held.buttons)) or self._gamepads.holds(viewer)
+        return bool(held and (held.keys or held.buttons)) or self._gamepads.has(viewer)
 
     def release(self, viewer: str) -> None:
         """Forget a viewer, let go of what it still holds, and unplug its gamepads."""

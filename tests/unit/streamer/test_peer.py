@@ -33,6 +33,7 @@ class Input:
         self.handled: asyncio.Queue[tuple[str, Role, ControlMessage]] = asyncio.Queue()
         self.released: asyncio.Queue[str] = asyncio.Queue()
         self.held = False
+        self.plugged = False
 
     def handle(self, viewer: str, role: Role, message: ControlMessage) -> None:
         if isinstance(message, Key) and message.key == "!":
@@ -41,10 +42,10 @@ class Input:
         self.handled.put_nowait((viewer, role, message))
 
     def holds(self, viewer: str) -> bool:
-        return self.held
+        return self.held or self.plugged
 
     def release(self, viewer: str) -> None:
-        self.held = False
+        self.held = self.plugged = False
         self.released.put_nowait(viewer)
 
 
@@ -168,6 +169,22 @@ async def test_a_key_is_let_go_where_nothing_is_heard_any_more_of_who_holds_it(h
     assert time.monotonic() - began > 1.4
     assert house.input.released.empty(), "its gamepads stay plugged in"
     assert house.peer.connected, "long before the connection is given up"
+
+
+async def test_a_gamepad_of_whom_nothing_is_heard_rests_first_and_then_goes(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.connect()
+    house.input.plugged = True
+    house.say({"type": "input::gamepad-button", "data": {"id": 0, "index": 0, "pressed": True}})
+    await house.input.handled.get()
+    house.cut()
+    with caplog.at_level("INFO"):
+        async with asyncio.timeout(10):
+            assert await house.input.released.get() == "p1"
+    assert house.peer.connected, "who comes back in another connection has the same place"
+    assert {house.input.handled.get_nowait()[2] for _ in range(house.input.handled.qsize())} == {Release()}
+    assert sum("nothing is heard" in each for each in caplog.messages) == 1
 
 
 async def test_a_key_that_is_held_while_nothing_moves_stays_held(house: House) -> None:

@@ -264,9 +264,10 @@ def test_a_gamepad_rests_when_the_page_is_left_and_goes_with_its_viewer(sink: Re
     router.handle("ada", Role.CONTROL, BUTTON)
     assert router.holds("ada")
     router.handle("ada", Role.CONTROL, control.Release())
-    assert not router.holds("ada")
+    assert router.holds("ada"), "it is still looked after"
     router.release("ada")
     assert pads.done[1:] == [("ada", "rest"), ("ada", "unplug", None)]
+    assert not router.holds("ada")
 
 
 def test_losing_the_role_unplugs(sink: RecordingSink) -> None:
