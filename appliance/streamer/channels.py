@@ -10,6 +10,7 @@ import contextlib
 import functools
 import logging
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,15 @@ class NamedChannels:
         self._ends.clear()
 
 
+def _listen(listener: socket.socket, path: Path) -> None:
+    """Its name is there only once it listens: an application that waits for that connects at once. Blocks."""
+    unready = path.with_name(f"{path.name.removeprefix(PREFIX)}~")
+    unready.unlink(missing_ok=True)
+    listener.bind(str(unready))
+    listener.listen()
+    unready.rename(path)
+
+
 class Outlet:
     """One name: channels of viewers on one side, connections of applications on the other."""
 
@@ -111,10 +121,15 @@ class Outlet:
         self._room = asyncio.Event()
 
     async def run(self) -> None:
-        """Let applications connect until cancelled. Raises OSError in a group."""
+        """Let applications connect until cancelled. Raises OSError."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            await asyncio.to_thread(_listen, listener, self._path)
+            await self._accept(listener)
+
+    async def _accept(self, listener: socket.socket) -> None:
         async with asyncio.TaskGroup() as group:
             server = await asyncio.start_unix_server(
-                lambda reader, writer: group.create_task(self._serve(reader, writer)), self._path
+                lambda reader, writer: group.create_task(self._serve(reader, writer)), sock=listener
             )
             async with server:
                 logger.info("applications connect to %s", self._path)

@@ -1,13 +1,14 @@
 """One name of a data channel: who is connected to whom, and until when."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyee.asyncio import AsyncIOEventEmitter
 
-from appliance.streamer.channels import Outlet
+from appliance.streamer.channels import Outlet, _listen
 from tests.support.gateway import until
 
 pytestmark = pytest.mark.unit
@@ -54,3 +55,20 @@ async def test_what_one_viewer_left_behind_is_not_for_the_next(tmp_path: Path) -
         assert await reader.readexactly(4) == b"held"
         writer.close()
         serving.cancel()
+
+
+def test_who_waits_for_the_name_of_a_socket_finds_that_it_listens(tmp_path: Path) -> None:
+    path = tmp_path / "webrtc_data_foo"
+    path.touch()  # an older one
+    names: list[str] = []
+
+    class Listener(socket.socket):
+        def listen(self, *backlog: int) -> None:
+            names.extend(each.name for each in tmp_path.iterdir() if each.is_socket())
+            super().listen(*backlog)
+
+    with Listener(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as application:
+        _listen(listener, path)
+        application.connect(str(path))
+    assert names == ["foo~"]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
