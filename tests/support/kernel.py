@@ -43,19 +43,8 @@ def boot(script: Path, modules: tuple[str, ...], seconds: float = 120) -> str:
             [
                 # with RDRAND, or Python waits for the machine to be random
                 *("qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "Nehalem,+rdrand"),
-                *(
-                    "-smp",
-                    "2",
-                    "-m",
-                    "1024",
-                    "-no-reboot",
-                    "-nic",
-                    "none",
-                    "-vga",
-                    "none",
-                    "-display",
-                    "none",
-                ),
+                *("-smp", "2", "-m", "1024", "-no-reboot"),
+                *("-nic", "none", "-vga", "none", "-display", "none"),
                 *("-serial", "stdio", "-monitor", "none"),
                 *("-kernel", next(folder.glob("vmlinuz*")), "-initrd", archive),
                 *("-append", f"{command} {_libraries(files)} -- -P /first.py"),
