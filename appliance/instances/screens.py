@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from hw.window_manager import wait_for_window_manager
 
 logger = logging.getLogger(__name__)
 
+_AUTHORITY = "xauthority-"
+_PEER = struct.Struct("3i")
+"""Process, user and group (unix(7))."""
 _READY_SECONDS = 15
 _RESTART_SECONDS = 2.0
 _MANAGED_SECONDS = 5.0
@@ -35,6 +39,18 @@ class ScreenHandle:
     xauthority: str = ""
     pid: int | None = None
     gone: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+def is_ours(display: str) -> bool:
+    """Whether the X server of `display` is one that Fanlight started. Blocks."""
+    try:
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(f"/tmp/.X11-unix/X{display[1:]}")  # noqa: S108 - where X servers listen
+            pid, _, _ = _PEER.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except (OSError, ValueError):
+        return False
+    return any(Path(each).name.startswith(_AUTHORITY) for each in command.split("\0"))
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +72,7 @@ async def virtual_screen(
     `within` goes before each of their commands; `note` takes what they say. Raises UnavailableError.
     """
     room = max(width, *largest), max(height, *largest)
-    authority = directory / f"xauthority-{secrets.token_hex(4)}"
+    authority = directory / f"{_AUTHORITY}{secrets.token_hex(4)}"
     cookie = secrets.token_bytes(16)
     try:
         await asyncio.to_thread(_write_authority, authority, cookie, "")

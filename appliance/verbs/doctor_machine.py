@@ -10,6 +10,7 @@ from pathlib import Path
 import evdev
 
 from appliance.config import AudioSection, Config, InputSection
+from appliance.instances.screens import is_ours
 from appliance.instances.sound import PROGRAM as SOUND_SERVER
 from appliance.verbs.doctor_user import name_of
 from appliance.verbs.proof import Check, within
@@ -42,7 +43,7 @@ async def legs(config: Config, state_dir: Path) -> list[Check]:
     return [
         *encoders(found.gpus, found.encoders),
         await asyncio.to_thread(render_nodes, found.gpus),
-        *displays(found.displays),
+        *await asyncio.to_thread(displays, found.displays),
         input_device.result(),
         await asyncio.to_thread(udev_rules),
         sound.result(),
@@ -98,7 +99,7 @@ def render_nodes(gpus: Sequence[Gpu]) -> Check:
 
 
 def displays(found: Sequence[Display]) -> list[Check]:
-    """One check for each display; none at all is normal."""
+    """One check for each display; none at all is normal. Blocks."""
     if not found:
         return [Check("display", None, "none on this machine: desktop gets a virtual screen of its own")]
     checks = []
@@ -106,6 +107,11 @@ def displays(found: Sequence[Display]) -> list[Check]:
         fix = ""
         if not each.served:
             checks.append(Check(f"display {each.name}", None, each.detail))
+            continue
+        if not each.reachable and is_ours(each.name):
+            checks.append(
+                Check(f"display {each.name}", None, "a virtual screen of an instance, closed to others")
+            )
             continue
         if not each.reachable and each.kind == "x11":
             fix = "run as its user: xhost +si:localuser:fanlight, or set XAUTHORITY"

@@ -8,9 +8,12 @@ import xcffib
 import xcffib.xproto
 
 from appliance.errors import UnavailableError
-from appliance.instances.screens import virtual_screen
+from appliance.instances.screens import is_ours, virtual_screen
+from appliance.verbs.doctor_machine import displays
+from hw.displays import Display
 from hw.randr import set_size
 from hw.x11 import handshake, read_cookies
+from tests.support.box import x_server
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +33,22 @@ async def test_a_virtual_screen_has_the_size_and_lets_only_us_in(
         with pytest.raises(xcffib.ConnectionException):
             xcffib.connect(screen.display)
     assert not Path(f"/tmp/.X11-unix/X{screen.display[1:]}").exists()
+
+
+async def test_that_a_screen_of_ours_is_closed_to_others_is_no_fault(tmp_path: Path) -> None:
+    async with (
+        x_server() as foreign,
+        virtual_screen(
+            width=800, height=600, programs=[], env={}, directory=tmp_path, essential=False
+        ) as screen,
+    ):
+        assert not await asyncio.to_thread(is_ours, foreign)
+        refused = Display(
+            screen.display, "x11", reachable=False, detail="no authority: Authorization required"
+        )
+        (check,) = await asyncio.to_thread(displays, [refused])
+        assert (check.ok, check.fix) == (None, "")
+    assert not await asyncio.to_thread(is_ours, screen.display)
 
 
 async def test_a_virtual_screen_may_grow_and_shrink_within_its_room(tmp_path: Path) -> None:
