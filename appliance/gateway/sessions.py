@@ -287,11 +287,8 @@ class Sessions:
 
     async def _adopted(self, agent: str, session: str) -> bool:
         """Whether it has a record again. What shows a channel has none: its channel was lost as well."""
-        born, box, told = (
-            made_at(own_of(session)),
-            self._registry.agent(agent),
-            self._registry.told_of(session),
-        )
+        born = made_at(own_of(session))
+        box, told = self._registry.agent(agent), self._registry.told_of(session)
         if born is None or born >= int(self._bucket.made_at) or not (box and told):
             return False
         instance, now = told[0], time.time()

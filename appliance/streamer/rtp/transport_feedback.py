@@ -69,9 +69,8 @@ def _arrivals(fci: bytes, symbols: bytearray, position: int, now: int) -> Sequen
         deltas = [delta * _DELTA_US for delta in fci[position : position + len(symbols)]]
         return list(itertools.accumulate(deltas, initial=now))[1:]
     arrivals: list[int | None] = [None] * len(symbols)
-    for at in itertools.compress(
-        range(len(symbols)), symbols
-    ):  # a few bytes tell of thousands that are missing
+    # Of those that arrived alone: a few bytes tell of thousands that are missing.
+    for at in itertools.compress(range(len(symbols)), symbols):
         if symbols[at] == _SMALL:
             now += fci[position] * _DELTA_US
             position += 1
