@@ -100,7 +100,7 @@ class FanOut:
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
     def _pack(self, frame: EncodedFrame) -> PackedFrame:
-        """Once, as soon as it is queued: picture ids follow the order of the frames, whoever is behind."""
+        """Once for all viewers, as soon as the first of them is to get it."""
         for known, packed in reversed(self._recent):
             if known is frame:
                 return packed
