@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
 _EMPTY_REPORT, _EMPTY_BYTES = b"\x80\xc9\0\1", 28
 """A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second.
 What is longer, with the index and tag of SRTP, asks for something behind it."""
+_STUN_LAST, _SRTP = b"\3", range(128, 192)  # first bytes, RFC 7983 section 7
 _NO_ADDRESS = (ValueError, OverflowError, LookupError)
 """What the system says of a host or a port that cannot be one."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
@@ -46,6 +47,9 @@ class _SharedProtocol(aioice.ice.StunProtocol):
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         if data[:4] == _EMPTY_REPORT and len(data) <= _EMPTY_BYTES:
             self.receiver.heard_at = time.monotonic()
+            return
+        if isinstance(data, bytes) and data[:1] > _STUN_LAST:
+            self.receiver.data_received(data, self.local_candidate.component)  # aioice would try STUN first
             return
         try:
             super().datagram_received(data, addr)
@@ -92,6 +96,8 @@ class Connection(aioice.ice.Connection):
         self.turn_servers = turn_servers
         self.heard_at = time.monotonic()
         """When the other side sent anything last, its answers to our checks aside."""
+        self.on_srtp: Callable[[bytes], None] | None = None
+        """Takes in media and RTCP as they come, instead of whoever reads what was received."""
         self._mux = mux
         self._pace: asyncio.TimerHandle | None = None
 
@@ -99,7 +105,10 @@ class Connection(aioice.ice.Connection):
         """Media, feedback, messages. Who sends nothing is not heard: aiortc would end over the first byte."""
         if data:
             self.heard_at = time.monotonic()
-            super().data_received(data, component)
+            if self.on_srtp and data[0] in _SRTP:
+                self.on_srtp(data)
+            else:
+                super().data_received(data, component)
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """One that names no place is left out: sending there would close the socket, which is everybody's."""

@@ -46,7 +46,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec
+from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -59,26 +59,9 @@ TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-exte
 _TRANSPORT_CC_ID = 4
 CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _CAPTURE_TIME_ID = 6
-_RTPFB_TRANSPORT_CC = 15
 _RED_PAYLOAD_TYPE = 63  # that of libwebrtc: aiortc takes over only dynamic ones of other peers
 _HISTORY_PACKETS = 1024  # divides 65536, so that a slot means one sequence number
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000  # header extension profiles, RFC 8285 section 4
-
-
-@dataclass
-class _TransportFeedback(RtcpRtpfbPacket):
-    """Keeps the body of transport-wide feedback, which aiortc would take for NACKs."""
-
-    fci: bytes = b""
-
-    @classmethod
-    def parse(cls, data: bytes, fmt: int) -> RtcpRtpfbPacket:
-        if fmt != _RTPFB_TRANSPORT_CC:
-            return RtcpRtpfbPacket.parse(data, fmt)
-        if len(data) < 8:
-            raise ValueError("RTCP transport feedback length is invalid")
-        ssrc, media_ssrc = int.from_bytes(data[:4]), int.from_bytes(data[4:8])
-        return cls(fmt=fmt, ssrc=ssrc, media_ssrc=media_ssrc, fci=data[8:])
 
 
 class _LowDelayExtensions(aiortc.rtp.HeaderExtensionsMap):
@@ -154,7 +137,6 @@ def install() -> None:
             codec.parameters |= {"stereo": "1", "sprop-stereo": "1"}
     CODECS["audio"].append(_redundant(CODECS["audio"]))
     vars(aiortc.rtp)["HeaderExtensionsMap"] = _LowDelayExtensions
-    vars(aiortc.rtp)["RtcpRtpfbPacket"] = _TransportFeedback
     ice = vars(aiortc.rtcicetransport)
     ice["Connection"] = aioice_adapter.Connection
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
@@ -256,9 +238,6 @@ def hook_feedback(
 
     async def handle(packet: AnyRtcpPacket) -> None:
         match packet:
-            case _TransportFeedback(fci=fci):
-                transport_feedback(fci)
-                return
             case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK):
                 counters.nacks += 1
                 if retransmit(packet.lost):
@@ -280,6 +259,7 @@ def hook_feedback(
                         report(each.fraction_lost / 256)
         await original(packet)
 
+    vars(sender)[aiortc_guard.TRANSPORT_FEEDBACK] = transport_feedback
     vars(sender)["_handle_rtcp_packet"] = handle
     vars(sender)["_send_keyframe"] = request_keyframe
     return counters

@@ -1,5 +1,6 @@
 """What a viewer's packets may cost the streamer: privates of aiortc's DTLS transport, each with a test.
 
+Media and RTCP are taken in where they arrive: aiortc's own way costs turns of the loop for each packet.
 Media of viewers is dropped undecrypted where nothing takes it. Of media and RTCP each viewer has a budget,
 and so many sources: libsrtp keeps a state for each, for as long as the connection lasts.
 """
@@ -7,18 +8,21 @@ and so many sources: libsrtp keeps a state for each, for as long as the connecti
 import functools
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pylibsrtp
 from aiortc import RTCPeerConnection
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtcsctptransport import DataChunk, tsn_plus_one
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
 
 from appliance.streamer.budget import Budget
 
 logger = logging.getLogger(__name__)
+
+TRANSPORT_FEEDBACK = "_transport_feedback"
+"""The attribute of a sender that takes the bodies of transport-wide feedback about it."""
 
 _RTCP_BYTES = 1 << 15
 """Of a second: more than a browser has to say at 50 Mb/s."""
@@ -27,8 +31,11 @@ _MEDIA_BYTES = 1 << 19
 _SOURCES_MAX = 16
 _CHUNKS_MAX = 1024  # of 1200 bytes, what the window has room for
 _STREAMS_MAX = 256
-MALFORMED = (struct.error, LookupError, ValueError)
+_MALFORMED = (struct.error, LookupError, ValueError)
 """What aiortc raises where it cannot read a packet."""
+_TRANSPORT_FEEDBACK, _PADDING = 0x8FCD, 0x2000
+"""The first two bytes of RTCP with that, and the bit in them that says nothing of what it is."""
+_SOURCE_END = 12  # of the packet's sender and of the stream that it is about, RFC 4585 section 6.1
 
 
 class BoundedSession:
@@ -69,15 +76,91 @@ class BoundedSession:
         return source
 
 
+class _Inlet:
+    """What comes to one transport under SRTP, from the moment that it has keys."""
+
+    def __init__(
+        self,
+        dtls: Any,
+        media: Callable[[RtpPacket], None] | None,
+        report: Callable[[RtcpSrPacket], None] | None,
+        media_bytes: int,
+    ) -> None:
+        self._dtls = dtls
+        self._media = media
+        self._report = report
+        self._media_bytes = media_bytes
+        self._setup = dtls._setup_srtp
+        self._session: BoundedSession | None = None
+
+    def open(self) -> None:
+        """Nothing gets past it from now on."""
+        vars(self._dtls)["_setup_srtp"] = self._set_up
+        self._dtls.transport._connection.on_srtp = self._take
+
+    def _set_up(self) -> None:
+        self._setup()
+        if self._dtls._rx_srtp is not None:
+            self._session = BoundedSession(
+                self._dtls._rx_srtp, takes_media=self._media is not None, media_bytes=self._media_bytes
+            )
+
+    def _take(self, data: bytes) -> None:
+        """One packet, as it came."""
+        if self._session is None or self._dtls.state != "connected":
+            return
+        try:
+            if is_rtcp(data):
+                self._hear(self._session.unprotect_rtcp(data))
+            elif self._media:
+                clear = self._session.unprotect(data)
+                self._media(RtpPacket.parse(clear, self._dtls._rtp_header_extensions_map))
+        except pylibsrtp.Error as exc:
+            logger.debug("not taken: %s", exc)
+        except _MALFORMED as exc:
+            logger.debug("malformed RTP or RTCP: %r", exc)
+        except ConnectionError as exc:
+            logger.debug("no way to answer: %s", exc)
+
+    def _hear(self, rtcp: bytes) -> None:
+        """Of a compound all transport-wide feedback, then the rest."""
+        router, rest = self._dtls._rtp_router, b""
+        while rtcp:
+            end = 4 * (int.from_bytes(rtcp[2:4]) + 1)
+            packet, rtcp = rtcp[:end], rtcp[end:]
+            if int.from_bytes(packet[:2]) & ~_PADDING == _TRANSPORT_FEEDBACK and len(packet) == end:
+                sender = router.senders.get(int.from_bytes(packet[8:_SOURCE_END]))
+                if take := vars(sender).get(TRANSPORT_FEEDBACK) if sender else None:
+                    take(packet[_SOURCE_END:])
+            else:
+                rest += packet
+        for each in RtcpPacket.parse(rest):
+            if self._report and isinstance(each, RtcpSrPacket):
+                self._report(each)
+            for recipient in router.route_rtcp(each):
+                _at_once(recipient._handle_rtcp_packet(each))
+
+
+def _at_once(handling: Coroutine[Any, Any, None]) -> None:
+    """Nothing that aiortc does with RTCP waits for anything."""
+    try:
+        handling.send(None)
+    except StopIteration:
+        return
+    handling.close()
+    raise NotImplementedError("aiortc waits while it handles RTCP")
+
+
 def guard(
     connection: RTCPeerConnection,
     media: Callable[[RtpPacket], None] | None = None,
+    report: Callable[[RtcpSrPacket], None] | None = None,
     *,
     media_bytes: int = _MEDIA_BYTES,
 ) -> None:
     """To be called after the negotiation, before DTLS is through. `media` gets it all instead of aiortc.
 
-    `media_bytes` of a second are taken at most.
+    `report` gets the sender reports, too; `media_bytes` of a second are taken at most.
     """
     transports = {each.receiver.transport for each in connection.getTransceivers()}
     for receiver in connection.getReceivers():
@@ -86,7 +169,7 @@ def guard(
         transports.add(connection.sctp.transport)
         _guard_channels(connection.sctp)
     for transport in transports:
-        _guard(transport, media, media_bytes)
+        _Inlet(transport, media, report, media_bytes).open()
 
 
 async def _receive(dtls: Any, parameters: RTCRtpReceiveParameters) -> None:
@@ -114,34 +197,3 @@ def _guard_channels(sctp: Any) -> None:
             await receive(chunk)
 
     vars(sctp)["_receive_data_chunk"] = received
-
-
-def _guard(dtls: Any, media: Callable[[RtpPacket], None] | None, media_bytes: int) -> None:
-    setup, handle = dtls._setup_srtp, dtls._handle_rtcp_data
-
-    def bounded() -> None:
-        setup()
-        if dtls._rx_srtp is not None:
-            dtls._rx_srtp = BoundedSession(
-                dtls._rx_srtp, takes_media=media is not None, media_bytes=media_bytes
-            )
-
-    async def checked(data: bytes) -> None:
-        """aiortc expects nothing but ValueError, and would end the connection."""
-        try:
-            await handle(data)
-        except MALFORMED as exc:
-            logger.debug("malformed RTCP: %r", exc)
-
-    async def taken(data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001
-        """aiortc would decode it, in a thread for each track."""
-        try:
-            packet = RtpPacket.parse(data, dtls._rtp_header_extensions_map)
-        except MALFORMED as exc:
-            logger.debug("malformed RTP: %r", exc)
-            return
-        if media:
-            media(packet)
-
-    vars(dtls)["_handle_rtp_data"] = taken
-    vars(dtls)["_setup_srtp"], vars(dtls)["_handle_rtcp_data"] = bounded, checked

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtcpSrPacket, RtpPacket
 
 from appliance.streamer import aiortc_guard
 
@@ -23,25 +23,7 @@ def receive(
 
     `media_bytes` of a second are taken at most.
     """
-    aiortc_guard.guard(connection, media, media_bytes=media_bytes)
-    for dtls in {each.receiver.transport for each in connection.getTransceivers()}:
-        _hear_reports(dtls, report)
-
-
-def _hear_reports(dtls: object, report: Callable[[RtcpSrPacket], None]) -> None:
-    guarded = vars(dtls)["_handle_rtcp_data"]
-
-    async def heard(data: bytes) -> None:
-        await guarded(data)
-        try:
-            packets = RtcpPacket.parse(data)
-        except aiortc_guard.MALFORMED:
-            return  # the guard has said so
-        for packet in packets:
-            if isinstance(packet, RtcpSrPacket):
-                report(packet)
-
-    vars(dtls)["_handle_rtcp_data"] = heard
+    aiortc_guard.guard(connection, media, report, media_bytes=media_bytes)
 
 
 async def send(connection: RTCPeerConnection, rtcp: bytes) -> None:

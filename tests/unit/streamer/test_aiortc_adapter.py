@@ -1,7 +1,6 @@
 """Contracts with the privates of aiortc 1.16: these fail when it moves."""
 
 import asyncio
-import struct
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from appliance.signaling.anbox import Settings
 from appliance.streamer import aiortc_adapter as adapter
 from appliance.streamer.aioice_adapter import Connection
 from appliance.streamer.frames import EncodedFrame, SourceInfo
+from tests.support.hostile import RTPFB, feedback
 from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
@@ -239,22 +239,6 @@ def test_a_malformed_candidate_is_named(line: str) -> None:
         adapter.parse_candidate(line, "0", 0)
 
 
-def feedback(media_ssrc: int, fci: bytes = bytes.fromhex("0007 0001 000001 00 2001 04 00")) -> bytes:
-    """Transport-wide feedback as it comes from the wire: packet 7 arrived."""
-    return aiortc.rtp.pack_rtcp_packet(205, 15, struct.pack("!LL", 1, media_ssrc) + fci)
-
-
-def test_transport_feedback_keeps_its_body_and_nacks_stay_what_they_were() -> None:
-    adapter.install()
-    (packet,) = aiortc.rtp.RtcpPacket.parse(feedback(9))
-    assert (packet.fmt, packet.media_ssrc, packet.fci.hex()) == (15, 9, "000700010000010020010400")
-    assert isinstance(packet, aiortc.rtcdtlstransport.RtcpRtpfbPacket)
-    nack = aiortc.rtcrtpreceiver.RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=9, lost=[4, 6])
-    assert aiortc.rtp.RtcpPacket.parse(bytes(nack)) == [nack]
-    with pytest.raises(ValueError, match="length"):
-        aiortc.rtp.RtcpPacket.parse(bytes.fromhex("8fcd0000"))
-
-
 def test_transport_feedback_is_offered_beside_remb() -> None:
     async def offer() -> str:
         loopback = Loopback(EndlessRendition(), own_packets=False)
@@ -272,7 +256,13 @@ def test_transport_feedback_is_offered_beside_remb() -> None:
 
 
 async def test_transport_feedback_finds_its_sender(loopback: Loopback) -> None:
-    dtls = loopback.ours._video.sender.transport  # type: ignore[union-attr]
-    await dtls._handle_rtcp_data(feedback(loopback.sender._ssrc))
+    arrived, told = bytes.fromhex("0007 0001 000001 00 2001 04 00"), asyncio.Event()  # packet 7
+    loopback.ours.reception.changed = lambda _: told.set()
+    theirs: Any = loopback.theirs.getReceivers()[0].transport
+    async with asyncio.timeout(10):
+        while theirs.state != "connected":
+            await asyncio.sleep(0.01)
+        for about in (b"nonsense", arrived):
+            await theirs._send_rtp(feedback(RTPFB, 15, loopback.sender._ssrc, about))
+        await told.wait()
     assert loopback.ours.reception.target_bps is not None
-    await dtls._handle_rtcp_data(feedback(loopback.sender._ssrc, b"nonsense"))

@@ -10,26 +10,16 @@ import pylibsrtp
 import pytest
 from aiortc import RTCDtlsTransport, RTCPeerConnection
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtcpRtpfbPacket, RtpPacket
 
+from appliance.streamer.aiortc_adapter import hook_feedback, new_connection
 from appliance.streamer.aiortc_guard import BoundedSession, guard
 from appliance.streamer.broadcast import Broadcast
-from tests.support.hostile import BYE, PSFB, feedback, pli, report, rtcp
+from tests.support.hostile import BYE, PSFB, RTPFB, feedback, pli, report, rtcp
+from tests.support.inlet import Plain, arrive, unprotected
 from tests.support.loopback import Loopback
 
 pytestmark = pytest.mark.unit
-
-
-class Plain:
-    """A session that lets everything through."""
-
-    def unprotect(self, packet: bytes) -> bytes:
-        return packet
-
-    def unprotect_rtcp(self, packet: bytes) -> bytes:
-        if packet.endswith(b"forged"):
-            raise pylibsrtp.Error("authentication failure")
-        return packet
 
 
 @pytest.fixture
@@ -95,14 +85,53 @@ def test_media_that_is_taken_has_a_budget_and_some_sources() -> None:
         taking.unprotect(voice(0, 1 << 19))
 
 
-async def test_media_goes_to_who_takes_it_and_not_to_aiortc(loopback: Loopback) -> None:
+@pytest.fixture
+async def clear() -> AsyncIterator[RTCPeerConnection]:
+    """A connection whose transport agrees on no keys."""
+    connection = new_connection([])
+    connection.addTransceiver("audio")
+    unprotected(connection.getTransceivers()[0].receiver.transport)
+    yield connection
+    await connection.close()
+
+
+def inlet(connection: RTCPeerConnection) -> Any:
+    return connection.getTransceivers()[0].receiver.transport
+
+
+def test_media_goes_to_who_takes_it_and_not_to_aiortc(clear: RTCPeerConnection) -> None:
     heard: list[RtpPacket] = []
-    dtls = ours(loopback)
-    guard(loopback.ours._pc, heard.append)
-    assert callable(RTCDtlsTransport._handle_rtp_data)
-    await dtls._handle_rtp_data(voice(7), arrival_time_ms=0)
-    await dtls._handle_rtp_data(b"\x80", arrival_time_ms=0)
+    guard(clear, heard.append)
+    arrive(inlet(clear), voice(7), b"\x80", voice(7)[:11])
     assert [(each.ssrc, each.payload_type, each.timestamp) for each in heard] == [(7, 111, 960)]
+    assert inlet(clear).transport._connection._queue.empty()
+
+
+def test_nothing_is_taken_before_there_are_keys(clear: RTCPeerConnection) -> None:
+    heard: list[RtpPacket] = []
+    guard(clear, heard.append)
+    ice = inlet(clear).transport._connection
+    ice.data_received(voice(7), 1)
+    assert ice._queue.empty()
+    assert not heard
+    ice.data_received(b"\x16 of DTLS", 1)
+    assert ice._queue.get_nowait() == (b"\x16 of DTLS", 1)
+
+
+def test_all_of_a_compound_is_heard(clear: RTCPeerConnection) -> None:
+    told, lost = [], []
+    sender: Any = clear.getTransceivers()[0].sender
+    inlet(clear)._rtp_router.register_sender(sender, ssrc=sender._ssrc)
+    hook_feedback(sender, print, lambda many: bool(lost.append(many)), told.append, print, print)
+    guard(clear)
+    message = feedback(RTPFB, 15, sender._ssrc, b"bodies")
+    padded = b"\xaf" + message[1:]
+    nack = bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=sender._ssrc, lost=[4]))
+    arrive(
+        inlet(clear), message, message + nack + padded, nack + message[:-4], feedback(RTPFB, 15, 7, b"odd!")
+    )
+    assert told == [b"bodies\0\0"] * 3
+    assert lost == [[4]]
 
 
 async def test_no_thread_waits_for_the_media_that_aiortc_is_not_given() -> None:
@@ -139,10 +168,10 @@ def test_a_storm_of_feedback_ends_at_the_budget(bounded: BoundedSession) -> None
 
 
 async def test_the_transport_of_aiortc_is_guarded(loopback: Loopback) -> None:
-    assert isinstance(ours(loopback)._rx_srtp, BoundedSession)
-    for name in ("_setup_srtp", "_handle_rtcp_data", "_handle_rtp_data"):
-        assert callable(getattr(RTCDtlsTransport, name))
-        assert name in vars(ours(loopback))
+    assert ours(loopback)._rx_srtp
+    assert ours(loopback).transport._connection.on_srtp
+    assert callable(RTCDtlsTransport._setup_srtp)
+    assert "_setup_srtp" in vars(ours(loopback))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +189,6 @@ async def test_malformed_feedback_ends_no_connection(loopback: Loopback, packet:
         await changed.wait()
         changed.clear()
     vars(loopback.sender)["_send_keyframe"] = asked.set
-    await ours(loopback)._handle_rtcp_data(packet)
     theirs: Any = loopback.theirs.getReceivers()[0].transport
     await theirs._send_rtp(packet.ljust(8, b"\0"))
     await theirs._send_rtp(pli(loopback.sender._ssrc))

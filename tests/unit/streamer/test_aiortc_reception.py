@@ -9,6 +9,7 @@ from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket, RtpPacket
 
 from appliance.streamer.aiortc_adapter import new_connection
 from appliance.streamer.aiortc_reception import agreed, receive, send
+from tests.support.inlet import arrive, unprotected
 
 pytestmark = pytest.mark.unit
 
@@ -26,11 +27,10 @@ async def connection() -> AsyncIterator[RTCPeerConnection]:
 async def test_reports_and_media_of_the_sender_are_heard(connection: RTCPeerConnection) -> None:
     reports: list[RtcpSrPacket] = []
     media: list[RtpPacket] = []
-    receive(connection, media.append, reports.append, media_bytes=1000)
     dtls = connection.getTransceivers()[0].receiver.transport
-    await dtls._handle_rtcp_data(bytes(REPORT))
-    await dtls._handle_rtcp_data(b"\x80\xc8")
-    await dtls._handle_rtp_data(struct.pack("!BBHLL", 0x80, 99, 5, 6, 7), arrival_time_ms=0)
+    unprotected(dtls)
+    receive(connection, media.append, reports.append, media_bytes=1000)
+    arrive(dtls, bytes(REPORT), b"\x80\xc8", struct.pack("!BBHLL", 0x80, 99, 5, 6, 7))
     assert [(each.ssrc, each.sender_info.ntp_timestamp) for each in reports] == [(7, 1 << 40)]
     assert [(each.payload_type, each.sequence_number) for each in media] == [(99, 5)]
 
