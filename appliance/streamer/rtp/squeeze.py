@@ -6,8 +6,7 @@ A queue is full long before its least delay has stood for a while, and what does
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TypeAlias
 
 from appliance.streamer.rtp.sent_packets import Received
 
@@ -18,12 +17,8 @@ _EVEN = 1.5
 _FORGET_S = 3.0
 
 
-class _Mark(NamedTuple):
-    """A packet: when it arrived, by how much later than without a queue, octets since the mark before."""
-
-    arrival: float
-    delay: float
-    octets: int
+_Mark: TypeAlias = tuple[float, float, int]
+"""A packet: when it arrived, by how much later than without a queue, octets since the mark before."""
 
 
 class Squeeze:
@@ -43,38 +38,36 @@ class Squeeze:
 
         `base_s` is the delay without a queue, of these clocks.
         """
-        self._marks.extend(_marks(received, base_s))
-        newest = self._marks[-1]
-        while newest.arrival - self._marks[0].arrival > _RECENT_S:
-            self._leave(self._marks.popleft(), self._marks[0])
-        if newest.delay < _GROWN_S + self._usual:
+        sent, arrivals, octets = received
+        marks, middle = self._marks, len(sent) // 2
+        if middle:
+            arrival = arrivals[middle - 1]
+            marks.append((arrival, arrival - sent[middle - 1] - base_s, sum(octets[:middle])))
+        arrival = arrivals[-1]
+        delay = arrival - sent[-1] - base_s
+        marks.append((arrival, delay, sum(octets[middle:])))
+        while arrival - marks[0][0] > _RECENT_S:
+            self._leave(marks.popleft(), marks[0])
+        if delay < _GROWN_S + self._usual:
             return None
-        begin = max(
-            (at for at, mark in enumerate(self._marks) if newest.arrival - mark.arrival >= _SPAN_S), default=0
-        )
+        return self._look_back()
+
+    def _look_back(self) -> float | None:
+        newest, newest_delay, _ = self._marks[-1]
+        begin = max((at for at, mark in enumerate(self._marks) if newest - mark[0] >= _SPAN_S), default=0)
         marks = list(itertools.islice(self._marks, begin, None))
-        oldest = marks[0]
-        span = newest.arrival - oldest.arrival
-        grown = newest.delay - oldest.delay
-        if span < _SPAN_S or grown < _GROWTH * span:
+        oldest, oldest_delay, _ = marks[0]
+        span = newest - oldest
+        if span < _SPAN_S or newest_delay - oldest_delay < _GROWTH * span:
             return None
-        octets = sum(mark.octets for mark in marks) - oldest.octets
+        total = sum(octets for _, _, octets in marks[1:])
         # A way that became longer at once is an interruption, with the usual speed before and after it.
         even = all(
-            after.octets * span <= _EVEN * octets * (after.arrival - before.arrival)
-            for before, after in itertools.pairwise(marks)
+            octets * span <= _EVEN * total * (after - before)
+            for (before, _, _), (after, _, octets) in itertools.pairwise(marks)
         )
-        return octets * 8 / span if even else None
+        return total * 8 / span if even else None
 
     def _leave(self, mark: _Mark, following: _Mark) -> None:
-        passed = max(0.0, following.arrival - mark.arrival)
-        self._usual = max(self._usual, mark.delay) * math.exp(-passed / _FORGET_S)
-
-
-def _marks(received: Received, base_s: float) -> Iterator[_Mark]:
-    sent, arrivals, octets = received
-    middle = len(sent) // 2
-    if middle:
-        arrival = arrivals[middle - 1]
-        yield _Mark(arrival, arrival - sent[middle - 1] - base_s, sum(octets[:middle]))
-    yield _Mark(arrivals[-1], arrivals[-1] - sent[-1] - base_s, sum(octets[middle:]))
+        passed = max(0.0, following[0] - mark[0])
+        self._usual = max(self._usual, mark[1]) * math.exp(-passed / _FORGET_S)

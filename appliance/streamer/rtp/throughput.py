@@ -1,6 +1,6 @@
 """Bits per second that pass a point, seen at irregular moments."""
 
-from collections import deque
+from bisect import bisect_right
 
 _KEPT_S = 1.5
 _APART_S = 0.005
@@ -11,29 +11,38 @@ class Throughput:
     """Of octets counted with the time at which the last of them passed."""
 
     def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque()
+        self._times: list[float] = []
+        self._totals: list[int] = []
+        """Octets that had passed at `_times`."""
 
     def begin(self, at: float) -> None:
         """Count anew: what comes does not join what came."""
-        self._marks.clear()
-        self._marks.append((at, 0))
+        self._times, self._totals = [at], [0]
 
     def add(self, at: float, octets: int) -> None:
         """So many octets since the last call, until `at`."""
-        marks = self._marks
-        at = max(at, marks[-1][0])
-        if len(marks) > 1 and at - marks[-2][0] < _APART_S:
-            octets += marks.pop()[1]
-        marks.append((at, octets))
-        while at - marks[1][0] > _KEPT_S:
-            marks.popleft()
+        times, totals = self._times, self._totals
+        at = max(at, times[-1])
+        total = totals[-1] + octets
+        if len(times) > 1 and at - times[-2] < _APART_S:
+            times[-1], totals[-1] = at, total
+        else:
+            times.append(at)
+            totals.append(total)
+        while at - times[1] > _KEPT_S:
+            del times[0], totals[0]
 
     def rate_bps(self, window_s: float) -> float | None:
         """Over the shortest stretch of at least `window_s`; None as long as there was none."""
-        octets = following = 0
-        for at, more in reversed(self._marks):
-            octets += following
-            following = more
-            if (stretch := self._marks[-1][0] - at) >= window_s:
-                return octets * 8 / stretch
-        return None
+        times = self._times
+        if not times:
+            return None
+        until = times[-1]
+        begin = bisect_right(times, until - window_s) - 1
+        while until - times[begin + 1] >= window_s:  # a difference of times is rounded
+            begin += 1
+        while begin >= 0 and until - times[begin] < window_s:
+            begin -= 1
+        if begin < 0:
+            return None
+        return (self._totals[-1] - self._totals[begin]) * 8 / (until - times[begin])

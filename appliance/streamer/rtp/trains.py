@@ -15,7 +15,8 @@ class Trains:
     """A train is a run of bursts without a pause between them."""
 
     def __init__(self) -> None:
-        self._train: list[Burst] = []
+        self._train: Burst | None = None
+        """Its bursts, as one."""
         self._ends = array("d")
         self._speeds = array("d")
         """Of the trains that left at `_ends`."""
@@ -23,17 +24,19 @@ class Trains:
     def add(self, burst: Burst) -> None:
         """The next burst, in the order of sending."""
         train = self._train
-        if train and (
-            burst.first_sent - train[-1].last_sent > _PAUSE_S
-            or burst.first_sent - train[0].first_sent > _LONGEST_S
+        if train is None:
+            self._train = burst
+        elif (
+            burst.first_sent - train.last_sent > _PAUSE_S or burst.first_sent - train.first_sent > _LONGEST_S
         ):
-            self._measure()
-            train.clear()
-        train.append(burst)
+            self._measure(train)
+            self._train = burst
+        else:
+            self._train = _joined(train, burst)
 
     def reset(self) -> None:
         """The viewer's clock jumped."""
-        self._train.clear()
+        self._train = None
 
     def speed_bps(self, now: float, *, blurred: bool = False) -> float | None:
         """At which trains of the last second came out, the median; None without trains.
@@ -49,13 +52,22 @@ class Trains:
             return speeds[int(len(speeds) * _SLOWER)]
         return (speeds[(len(speeds) - 1) // 2] + speeds[len(speeds) // 2]) / 2
 
-    def _measure(self) -> None:
-        packets = sum(burst.packets for burst in self._train)
-        octets = sum(burst.octets for burst in self._train)
+    def _measure(self, train: Burst) -> None:
+        packets, octets = train.packets, train.octets
         if packets < _LEAST_PACKETS or octets < _LEAST_OCTETS:
             return
-        first = min(burst.first_arrival for burst in self._train)
-        last = max(burst.last_arrival for burst in self._train)
         followed = octets * (packets - 1) / packets  # what arrived after the first packet did
-        self._ends.append(self._train[-1].last_sent)
-        self._speeds.append(followed * 8 / max(last - first, _SHORTEST_S))
+        took = train.last_arrival - train.first_arrival
+        self._ends.append(train.last_sent)
+        self._speeds.append(followed * 8 / max(took, _SHORTEST_S))
+
+
+def _joined(train: Burst, burst: Burst) -> Burst:
+    return Burst(
+        train.first_sent,
+        burst.last_sent,
+        min(train.first_arrival, burst.first_arrival),
+        max(train.last_arrival, burst.last_arrival),
+        train.packets + burst.packets,
+        train.octets + burst.octets,
+    )
