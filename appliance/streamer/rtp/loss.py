@@ -45,7 +45,7 @@ class _Window:
             self.packets -= packets
             self._lost -= lost
             counts.popleft()
-        self.share = min(max(self._lost / self.packets, 0.0), 1.0) if self.packets > 0 else 0.0
+        self.share = min(self._lost / self.packets, 1.0) if self._lost > 0 and self.packets > 0 else 0.0
 
 
 class Loss:
@@ -91,10 +91,10 @@ class Loss:
         window = self._unexplained
         if not window.tells:
             return False
-        return (
-            self._trial is not None
-            or window.share - self._ordinary > _NOTICED + _DEVIATIONS * window.deviation
-        )
+        if self._trial is not None:
+            return True
+        much = window.share > _NOTICED
+        return much and window.share - self._ordinary > _NOTICED + _DEVIATIONS * window.deviation
 
     @property
     def on_trial(self) -> bool:

@@ -4,6 +4,7 @@ The minimum leaves out jitter and what a frame adds by its own length, which the
 """
 
 import math
+import operator
 from collections import deque
 
 _STANDING_S, _LONGEST_S = 0.09, 0.6
@@ -15,6 +16,7 @@ _BLUR, _BLUR_WITH_ROOM, _ORDINARY_JITTER_S = 4.0, 6.0, 0.004
 _SPREAD_BLUR, _ORDINARY_SPREAD_S, _SPREAD_MOST_S = 0.4, 0.015, 0.1
 _JITTER_WEIGHT, _JITTER_MOST_S = 0.03, 0.04
 _NOTICED_S, _CALM_S, _LONG_S = 0.008, 0.010, 0.035
+_DELAY = operator.itemgetter(1)
 
 
 class StandingQueue:
@@ -22,6 +24,8 @@ class StandingQueue:
 
     def __init__(self) -> None:
         self.delay_s = 0.0
+        self.base_s = 0.0
+        """The delay without a queue; valid after the first message."""
         self.blur_s = 0.0
         """What jitter makes of no queue at all."""
         self._room = False
@@ -29,15 +33,11 @@ class StandingQueue:
         self._messages = 0
         self._spread = 0.0
         self._recent: deque[tuple[float, float, int]] = deque()
+        """When a message came, the least delay it told of, and of how many packets."""
         self._packets = 0
         self._bases: deque[float] = deque(maxlen=_BASES)
         self._base_since = -math.inf
         self._unmoved: tuple[float, float] | None = None
-
-    @property
-    def base_s(self) -> float:
-        """The delay without a queue; valid after the first message."""
-        return min(self._bases)
 
     @property
     def calm(self) -> bool:
@@ -65,8 +65,9 @@ class StandingQueue:
 
     def allow(self, *, room: bool) -> None:
         """Whether something else says that the link has room: then jitter needs no queue to explain it."""
-        self._room = room
-        self._blur()
+        if room != self._room:
+            self._room = room
+            self._blur()
 
     def add(self, least: float, mean: float, packets: int, now: float) -> bool:
         """The least and the mean delay of one message; whether what stood turned out not to be ours."""
@@ -87,8 +88,10 @@ class StandingQueue:
         if now - self._base_since > _BASE_S:
             self._bases.append(least)
             self._base_since = now
-        self._bases[-1] = min(self._bases[-1], least)
-        self.delay_s = min(delay for _, delay, _ in recent) - self.base_s
+        elif least < self._bases[-1]:
+            self._bases[-1] = least
+        self.base_s = min(self._bases)
+        self.delay_s = min(map(_DELAY, recent)) - self.base_s
         return self._explain(now)
 
     def _blur(self) -> None:
@@ -107,8 +110,9 @@ class StandingQueue:
             self._unmoved = now, self.delay_s
         if now - self._unmoved[0] < _UNMOVED_S:
             return False
+        self.base_s = min(map(_DELAY, self._recent))
         self._bases.clear()
-        self._bases.append(min(delay for _, delay, _ in self._recent))
+        self._bases.append(self.base_s)
         self._base_since = now
         self._unmoved = None
         self.delay_s = 0.0

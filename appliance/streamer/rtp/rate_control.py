@@ -120,10 +120,13 @@ class RateControl:
             return
         if self._link and evidence.arriving > (1 + _NEAR) * evidence.doubt * self._link:
             self._link = None
+        most = _HEADROOM * evidence.arriving + _HEADROOM_BPS
+        if most <= self.rate:
+            return
         reactions = passed / (evidence.rtt_s + _REACTION_S)
         fast, slow = self.rate * (1 + _GROWTH) ** reactions, self.rate + _ADDED_BITS * reactions
         if now - self._backed_off > _STALE_S:
             slow = max(slow, self.rate * (1 + _STALE_GROWTH) ** passed)
         limits = [(1 - _NEAR) * known for known in (self._link, evidence.capacity) if known]
         grown = max(slow, min(fast, *limits)) if limits else fast
-        self.rate = max(self.rate, min(grown, _HEADROOM * evidence.arriving + _HEADROOM_BPS))
+        self.rate = max(self.rate, min(grown, most))

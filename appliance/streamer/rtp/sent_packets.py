@@ -1,5 +1,7 @@
 """What was sent to one viewer lately, and what became of it by the viewer's feedback."""
 
+import itertools
+import operator
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
@@ -10,6 +12,8 @@ HISTORY = 2048
 """Packets, a power of two: 2 s at 10 Mb/s, half a second at 40."""
 _SEQUENCES = 1 << 16
 _LAST = 64
+_MICROSECOND = itertools.repeat(1e-6)
+_ALL_TOLD = array("i", bytes(4 * HISTORY))
 _REPLAYED = 1024
 """Packets at most that are taken for standing in a queue: a viewer that tells nothing makes no more work."""
 
@@ -47,6 +51,7 @@ class SentPackets:
         """Sent in all."""
         self._newest = -1
         self._told: int | None = None
+        """Of 16 bits: up to which the viewer has told of all."""
         self._times = array("d", bytes(8 * HISTORY))
         self._sizes = array("i", bytes(4 * HISTORY))  # 0: arrived or never sent; negative: missing
         self._probes: dict[int, int] = {}
@@ -83,24 +88,28 @@ class SentPackets:
 
     def resolve(self, feedback: Feedback) -> Report:
         """Take note of the feedback; what it says about packets that are not in the ring is passed over."""
+        if received := self._all_received(feedback):
+            return Report(received, 0, 0, 0, ())
         first, arrivals = self._known(feedback)
         untold = self._pass_over(first, len(arrivals))
-        if received := self._all_received(first, arrivals):
-            return Report(received, 0, 0, untold, ())
         return self._look_at_each(first, arrivals, untold)
 
-    def _all_received(self, first: int, arrivals: Sequence[int | None]) -> Received | None:
-        """Where all have arrived, and nothing else is to be said of them: nearly always, and far quicker."""
-        if self._probes or None in arrivals:
+    def _all_received(self, feedback: Feedback) -> Received | None:
+        """Where all that follow the last message have arrived: nearly always, and far quicker."""
+        _, first, arrivals = feedback
+        count, slot = len(arrivals), first & HISTORY - 1
+        unknown = (self._newest + 1 - first) % _SEQUENCES
+        if first != self._told or self._probes or not count <= unknown <= HISTORY or slot + count > HISTORY:
             return None
-        slot = first & HISTORY - 1
-        told = slice(slot, slot + len(arrivals))
-        octets = self._sizes[told].tolist()
-        if len(octets) != len(arrivals) or min(octets, default=0) <= 0:
+        try:
+            seconds = list(map(operator.mul, arrivals, _MICROSECOND))
+        except TypeError:  # one is None
             return None
-        seconds = [arrival * 1e-6 for arrival in arrivals if arrival is not None]
-        self._sizes[told] = array("i", bytes(4 * len(octets)))
-        return Received(self._times[told].tolist(), seconds, octets)
+        told = slice(slot, slot + count)
+        received = Received(self._times[told].tolist(), seconds, self._sizes[told].tolist())
+        self._sizes[told] = _ALL_TOLD[:count]
+        self._told = (first + count) % _SEQUENCES
+        return received
 
     def _look_at_each(self, first: int, arrivals: Sequence[int | None], untold: int) -> Report:
         times, sizes, probes = self._times, self._sizes, self._probes
@@ -162,5 +171,5 @@ class SentPackets:
                 untold += max(0, self._sizes[sequence & HISTORY - 1])
                 self._sizes[sequence & HISTORY - 1] = 0
         if count and (self._told is None or (first + count - self._told) % _SEQUENCES < _SEQUENCES // 2):
-            self._told = first + count
+            self._told = (first + count) % _SEQUENCES
         return untold

@@ -2,17 +2,17 @@
 
 import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from appliance.errors import InvalidInputError
 
 MAX_STATUSES = 4096
 """More than any sane message has, and twice what is remembered; bounds the work that a hostile one makes."""
-_HEAD = struct.Struct("!HHI")
+_HEAD = struct.Struct("!HHIH")  # and the first chunk
 _CHUNK = struct.Struct("!H")
 _LARGE_DELTA = struct.Struct("!h")
-_VECTOR, _TWO_BITS = 0x8000, 0x4000
+_VECTOR, _TWO_BITS, _RUN_LENGTH = 0x8000, 0x4000, 0x1FFF
 _MISSING, _SMALL, _LARGE, _RESERVED = range(4)
 _REFERENCE_US, _DELTA_US = 64_000, 250
 
@@ -31,30 +31,49 @@ def parse(fci: bytes) -> Feedback:
     """The FCI of an RTPFB packet of format 15. Raises InvalidInputError."""
     if len(fci) < _HEAD.size:
         raise InvalidInputError(f"transport feedback of {len(fci)} bytes")
-    first, count, clock = _HEAD.unpack_from(fci)
+    first, count, clock, chunk = _HEAD.unpack_from(fci)
     if not 0 < count <= MAX_STATUSES:
         raise InvalidInputError(f"transport feedback about {count} packets")
+    since = ((clock >> 8 ^ 0x800000) - 0x800000) * _REFERENCE_US
+    deltas: Iterable[int] | None = None
+    if chunk & _RUN_LENGTH >= count:  # nearly always: all have arrived, in order
+        deltas = _alike(fci, count, chunk >> 13)
+    if deltas is None:
+        arrivals = _each(fci, count, since)
+    else:
+        arrivals = [since + _DELTA_US * ticks for ticks in itertools.accumulate(deltas)]
+    return Feedback(clock & 0xFF, first, arrivals)
+
+
+def _alike(fci: bytes, count: int, symbol: int) -> Sequence[int] | None:
+    """The deltas of so many packets that one chunk tells of; None where not all arrived or some lack."""
+    start = _HEAD.size
+    if symbol == _SMALL and start + count <= len(fci):
+        return fci[start : start + count]
+    if symbol == _LARGE and start + 2 * count <= len(fci):
+        return struct.unpack_from(f"!{count}h", fci, start)
+    return None
+
+
+def _each(fci: bytes, count: int, since: int) -> Sequence[int | None]:
     symbols, position = _symbols(fci, count)
     deltas = symbols.count(_SMALL) + 2 * symbols.count(_LARGE)
     if _RESERVED in symbols or position + deltas > len(fci):
         raise InvalidInputError(f"transport feedback with statuses that its {len(fci)} bytes do not bear out")
-    reference = clock >> 8
-    if reference & 0x800000:
-        reference -= 1 << 24
-    return Feedback(clock & 0xFF, first, _arrivals(fci, symbols, position, reference * _REFERENCE_US))
+    return _arrivals(fci, symbols, position, since)
 
 
 def _symbols(fci: bytes, count: int) -> tuple[bytearray, int]:
     """One byte a packet, and where the deltas begin."""
     symbols = bytearray()
-    position = _HEAD.size
+    position = _HEAD.size - _CHUNK.size
     while len(symbols) < count:
         if position + _CHUNK.size > len(fci):
             raise InvalidInputError(f"transport feedback ends after {len(symbols)} of {count} statuses")
         (chunk,) = _CHUNK.unpack_from(fci, position)
         position += _CHUNK.size
         if not chunk & _VECTOR:
-            run = min(chunk & 0x1FFF, count - len(symbols))
+            run = min(chunk & _RUN_LENGTH, count - len(symbols))
             symbols += bytes((chunk >> 13,)) * run
         elif chunk & _TWO_BITS:
             symbols += bytes([chunk >> shift & 3 for shift in range(12, -2, -2)])
@@ -65,9 +84,6 @@ def _symbols(fci: bytes, count: int) -> tuple[bytearray, int]:
 
 
 def _arrivals(fci: bytes, symbols: bytearray, position: int, now: int) -> Sequence[int | None]:
-    if symbols.count(_SMALL) == len(symbols):  # nearly always: all have arrived, in order
-        deltas = [delta * _DELTA_US for delta in fci[position : position + len(symbols)]]
-        return list(itertools.accumulate(deltas, initial=now))[1:]
     arrivals: list[int | None] = [None] * len(symbols)
     # Of those that arrived alone: a few bytes tell of thousands that are missing.
     for at in itertools.compress(range(len(symbols)), symbols):
