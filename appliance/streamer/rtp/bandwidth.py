@@ -163,20 +163,19 @@ class BandwidthEstimator:
 
     def _measure(self, report: Report, now: float) -> None:
         sent, arrivals, octets = report.received
-        rtt = now - sent[-1]
-        self.rtt_s = rtt if self.rtt_s is None else self.rtt_s + _RTT_WEIGHT * (rtt - self.rtt_s)
+        rtt, known = now - sent[-1], self.rtt_s
+        self.rtt_s = rtt if known is None else known + _RTT_WEIGHT * (rtt - known)
         delays = list(map(operator.sub, arrivals, sent))
-        delay = min(delays)
+        delay, packets, queue = min(delays), self._packets, self._queue
         if self._delay is None or abs(delay - self._delay) > _CLOCK_JUMP_S:
             self._begin(min(arrivals), now)
         self._delay = delay
         self._arriving.add(max(arrivals), sum(octets) + report.untold)
-        self._sending.add(now, self._packets.octets - self._octets)
-        self._octets = self._packets.octets
-        if self._queue.add(delay, sum(delays) / len(delays), len(delays), now):
+        self._sending.add(now, packets.octets - self._octets)
+        self._octets = packets.octets
+        if queue.add(delay, sum(delays) / len(delays), len(delays), now):
             self._rate.unlearn()
             self._prober.at_once(now)
-        queue = self._queue
         self._stood = sent[-1], queue.stood(delays[-1])
         self._squeezed = self._squeeze.add(report.received, queue.base_s)
         for burst in self._bursts.add(report.received):
@@ -205,12 +204,13 @@ class BandwidthEstimator:
                 # What jitter held back catches up, and makes any link look wide for a moment.
                 rate.raise_to(min(carried, _NEARLY * trains) if blurred and trains else carried)
         before = rate.rate
-        congested = queue.long or (queue.noticed and self._trend.usage is Usage.OVER)
+        usage, calm = self._trend.usage, queue.calm
+        congested = queue.long or (usage is Usage.OVER and queue.noticed)
         # What jitter holds back for a moment is not lost.
         moment = _RATE_S if blurred else _RATE_NOW_S
         evidence = Evidence(
             congested=congested,
-            calm=queue.calm and self._trend.usage is Usage.NORMAL and not loss.suspicious,
+            calm=calm and usage is Usage.NORMAL and not loss.suspicious,
             arriving=arriving,
             arriving_now=self._arriving.rate_bps(moment) if congested else None,
             sending=self._sending.rate_bps(_RATE_S) if congested else None,
@@ -221,9 +221,9 @@ class BandwidthEstimator:
         )
         if rate.update(evidence, now):
             loss.rate_changed(now)
-        elif queue.calm and evidence.arriving:
-            rate.rate = loss.judge(rate.rate, evidence.arriving, now)
-        if queue.calm and (evidence.trains or 0.0) > _MUCH_ROOM * rate.rate:
+        elif calm and arriving:
+            rate.rate = loss.judge(rate.rate, arriving, now)
+        if calm and trains and trains > _MUCH_ROOM * rate.rate:
             self._prober.hint(now)
         if rate.rate < before:
             self._prober.congested(rate.rate, now)
@@ -238,5 +238,5 @@ class BandwidthEstimator:
             if sending is not None and sending < _PAUSED * rate:
                 # The viewer tells of what was sent before the pause.
                 excess = min(excess, self.standing_octets(_DRAIN_S, now) * 8 / rate)
-        drain = max(_DRAIN_LEAST, 1 - excess / _DRAIN_S)
-        self.target_bps = max(int(rate * drain), self._floor_bps)
+            rate *= max(_DRAIN_LEAST, 1 - excess / _DRAIN_S)
+        self.target_bps = max(int(rate), self._floor_bps)

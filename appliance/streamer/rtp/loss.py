@@ -83,7 +83,8 @@ class Loss:
         self._all.add(received + lost, lost, now)
         if now - self._queued > _EXPLAINED_S:
             self._unexplained.add(received + lost, lost, now)
-            self._ordinary += _FORGET * min(0.0, self.unexplained - self._ordinary)
+            if self._unexplained.share < self._ordinary:
+                self._ordinary += _FORGET * (self._unexplained.share - self._ordinary)
 
     @property
     def suspicious(self) -> bool:

@@ -47,7 +47,10 @@ class Squeeze:
         delay = arrival - sent[-1] - base_s
         marks.append((arrival, delay, sum(octets[middle:])))
         while arrival - marks[0][0] > _RECENT_S:
-            self._leave(marks.popleft(), marks[0])
+            left, late, _ = marks.popleft()
+            passed = marks[0][0] - left
+            usual = late if late > self._usual else self._usual
+            self._usual = usual * math.exp(-passed / _FORGET_S) if passed > 0 else usual
         if delay < _GROWN_S + self._usual:
             return None
         return self._look_back()
@@ -67,7 +70,3 @@ class Squeeze:
             for (before, _, _), (after, _, octets) in itertools.pairwise(marks)
         )
         return total * 8 / span if even else None
-
-    def _leave(self, mark: _Mark, following: _Mark) -> None:
-        passed = max(0.0, following[0] - mark[0])
-        self._usual = max(self._usual, mark[1]) * math.exp(-passed / _FORGET_S)

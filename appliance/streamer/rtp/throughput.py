@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-_KEPT_S = 1.5
+_KEPT_S, _OVERDUE_S = 1.5, 3.0
 _APART_S = 0.005
 """Marks are no closer: a viewer that tells of arrivals at one and the same time would fill the memory."""
 
@@ -22,15 +22,17 @@ class Throughput:
     def add(self, at: float, octets: int) -> None:
         """So many octets since the last call, until `at`."""
         times, totals = self._times, self._totals
-        at = max(at, times[-1])
+        if at < times[-1]:
+            at = times[-1]
         total = totals[-1] + octets
         if len(times) > 1 and at - times[-2] < _APART_S:
             times[-1], totals[-1] = at, total
         else:
             times.append(at)
             totals.append(total)
-        while at - times[1] > _KEPT_S:
-            del times[0], totals[0]
+        if at - times[0] > _OVERDUE_S:
+            old = bisect_right(times, at - _KEPT_S) - 1
+            del times[:old], totals[:old]
 
     def rate_bps(self, window_s: float) -> float | None:
         """Over the shortest stretch of at least `window_s`; None as long as there was none."""

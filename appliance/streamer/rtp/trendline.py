@@ -60,7 +60,8 @@ class Trendline:
             return
         sent_ms = (burst.last_sent - last.last_sent) * 1e3
         arrival_ms = (burst.last_arrival - last.last_arrival) * 1e3
-        self._deltas = min(self._deltas + 1, _MOST_DELTAS)
+        if self._deltas < _MOST_DELTAS:
+            self._deltas += 1
         self._delay += arrival_ms - sent_ms
         self._smooth = _SMOOTHING * self._smooth + (1 - _SMOOTHING) * self._delay
         self._arrivals.append((burst.last_arrival - self._origin) * 1e3)
@@ -85,7 +86,7 @@ class Trendline:
 
     def _adapt(self, size: float, passed_ms: float) -> None:
         """So that the flow neither starves beside one that fills queues nor takes jitter for a queue."""
-        if size > self._threshold + _ADAPT_OUTLIER:
+        if size > self._threshold + _ADAPT_OUTLIER or size <= self._threshold == _THRESHOLD_LEAST:
             return
         speed = _ADAPT_DOWN if size < self._threshold else _ADAPT_UP
         step = speed * (size - self._threshold) * max(0.0, min(passed_ms, _ADAPT_STEP_MS))
