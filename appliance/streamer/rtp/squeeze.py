@@ -49,7 +49,7 @@ class Squeeze:
         while arrival - marks[0][0] > _RECENT_S:
             left, late, _ = marks.popleft()
             passed = marks[0][0] - left
-            usual = late if late > self._usual else self._usual
+            usual = max(self._usual, late)
             self._usual = usual * math.exp(-passed / _FORGET_S) if passed > 0 else usual
         if delay < _GROWN_S + self._usual:
             return None

@@ -47,6 +47,16 @@ def test_a_clock_that_hardly_moves_fills_no_memory(step: float) -> None:
     assert len(passing._times) < 700
 
 
+def test_a_mark_of_long_ago_counts_until_a_later_one_is_old_enough() -> None:
+    passing = Throughput()
+    passing.begin(0.0)
+    for second in (0.1, 0.2, 9.9, 10.0):
+        passing.add(second, 1000)
+    assert passing.rate_bps(0.5) == pytest.approx(2000 * 8 / 9.8)
+    passing.add(10.5, 1000)
+    assert passing.rate_bps(0.5) == pytest.approx(16_000)
+
+
 def test_marks_that_are_close_are_counted_to_the_last_of_them() -> None:
     passing = Throughput()
     passing.begin(0.0)

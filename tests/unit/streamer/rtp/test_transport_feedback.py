@@ -42,6 +42,11 @@ def test_a_run_of_packets_that_all_arrived() -> None:
     assert parse(fci) == Feedback(255, 65_534, [129_000, 129_000, 192_750])
 
 
+def test_a_run_of_packets_far_apart_or_out_of_order() -> None:
+    fci = head(1, 3) + run(2, 3) + struct.pack("!3h", 400, -100, 300)
+    assert parse(fci).arrivals == [100_000, 75_000, 150_000]
+
+
 def test_losses_in_a_vector_of_one_bit_symbols() -> None:
     fci = head(1, 5) + struct.pack("!H", 0x8000 | 0b10110 << 9) + bytes((1, 1, 1))
     assert parse(fci).arrivals == [250, None, 500, 750, None]
