@@ -190,19 +190,23 @@ class Bus:
 
         `own` is the subject that a request must have come on, by what it says of who asks.
         """
-        with heeding_cancellation():
-            subscription = await self.client.subscribe(subject, queue=queue)
-        try:
+        async with asyncio.TaskGroup() as group:
+
+            async def asked(msg: Msg) -> None:
+                group.create_task(self._answer(msg, model, handler, own))
+
             with heeding_cancellation():
-                await self.client.flush()
-            if started:
-                started.set()
-            async with asyncio.TaskGroup() as group:
-                async for msg in subscription.messages:
-                    group.create_task(self._answer(msg, model, handler, own))
-        finally:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+                # An iterator of nats-py's makes a task for each message, and waits for two.
+                subscription = await self.client.subscribe(subject, queue=queue, cb=asked)
+            try:
+                with heeding_cancellation():
+                    await self.client.flush()
+                if started:
+                    started.set()
+                await self._closed.wait()
+            finally:
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
 
     async def _answer(
         self,

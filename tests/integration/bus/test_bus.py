@@ -191,6 +191,19 @@ async def test_requests_carry_answers_and_errors(tmp_path: Path) -> None:
             task.cancel()
 
 
+async def test_who_serves_is_done_once_the_connection_is_closed(tmp_path: Path) -> None:
+    async def answer(_: StopRequest) -> Done:
+        return Done()
+
+    async with nats_server(tmp_path) as server, connect(server.address, name="test") as bus:
+        started = asyncio.Event()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(bus.serve("desk", StopRequest, answer, started=started))
+            await started.wait()
+            assert await bus.request("desk", StopRequest(), Done) == Done()
+            await bus.client.close()
+
+
 async def test_one_of_a_queue_group_answers(tmp_path: Path) -> None:
     answered: list[str] = []
 
