@@ -1,9 +1,11 @@
 """The one module that touches privates of aioice, each with a test that fails when it moves."""
 
 import asyncio
+import base64
 import functools
 import ipaddress
 import logging
+import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +16,6 @@ import aioice.candidate
 import aioice.ice
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.utils import random_string
 
 from appliance.streamer.addresses import KnownAddresses, LookUp
 from appliance.streamer.mux import Channel, Mux
@@ -32,7 +33,8 @@ _ADDRESSES_KNOWN = 256  # every pair of candidates has them read again
 _EMPTY_REPORT, _EMPTY_BYTES = b"\x80\xc9\0\1", 28
 """A receiver report on nothing (RFC 3550 section 6.4.2): of a still screen Chromium sends two a second.
 What is longer, with the index and tag of SRTP, asks for something behind it."""
-_STUN_LAST, _SRTP = b"\3", range(128, 192)  # first bytes, RFC 7983 section 7
+_STUN_LAST, _SRTP = b"\3", range(128, 192)
+"""First bytes (RFC 7983 section 7): aioice would try to read everything as STUN."""
 _NO_ADDRESS = (ValueError, OverflowError, LookupError)
 """What the system says of a host or a port that cannot be one."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
@@ -44,12 +46,12 @@ class _SharedProtocol(aioice.ice.StunProtocol):
     transport: Channel
     receiver: "Connection"
 
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:  # type: ignore[override]
         if data[:4] == _EMPTY_REPORT and len(data) <= _EMPTY_BYTES:
             self.receiver.heard_at = time.monotonic()
             return
-        if isinstance(data, bytes) and data[:1] > _STUN_LAST:
-            self.receiver.data_received(data, self.local_candidate.component)  # aioice would try STUN first
+        if data[:1] > _STUN_LAST:
+            self.receiver.data_received(data, self.local_candidate.component)
             return
         try:
             super().datagram_received(data, addr)
@@ -92,7 +94,7 @@ class Connection(aioice.ice.Connection):
         turn_servers: Sequence[Mapping[str, Any]] = (),
         **options: Any,
     ) -> None:
-        super().__init__(local_username=local_username or random_string(_UFRAG_CHARACTERS), **options)
+        super().__init__(local_username=local_username or _random(_UFRAG_CHARACTERS), **options)
         self.turn_servers = turn_servers
         self.heard_at = time.monotonic()
         """When the other side sent anything last, its answers to our checks aside."""
@@ -123,16 +125,21 @@ class Connection(aioice.ice.Connection):
         addresses: list[str],
         timeout: int = _GATHER_SECONDS,  # noqa: ASYNC109 - aioice names it
     ) -> list[Candidate]:
+        if not self.turn_servers:
+            return await self._direct(component, addresses, timeout)
         async with asyncio.TaskGroup() as group:
             relayed = group.create_task(self._relayed(component, timeout))
-            if self._mux is None or not addresses:
-                direct = await super().get_component_candidates(component, addresses, timeout)
-                for protocol in self._protocols:
-                    if found := protocol.transport.get_extra_info("socket"):
-                        tune(found)
-            else:
-                direct = await self._on_shared_port(self._mux, component, addresses, timeout)
+            direct = await self._direct(component, addresses, timeout)
         return [*direct, *relayed.result()]
+
+    async def _direct(self, component: int, addresses: list[str], seconds: int) -> list[Candidate]:
+        if self._mux is not None and addresses:
+            return await self._on_shared_port(self._mux, component, addresses, seconds)
+        candidates = await super().get_component_candidates(component, addresses, seconds)
+        for protocol in self._protocols:
+            if found := protocol.transport.get_extra_info("socket"):
+                tune(found)
+        return candidates
 
     async def _on_shared_port(
         self, mux: Mux, component: int, addresses: list[str], seconds: float
@@ -202,11 +209,17 @@ def install() -> None:
     """Change what aioice does for the whole process; to be called once."""
     ice = vars(aioice.ice)
     ice["CONSENT_INTERVAL"], ice["CONSENT_FAILURES"] = _CONSENT_SECONDS, _CONSENT_FAILURES
+    ice["random_string"] = _random
     read = functools.lru_cache(_ADDRESSES_KNOWN)(ipaddress.ip_address)
     vars(aioice.candidate)["ipaddress"] = SimpleNamespace(ip_address=read)
     ice["get_host_addresses"] = functools.partial(
         _host_addresses, original=KnownAddresses(ice["get_host_addresses"])
     )
+
+
+def _random(length: int) -> str:
+    """What a name or a password may be (RFC 8839 section 5.4), with one question to the system."""
+    return base64.b64encode(os.urandom(length)).decode()[:length]
 
 
 def host_addresses() -> list[str]:

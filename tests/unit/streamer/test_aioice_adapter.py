@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -167,6 +168,34 @@ async def test_a_packet_without_content_reaches_nobody(mux: Mux) -> None:
             way.protocol.datagram_received(b"", way.remote_addr)
             await theirs.send(b"\x80 media")
             assert await ours.recv() == b"\x80 media", "aiortc would look at the first byte, and end"
+
+
+async def test_only_what_may_be_stun_is_read_as_such(mux: Mux, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    parse = stun.parse_message
+
+    def recorded(data: bytes) -> stun.Message:
+        read.append(data)
+        return parse(data)
+
+    async with agent(mux=mux, ice_controlling=True) as ours, agent() as theirs:
+        await pair(ours, theirs)
+        way = ours._nominated[1]
+        monkeypatch.setattr(stun, "parse_message", recorded)
+        for data in (b"\x80 media", b"\x16 handshake", b"\x03 no STUN either"):
+            way.protocol.datagram_received(data, way.remote_addr)
+            assert await ours.recv() == data
+    assert [each for each in read if each[:1] >= b"\x03"] == [b"\x03 no STUN either"]
+
+
+async def test_names_and_passwords_have_the_characters_that_they_may_have() -> None:
+    assert {"random_string"} <= set(aioice.ice.Connection.__init__.__code__.co_names)
+    async with agent() as one, agent() as other:
+        for each in (one, other):
+            assert re.fullmatch(r"[A-Za-z0-9+/]{8}", each.local_username)
+            assert re.fullmatch(r"[A-Za-z0-9+/]{22}", each.local_password)
+        assert one.local_password != other.local_password
+    assert vars(aioice.ice)["random_string"] is adapter._random
 
 
 async def test_a_connection_waits_for_no_pace_of_checks(mux: Mux, monkeypatch: pytest.MonkeyPatch) -> None:
