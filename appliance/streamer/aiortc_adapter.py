@@ -46,7 +46,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard
+from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard, aiortc_sctp
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -143,6 +143,7 @@ def install() -> None:
     aioice_adapter.install()
     aiortc_economy.install()
     aiortc_fec.install()
+    aiortc_sctp.install()
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = _HISTORY_PACKETS
     # Round trips, by which packets are sent again, are not to jump with the wall clock.
     vars(aiortc.rtcrtpsender)["time"] = SimpleNamespace(time=time.monotonic)
