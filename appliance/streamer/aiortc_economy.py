@@ -5,13 +5,14 @@ Each private has a test that fails when it moves.
 
 import asyncio
 import functools
-from dataclasses import replace
+import queue
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtptransceiver
 import aiortc.sdp
 from aiortc import RTCRtpSender, RTCSessionDescription
 from aiortc.rate import RemoteBitrateEstimator
@@ -21,9 +22,10 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsFingerprint,
     SRTPProtectionProfile,
 )
+from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
-from aiortc.sdp import SessionDescription
+from aiortc.sdp import MediaDescription, SessionDescription
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
@@ -121,7 +123,22 @@ def _written(description: SessionDescription | None) -> RTCSessionDescription | 
 
 def _copied(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
     """A copy as deep as what changes."""
-    return replace(codec, rtcpFeedback=[*codec.rtcpFeedback], parameters={**codec.parameters})
+    return RTCRtpCodecParameters(
+        mimeType=codec.mimeType,
+        clockRate=codec.clockRate,
+        channels=codec.channels,
+        payloadType=codec.payloadType,
+        rtcpFeedback=[*codec.rtcpFeedback],
+        parameters={**codec.parameters},
+    )
+
+
+async def _add_candidates(transport: RTCIceTransport, media: MediaDescription) -> None:
+    """One after the other, since none takes any time: those that must be looked up come by themselves."""
+    for candidate in media.ice_candidates:
+        await transport.addRemoteCandidate(candidate)
+    if media.ice_candidates_complete:
+        await transport.addRemoteCandidate(None)
 
 
 def install() -> None:
@@ -129,9 +146,13 @@ def install() -> None:
     connection, sdp = vars(aiortc.rtcpeerconnection), vars(aiortc.sdp)
     connection["wrap_session_description"] = _written
     connection["copy"] = SimpleNamespace(deepcopy=_copied)
+    connection["add_remote_candidates"] = _add_candidates
     sdp["SessionDescription"] = _Description
     for name in ("parse_h264_profile_level_id", "ipaddress_to_sdp"):
         sdp[name] = functools.lru_cache(_KNOWN)(sdp[name])
+    transceiver = vars(aiortc.rtcrtptransceiver)
+    transceiver["get_capabilities"] = functools.cache(transceiver["get_capabilities"])
     connection["RTCCertificate"] = _SharedCertificate
     vars(aiortc.rtcrtpreceiver)["RemoteBitrateEstimator"] = _LateEstimator
+    vars(aiortc.rtcrtpreceiver)["queue"] = SimpleNamespace(Queue=queue.SimpleQueue)
     RTCRtpSender._send_rtcp = _send_rtcp  # type: ignore[method-assign]

@@ -1,13 +1,15 @@
 """Contracts with the privates of aiortc 1.16: these fail when it moves."""
 
+import queue
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtptransceiver
 import aiortc.sdp
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import CODECS
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import SRTP_PROFILES
@@ -131,6 +133,42 @@ async def test_incoming_media_is_estimated_only_once_there_is_any() -> None:
     assert estimator._estimator.incoming_bitrate.rate(10) == round(8000 * 200 / 11)
     assert "RemoteBitrateEstimator" in aiortc.rtcrtpreceiver.RTCRtpReceiver.__init__.__code__.co_names
     await connection.close()
+
+
+async def test_a_receiver_has_a_plain_queue() -> None:
+    connection = RTCPeerConnection()
+    receiver: Any = connection.addTransceiver("video").receiver
+    assert isinstance(receiver._RTCRtpReceiver__decoder_queue, queue.SimpleQueue)
+    assert "queue" in aiortc.rtcrtpreceiver.RTCRtpReceiver.__init__.__code__.co_names
+    await connection.close()
+
+
+async def test_candidates_of_a_description_are_taken_in_their_order() -> None:
+    class Transport:
+        def __init__(self) -> None:
+            self.taken: list[Any] = []
+
+        async def addRemoteCandidate(self, candidate: Any) -> None:
+            self.taken.append(candidate)
+
+    candidates = (
+        "a=candidate:1 1 udp 5 192.0.2.1 5 typ host\r\na=candidate:2 1 udp 4 192.0.2.2 5 typ host\r\n"
+    )
+    media = aiortc.sdp.SessionDescription.parse(OFFER + candidates + "a=end-of-candidates\r\n").media[0]
+    transport: Any = Transport()
+    await vars(aiortc.rtcpeerconnection)["add_remote_candidates"](transport, media)
+    assert transport.taken == [*media.ice_candidates, None]
+    assert len(transport.taken) == 3
+    code = RTCPeerConnection.setRemoteDescription.__code__
+    assert any("add_remote_candidates" in getattr(each, "co_names", ()) for each in code.co_consts)
+
+
+def test_what_there_is_is_listed_once() -> None:
+    names = RTCRtpTransceiver.setCodecPreferences.__code__.co_names
+    assert "get_capabilities" in names
+    listed = vars(aiortc.rtcrtptransceiver)["get_capabilities"]
+    assert listed("video") is listed("video")
+    assert listed("video") == RTCRtpSender.getCapabilities("video")
 
 
 async def test_what_was_read_or_written_is_not_read_again(parsed: list[str]) -> None:
