@@ -54,6 +54,8 @@ class LadderSource:
         self._kbps: int | None = None
         self._refused: dict[str, str] = {}
         self._lost_hardware = False
+        self._plain: SourceInfo | None = None
+        self._told: SourceInfo | None = None
 
     @property
     def info(self) -> SourceInfo:
@@ -61,12 +63,15 @@ class LadderSource:
         if self._current is None:
             raise UnavailableError("the source does not run")
         info = self._current.info
-        reasons = [*self._refused.values(), info.reason]
-        return replace(
-            info,
-            reason="; ".join(reason for reason in reasons if reason),
-            software_fallback=self._step.fallback or (self._lost_hardware and not self._step.hardware),
-        )
+        if self._told is None or info is not self._plain:  # it is asked for each viewer, many times a second
+            reasons = [*self._refused.values(), info.reason]
+            self._plain = info
+            self._told = replace(
+                info,
+                reason="; ".join(reason for reason in reasons if reason),
+                software_fallback=self._step.fallback or (self._lost_hardware and not self._step.hardware),
+            )
+        return self._told
 
     @property
     def capture(self) -> Any:
@@ -82,7 +87,7 @@ class LadderSource:
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         """See VideoSource.run. A step whose encoder refuses, even later on, gives way to the next."""
         for step in self._steps:
-            self._step = step
+            self._step, self._told = step, None
             try:
                 self._current = self._build(step)
                 if self._kbps is not None:

@@ -68,6 +68,7 @@ async def test_a_refused_step_gives_way_and_its_cause_is_kept() -> None:
         assert source.info.encoder == "x264"
         assert source.info.reason == "nvenc: out of sessions; no GPU"
         assert source.info.software_fallback
+        assert source.info is source.info
         assert isinstance(source._current, Step)
         assert source._current.kbps == 700
         task.cancel()
