@@ -10,6 +10,7 @@ from appliance.signaling.anbox import Candidate
 MALFORMED = (ValueError, LookupError, AttributeError, TypeError, AssertionError, StopIteration)
 """What aiortc raises where it cannot read something."""
 _MEDIA_MAX = 8
+_MDNS = ".local"
 _MEDIA = re.compile(r"^(?=m=)", re.MULTILINE)
 _BUNDLE_ONLY = "a=bundle-only"
 _BUNDLED = re.compile(r"^(m=\S+ )0(?= )")
@@ -70,13 +71,15 @@ def as_offered(sdp: str) -> str:
 
 def split_mdns(sdp: str) -> tuple[str, list[Candidate]]:
     """`sdp` without candidates with `.local` names, and those: resolving them must not hold up the rest."""
+    if _MDNS not in sdp:
+        return sdp, []
     kept: list[str] = []
     split: list[Candidate] = []
     index = -1
     for line in sdp.splitlines():
         index += line.startswith("m=")
         fields = line.split()
-        if line.startswith("a=candidate:") and len(fields) > 4 and fields[4].endswith(".local"):
+        if line.startswith("a=candidate:") and len(fields) > 4 and fields[4].endswith(_MDNS):
             split.append(Candidate(line.removeprefix("a="), None, index))
         else:
             kept.append(line)

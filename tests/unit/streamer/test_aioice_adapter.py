@@ -188,6 +188,23 @@ async def test_only_what_may_be_stun_is_read_as_such(mux: Mux, monkeypatch: pyte
     assert [each for each in read if each[:1] >= b"\x03"] == [b"\x03 no STUN either"]
 
 
+def test_messages_are_signed_as_aioice_signs_them() -> None:
+    """With the request of RFC 5769 section 2.1."""
+    request = bytes.fromhex(
+        "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74002400046e0001ff"
+        "80290008932ff9b151263b36000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249"
+        "c1b571a280280004e57a3bcf"
+    )
+    message = stun.parse_message(request)
+    assert message.check_message_integrity(b"VOkJxbRl1RmTxUk/WvJxBt")
+    assert not message.check_message_integrity(b"another")
+    for method in (stun.Message.add_message_integrity, stun.Message.check_message_integrity):
+        assert "message_integrity" in method.__code__.co_names
+    assert {"ipaddress", "ip_address", "IPv4Address"} <= set(stun.pack_address.__code__.co_names)
+    for address in (("192.0.2.1", 32853), ("fd00::1", 5)):
+        assert stun.unpack_address(stun.pack_address(address)) == address
+
+
 async def test_names_and_passwords_have_the_characters_that_they_may_have() -> None:
     assert {"random_string"} <= set(aioice.ice.Connection.__init__.__code__.co_names)
     async with agent() as one, agent() as other:
