@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.bus.beat import BEAT_SECONDS, until_beat
 from appliance.bus.messages import Message
 from appliance.bus.permits import BoxUser
 from appliance.bus.server import EmbeddedServer
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 CODE_SECONDS = 900
 _KEEP_SECONDS = 86400
 """For so long an ended code is known as one that was used or is too old."""
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = BEAT_SECONDS
 _RENEW = "make a new one with `fanlight enroll create`"
 
 
@@ -65,6 +66,11 @@ class BusDoor:
         self._section = section
         self._server = server if section.listen else None
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is we who let boxes in."""
+        return self._server is not None
+
     async def admit(self, boxes: Sequence[BoxUser]) -> None:
         """Let in exactly `boxes`; on somebody's cluster that is theirs to do (`enroll list --nats`)."""
         if self._server:
@@ -97,12 +103,12 @@ class Enrolments:
 
     async def follow(self) -> None:
         """Hand what any gateway node enrolled or revoked on to the bus, until cancelled."""
-        while True:
+        while self.door.ours:
             try:
                 await self._admit()
             except FanlightError as exc:
                 logger.debug("boxes not looked over: %s", exc)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(until_beat(_LOOK_SECONDS))
 
     async def create(self, name: str, fingerprint: str) -> tuple[str, int]:
         """A code for a box to be called `name` (empty: what it calls itself), and the unix time when it ends.
