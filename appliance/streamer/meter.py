@@ -1,6 +1,7 @@
 """Rates and latency of encoded frames over sliding windows."""
 
 from collections import deque
+from collections.abc import Iterator
 
 from appliance.streamer.frames import EncodedFrame
 
@@ -29,12 +30,11 @@ class Meter:
 
     def fps(self, now_ns: int) -> float:
         """Frames a second."""
-        return sum(encoded > now_ns - _RATE_NS for encoded, _, _ in self._recent) * 1e9 / _RATE_NS
+        return sum(1 for _ in self._sizes(now_ns)) * 1e9 / _RATE_NS
 
     def kbps(self, now_ns: int) -> float:
         """Kilobits a second."""
-        recent = sum(size for encoded, size, _ in self._recent if encoded > now_ns - _RATE_NS)
-        return recent * 8e6 / _RATE_NS
+        return sum(self._sizes(now_ns)) * 8e6 / _RATE_NS
 
     def latency_ms(self, now_ns: int) -> tuple[float, float] | None:
         """Capture to encoded: median and 95th percentile; None without frames."""
@@ -47,6 +47,13 @@ class Meter:
     def forget_rates(self) -> None:
         """The source stopped: what it did says nothing of the next one."""
         self._recent.clear()
+
+    def _sizes(self, now_ns: int) -> Iterator[int]:
+        """Of the frames that rates are made of; those are a few of all that is known."""
+        for encoded, size, _ in reversed(self._recent):
+            if encoded <= now_ns - _RATE_NS:
+                return
+            yield size
 
     def _trim(self, now_ns: int) -> None:
         while self._recent and self._recent[0][0] < now_ns - _LATENCY_NS:
