@@ -28,12 +28,16 @@ class Orders:
     kbps: int | None
 
 
+_NOTHING = Orders(stop=False, keyframe=False, frame=False, kbps=None)
+
+
 class Mailbox:
     """Orders for a thread; `fd` becomes readable when there are any, so that the thread can poll(2)."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = Lock()
+        self._posted = False
         self._stop = False
         self._keyframe = False
         self._frame = False
@@ -48,12 +52,16 @@ class Mailbox:
             self._keyframe |= keyframe
             self._frame |= frame
             self._kbps = self._kbps if kbps is None else kbps
+            self._posted = True
             if self.fd >= 0:
                 os.eventfd_write(self.fd, 1)
 
     def take(self) -> Orders:
         """The orders, taken once; only `stop` stays."""
+        if not self._posted:  # what is posted at this very moment has made `fd` readable
+            return _NOTHING
         with self._lock:
+            self._posted = self._stop
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self.fd)
             orders = Orders(self._stop, self._keyframe, self._frame, self._kbps)
