@@ -35,6 +35,15 @@ class Area(NamedTuple):
             bottom=self.bottom + (self.bottom & 1),
         )
 
+    def meets(self, other: "Area") -> bool:
+        """Whether they share a pixel."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
     def __bool__(self) -> bool:
         return self.left < self.right and self.top < self.bottom
 

@@ -25,6 +25,7 @@ class Canvas:
         rows, columns, _ = pixels.shape
         self.width, self.height = columns & ~1, rows & ~1
         self._pixels = pixels
+        self._start, self._stride = pixels.ctypes.data, pixels.strides[0]
         self._convert = _libyuv()
         self.picture = av.VideoFrame(self.width, self.height, "yuv420p")
         self._planes = [(plane.buffer_ptr, plane.line_size) for plane in self.picture.planes]
@@ -36,7 +37,7 @@ class Canvas:
             if shown:
                 self._reformat()
             return
-        start, stride = self._pixels.ctypes.data, self._pixels.strides[0]
+        start, stride = self._start, self._stride
         (y, y_stride), (u, u_stride), (v, v_stride) = self._planes
         for left, top, right, bottom in shown:
             self._convert(
@@ -46,6 +47,12 @@ class Canvas:
                 v + top // 2 * v_stride + left // 2, v_stride,
                 right - left, bottom - top,
             )  # fmt: skip
+
+    def converts(self, part: Area, areas: Sequence[Area]) -> bool:
+        """Whether an update of these areas reads any of `part`."""
+        if self._convert is None:
+            return bool(areas)
+        return any(part.meets(area.even()) for area in areas)
 
     def _reformat(self) -> None:
         """The slower way, by swscale and always whole."""

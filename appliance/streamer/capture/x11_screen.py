@@ -152,8 +152,10 @@ class X11Screen:
         x, y = position.root_x, position.root_y
         covers = cursor.area(x, y) if cursor else NOWHERE
         redrawn = (self._covered, covers) if self._reshaped or covers != self._covered else ()
-        with cursor.drawn(self._pixels, x, y) if cursor else contextlib.nullcontext():
-            self.canvas.update(together((*grabbed, *redrawn)))
+        areas = together((*grabbed, *redrawn))
+        drawn = cursor and self.canvas.converts(covers, areas)
+        with cursor.drawn(self._pixels, x, y) if cursor and drawn else contextlib.nullcontext():
+            self.canvas.update(areas)
         self._covered = covers
         self._damaged = self._moved = self._reshaped = self._resized = False
 

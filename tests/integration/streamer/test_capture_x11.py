@@ -224,6 +224,27 @@ async def test_the_pointer_is_seen_to_move_over_a_still_screen(server: Server) -
         assert float(watcher.picture[290:310, 290:310].std()) < 3, "nothing is left where it was"
 
 
+async def test_the_pointer_stays_where_it_is_whatever_is_drawn(server: Server) -> None:
+    painter = Painter(server.display)
+    painter.fill(0x808080, (0, 0, painter.width, painter.height))
+    painter.x.core.WarpPointer(0, painter.root, 0, 0, 0, 0, 300, 300)
+    painter.sync()
+    around = slice(290, 310), slice(290, 310)
+    async with watching(server.display) as watcher:
+        await watcher.still()
+        assert float(watcher.picture[around].std()) > 10
+        painter.fill(WHITE, (900, 600, 40, 40))
+        painter.sync()
+        while watcher.picture[620, 920] < 200:
+            await watcher.next()
+        assert float(watcher.picture[around].std()) > 10, "beside it"
+        painter.fill(WHITE, (200, 200, 200, 200))
+        painter.sync()
+        while watcher.picture[220, 220] < 200:
+            await watcher.next()
+        assert float(watcher.picture[around].std()) > 10, "beneath it"
+
+
 async def test_a_keyframe_comes_at_once_on_a_still_screen(server: Server) -> None:
     async with watching(server.display) as watcher:
         await watcher.still()

@@ -43,3 +43,18 @@ def test_what_is_far_apart_stays_apart() -> None:
 )
 def test_widened_and_cut(area: Area, shown: Area) -> None:
     assert area.even().within(100, 100) == shown
+
+
+@pytest.mark.parametrize(
+    ("other", "meets"),
+    [
+        (Area(5, 5, 6, 6), True),
+        (Area(0, 0, 50, 50), True),
+        (Area(20, 5, 30, 15), False),
+        (Area(5, 0, 15, 5), False),
+        (Area(19, 14, 30, 30), True),
+    ],
+)
+def test_they_meet_where_they_share_a_pixel(other: Area, meets: bool) -> None:
+    area = Area(5, 5, 20, 15)
+    assert area.meets(other) == other.meets(area) == meets

@@ -59,3 +59,12 @@ def test_nothing_is_converted_outside(area: Area) -> None:
     canvas.update([Area(0, 0, 64, 64)])
     canvas.update([area])
     assert (canvas.picture.to_ndarray()[:64] == 16).all()
+
+
+def test_what_an_update_reads(converter: str) -> None:
+    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
+    part = Area(10, 10, 20, 20)
+    assert canvas.converts(part, [Area(0, 0, 5, 5), Area(19, 19, 30, 30)])
+    assert canvas.converts(part, [Area(21, 12, 30, 14)]) is (converter == "swscale")
+    assert canvas.converts(Area(9, 9, 11, 11), [Area(11, 5, 30, 30)]), "it is widened to whole chroma"
+    assert not canvas.converts(part, [])
