@@ -24,7 +24,7 @@ _ID = 4
 _SHARE_LOST = 0.9
 _INTERVAL_S = 0.05
 _RTPFB, _FORMAT = 205, 15
-_REFERENCE_S, _TICK_S = 0.064, 0.000250
+_REFERENCE_TICKS, _TICK_S = 256, 0.000250
 _SMALL_MOST = 255
 _MOST = 2000  # packets between two that are seen
 
@@ -59,9 +59,10 @@ def report(number: int, seen: Sequence[tuple[int, float]], ssrc: int) -> bytes:
     times = [seen[0][1]]
     for (first, began), (last, ended) in itertools.pairwise(seen):
         times += [began + (ended - began) * (index + 1) / (last - first) for index in range(last - first)]
-    reference = int(times[0] / _REFERENCE_S)
-    ticks = [int(reference * _REFERENCE_S / _TICK_S), *(int(at / _TICK_S) for at in times[1:])]
-    deltas = [after - before for before, after in itertools.pairwise(ticks)]
+    ticks = [int(at / _TICK_S) for at in times[1:]]
+    reference = ticks[0] // _REFERENCE_TICKS  # just before the first that is told of, as in Chromium
+    begin = reference * _REFERENCE_TICKS
+    deltas = [after - before for before, after in itertools.pairwise((begin, *ticks))]
     small = max(deltas) <= _SMALL_MOST
     packed = bytes(deltas) if small else struct.pack(f"!{len(deltas)}h", *deltas)
     chunk = (1 if small else 2) << 13 | len(deltas)

@@ -18,9 +18,15 @@ def test_packets_between_two_that_were_seen_are_reported_at_even_distances() -> 
 
 
 def test_long_pauses_take_large_deltas() -> None:
-    message = report(0, [(1, 6.4), (2, 6.5)], ssrc=5)
-    chunk, delta = struct.unpack_from("!Hh", message, 20)
-    assert (chunk, delta) == (2 << 13 | 1, 400)
+    message = report(0, [(1, 6.4), (2, 6.41), (3, 6.5)], ssrc=5)
+    chunk, *deltas = struct.unpack_from("!Hhh", message, 20)
+    assert (chunk, deltas) == (2 << 13 | 2, [40, 360])
+
+
+def test_after_a_pause_the_clock_of_a_message_is_that_of_its_first_packet() -> None:
+    message = report(0, [(1, 0.001), (2, 6.405)], ssrc=5)
+    _, _, clock, chunk = struct.unpack_from("!HHIH", message, 12)
+    assert (clock >> 8, chunk, message[22]) == (100, 1 << 13 | 1, 20)
 
 
 def test_a_message_comes_when_it_is_time_and_tells_nothing_twice() -> None:
