@@ -29,8 +29,8 @@ size = "160x120"
 fps = 5
 """
 """An application that costs next to nothing."""
-_LEADER_S = 6  # 0.3 s as a rule
 AUTOSTARTED = PATTERN + "autostart = true\n"
+_LEADER_S = 6  # 0.3 s as a rule
 
 
 class Cluster:
