@@ -13,6 +13,8 @@ from appliance.streamer.rtp.sent_packets import Received
 _SPAN_S, _RECENT_S = 0.05, 0.3
 _MARKS = 64
 _GROWN_S, _GROWTH = 0.03, 0.4
+_LEAST_OCTETS = 4000
+"""Less than that tells no rate: at a busy viewer any single packet may come late."""
 _EVEN = 1.5
 _FORGET_S = 3.0
 
@@ -56,17 +58,19 @@ class Squeeze:
         return self._look_back()
 
     def _look_back(self) -> float | None:
-        newest, newest_delay, _ = self._marks[-1]
-        begin = max((at for at, mark in enumerate(self._marks) if newest - mark[0] >= _SPAN_S), default=0)
-        marks = list(itertools.islice(self._marks, begin, None))
-        oldest, oldest_delay, _ = marks[0]
+        marks = list(self._marks)
+        newest, newest_delay, _ = marks[-1]
+        begin, total = len(marks) - 1, 0
+        while begin and (newest - marks[begin][0] < _SPAN_S or total < _LEAST_OCTETS):
+            total += marks[begin][2]
+            begin -= 1
+        oldest, oldest_delay, _ = marks[begin]
         span = newest - oldest
-        if span < _SPAN_S or newest_delay - oldest_delay < _GROWTH * span:
+        if total < _LEAST_OCTETS or span < _SPAN_S or newest_delay - oldest_delay < _GROWTH * span:
             return None
-        total = sum(octets for _, _, octets in marks[1:])
         # A way that became longer at once is an interruption, with the usual speed before and after it.
         even = all(
             octets * span <= _EVEN * total * (after - before)
-            for (before, _, _), (after, _, octets) in itertools.pairwise(marks)
+            for (before, _, _), (after, _, octets) in itertools.pairwise(marks[begin:])
         )
         return total * 8 / span if even else None

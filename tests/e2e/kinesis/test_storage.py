@@ -34,9 +34,12 @@ def join(doors: Doors, arn: str) -> None:
     storage.join_storage_session(channelArn=arn)
 
 
-async def recorded(running: Box, frames: int) -> Any:
-    """The instance that shows the master, once it had so many frames of it."""
-    shown = f"i['stats'] and i['stats']['frames_encoded'] > {frames} and i['stats']['recording']"
+async def recorded(running: Box, frames: int, viewers: int = 0) -> Any:
+    """The instance that shows the master, once it had so many frames of it, and told of so many viewers."""
+    shown = (
+        f"i['stats'] and i['stats']['frames_encoded'] > {frames} and i['stats']['recording']"
+        f" and len(i['stats']['viewers']) >= {viewers}"
+    )
     snapshot = await running.until(f"any({shown} for i in s['instances'] if i['application'] == 'door')", 40)
     (found,) = (each for each in snapshot["instances"] if each["application"] == "door")
     return found
@@ -60,7 +63,7 @@ async def test_what_a_master_sends_is_recorded_watched_and_goes_with_its_time(
         await viewer.call("view", await doors.channel("door", "VIEWER"), "v1")
         assert (await plays(viewer, "v1"))["width"] == 320
         await hears(viewer, "v1")
-        before = (await recorded(running, 30))["stats"]
+        before = (await recorded(running, 30, viewers=1))["stats"]
         assert [each["dialect"] for each in before["viewers"]] == ["kinesis"]
         await master.reload()
         await master.call("serve", channel)

@@ -43,6 +43,14 @@ def test_a_longer_way_is_none() -> None:
         assert squeeze.add(message(at, at + 0.1, 50, 8e6, 8e6), OFFSET_S) is None
 
 
+def test_single_packets_that_come_late_tell_of_none() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    for sent, arrival in ((0.6, 0.6), (0.67, 0.67), (0.74, 0.84), (0.85, 0.95)):
+        small = Received([sent], [OFFSET_S + arrival], [180])
+        assert squeeze.add(small, OFFSET_S) is None
+
+
 def test_a_delay_that_grows_that_much_all_the_time_is_none() -> None:
     squeeze = Squeeze()
     steady(squeeze, 10)
