@@ -107,6 +107,8 @@ class RateControl:
         if evidence.arriving_now is None or evidence.sending is None:
             return None
         if evidence.sending > _LIMITED * self.rate:
+            if evidence.blurred and evidence.capacity and evidence.sending < evidence.capacity:
+                return max(evidence.sending, evidence.arriving_now)  # jitter holds some of it back
             return evidence.arriving_now
         if evidence.capacity is not None:
             return min(max(evidence.capacity, evidence.arriving_now), self.rate)

@@ -101,6 +101,15 @@ def test_jitter_makes_more_arrive_for_a_while_than_the_link_carries() -> None:
     assert blurred._replace(arriving=10 * MEGABIT).capacity is None
 
 
+def test_what_jitter_holds_back_is_not_held_against_a_link_that_carries_more_than_is_sent() -> None:
+    control = RateControl(7.2 * MEGABIT)
+    held_back = congested(5.5 * MEGABIT, 7 * MEGABIT, trains=8 * MEGABIT)._replace(blurred=True)
+    assert control.update(held_back, 1.0)
+    assert control.rate == pytest.approx(0.85 * 7 * MEGABIT)
+    assert control.update(held_back._replace(blurred=False), 2.0)
+    assert control.rate == pytest.approx(0.85 * 5.5 * MEGABIT)
+
+
 def test_a_squeeze_is_obeyed_at_once() -> None:
     control = RateControl(8 * MEGABIT)
     assert control.update(congested(7 * MEGABIT, 8 * MEGABIT), 1.0)
