@@ -30,8 +30,8 @@ _ASKED_MOST = 512
 _WORTH_REPAIRING = 3
 """Packets of a frame; with fewer, repair packets take more than a third on top."""
 TAIL_S = 0.06
-"""After a frame that none follows, its last packet is sent again: only from what comes later does a viewer
-see that something is missing."""
+"""After a frame that none follows, its last packet is sent again, where the viewer has not told that it has
+all: only from what comes later does it see that something is missing."""
 
 
 class Seat:
@@ -111,8 +111,9 @@ class Seat:
             self._reception.protection.look(self._reception.estimator.random_loss)
         if now >= self._tail_at:
             self._tail_at = math.inf
-            with self._noticing(), contextlib.suppress(UnavailableError):  # see _repeat
-                self._pacer.spent(self.stream.repeat_last(now), now)
+            if not self._reception.estimator.all_arrived:
+                with self._noticing(), contextlib.suppress(UnavailableError):  # see _repeat
+                    self._pacer.spent(self.stream.repeat_last(now), now)
         if self._stumbled:
             self._ask(now)
         if self._probe is None and self.stream.pads:

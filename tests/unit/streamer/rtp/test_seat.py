@@ -13,6 +13,7 @@ from appliance.streamer.rtp.probing import Probe
 from appliance.streamer.rtp.reception import Reception
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sender import ViewerStream
+from appliance.streamer.rtp.transport_feedback import Feedback
 from appliance.streamer.subscription import Subscription
 from tests.support.repair import recover
 from tests.support.wire import Wire, header, transport_sequence
@@ -100,6 +101,24 @@ def test_a_packet_of_any_burst_comes_again() -> None:
     assert header(again)[4] == stage.wire.rtx_ssrc
     assert again[24:] == header(original)[2].to_bytes(2) + original[24:]
     assert transport_sequence(again) == transport_sequence(stage.wire.packets[51]) + 1
+
+
+@pytest.mark.parametrize(("arrivals", "repeated"), [((), 1), ((1000, 1000, None), 1), ((1000,) * 3, 0)])
+def test_before_a_pause_the_last_packet_comes_again_to_who_has_not_told_that_it_has_all(
+    arrivals: tuple[int | None, ...], repeated: int
+) -> None:
+    stage = Stage(20_000_000)
+    stage.deliver(3000, key=True)
+    stage.serve()
+    assert len(stage.wire.packets) == 3
+    if arrivals:
+        stage.reception.take(Feedback(0, transport_sequence(stage.wire.packets[0]) or 0, arrivals))
+    stage.now += 0.1
+    stage.seat.tick(stage.now)
+    assert len(stage.wire.packets) == 3 + repeated
+    stage.now += 0.1
+    stage.seat.tick(stage.now)
+    assert len(stage.wire.packets) == 3 + repeated
 
 
 @pytest.mark.parametrize("rtx", [98, None])
