@@ -108,7 +108,8 @@ class Watch:
             since = self._seen[record.id] = max(since, told[1])
         if not self._leads():
             return
-        lost = now - since > self._lost_s
+        begins = record.status is SessionStatus.CREATED and not self._is_late(record)
+        lost = now - since > self._lost_s and not begins  # also anew: its box may equip it for a while
         if lost and record.status is not SessionStatus.ERROR:
             await self._lose(record)
         elif told and not lost and told[0].state is InstanceState.RUNNING and self._untold(record):

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance.bus import subjects
-from appliance.bus.messages import InstanceInfo, InstanceState, SessionStatus
+from appliance.bus.messages import (
+    InstanceInfo,
+    InstanceState,
+    SessionGrant,
+    SessionRequest,
+    SessionStatus,
+)
 from appliance.gateway.tokens import new_id
 from tests.support.gateway import (
     FakeAgent,
@@ -67,6 +73,21 @@ async def test_sessions_end_when_their_box_falls_silent(
         assert "box does not answer" in answer["metadata"]["status_message"]
         assert await agent.ask_for_session(session) == session
         assert await status_of(here, token, session) in ("created", "active")
+
+
+async def test_a_session_that_is_taken_up_again_has_as_much_time_as_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.2)
+    async with street(tmp_path, lost_s=3.0) as here:
+        agent, token = FakeAgent(here.bus), await here.token()
+        session = await agent.ask_for_session()
+        await until(lambda: is_now(here, token, session, "error"))
+        again = SessionRequest(agent=agent.id, application="desktop", session=session)
+        await here.bus.request(subjects.sessions(agent.id), again, SessionGrant)
+        await asyncio.sleep(1)
+        assert await status_of(here, token, session) == "created"
+        await until(lambda: is_now(here, token, session, "error"))
 
 
 async def test_an_outage_of_the_bus_counts_for_nobody(
