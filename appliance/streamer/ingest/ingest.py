@@ -68,7 +68,8 @@ class Ingest:
         self._mux: Mux | None = None
         self._way: PeerEvent | None = None
         self._reply: Reply = lambda *_: None
-        self._inbox: asyncio.Queue[Answer | Candidate] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Answer | Candidate | None] = asyncio.Queue()
+        """None where the way to the master is gone, or another one."""
         self._watchers: list[Watcher] = []
         self._changed = asyncio.Event()
         self._opened_at = 0.0
@@ -110,6 +111,7 @@ class Ingest:
                     self._inbox.put_nowait(said)
             case "close" if self._way and self._way.peer == event.peer:
                 self._way = None
+                self._inbox.put_nowait(None)
                 if not self._receiver:  # media goes on where it does: masters open their sockets again
                     self._suffer(AWAY)
         self._changed.set()
@@ -117,6 +119,7 @@ class Ingest:
     def _open(self, event: PeerEvent, reply: Reply) -> None:
         if not self._way or self._way.peer != event.peer:
             logger.info("the master is there (%s)", event.peer)
+            self._inbox.put_nowait(None)
             self._opened_at, self._with_sound = time.monotonic(), True
         self._way, self._reply = event, reply
 
@@ -125,9 +128,9 @@ class Ingest:
         self._mux = mux
         failures = 0
         while True:
-            await self._until_wanted()
+            way = await self._until_wanted()
             try:
-                await self._attempt()
+                await self._attempt(way)
                 failures = 0
             except NoSoundError:
                 self._with_sound = False
@@ -139,7 +142,7 @@ class Ingest:
                 failures = self._failed(failures, f"the camera's {exc}")
             except FanlightError as exc:
                 failures = self._failed(failures, str(exc))
-            await self._pause(failures)
+            await self._pause(failures, way)
 
     def _failed(self, failures: int, problem: str) -> int:
         logger.warning("nothing comes from the master: %s", problem)
@@ -152,9 +155,8 @@ class Ingest:
             if problem:
                 self.on_problem(problem)
 
-    async def _pause(self, failures: int) -> None:
-        """Not for long where the master comes anew."""
-        before = self._way
+    async def _pause(self, failures: int, before: PeerEvent) -> None:
+        """Not for long where the master comes anew, by another way than `before`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)]):
                 while self._way in (before, None):
@@ -165,17 +167,16 @@ class Ingest:
     def _wanted(self) -> bool:
         return bool(self._watchers) or self.codec is None
 
-    async def _until_wanted(self) -> None:
+    async def _until_wanted(self) -> PeerEvent:
+        """The way to the master, once there is one."""
         while not (self._way and self._wanted):
             self._changed.clear()
             self._suffer("" if self._way else AWAY)
             await self._changed.wait()
+        return self._way
 
-    async def _attempt(self) -> None:
+    async def _attempt(self, way: PeerEvent) -> None:
         """One connection, from the offer until nobody wants it or nothing comes. Raises FanlightError."""
-        way = self._way
-        if way is None:
-            return
         connection = IngestConnection(way.ice_servers, self._mux, self._show, self._say)
         self._timeline.restart()
         try:
@@ -205,7 +206,9 @@ class Ingest:
                 while isinstance(said := await self._inbox.get(), Candidate):
                     early.append(said)
         except TimeoutError:
-            raise UnavailableError("the camera does not answer" if self._way else AWAY) from None
+            raise UnavailableError("the camera does not answer") from None
+        if said is None:
+            raise UnavailableError(AWAY)
         receiver, named = await connection.take_answer(said.sdp)
         for candidate in (*early, *named):
             self._inbox.put_nowait(candidate)

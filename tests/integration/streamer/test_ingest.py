@@ -201,6 +201,21 @@ async def test_a_camera_that_comes_anew_is_offered_its_codec_again(scene: Scene)
             assert not scene.ingest.problem
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_offer_whose_way_is_gone_is_made_again_by_the_next_one(scene: Scene, told: bool) -> None:
+    async with filming(Camera()) as camera:
+        scene.open("source-1")
+        assert (await scene.offers.get())[0] == "source-1"
+        if told:
+            scene.ingest.hear(PeerEvent(kind="close", peer="source-1", source=True), print)
+        scene.open("source-2")
+        async with asyncio.timeout(5):  # an answer is waited for longer
+            await scene.connect(camera)
+        async with scene.watched():
+            await scene.see(3)
+        assert not scene.ingest.problem
+
+
 def without(kind: str) -> Callable[[str], str]:
     """An answer that rejects the media of this kind, RFC 8829 section 5.3.1."""
 
