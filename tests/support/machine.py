@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -257,7 +258,15 @@ class Machine:
         if self._nspawn is None or self._nspawn.returncode is not None:
             raise AssertionError("systemd-nspawn ended by itself")
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        return next((int(each) for each in children if _is_first(each)), None)
+
+
+def _is_first(process: str) -> bool:
+    """Whether it is process 1 of a machine; before it come helpers, which see the systemd out here."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process}/status").read_text()
+        return re.search(r"^NSpid:(\t\d+)+\t1$", status, re.MULTILINE) is not None
+    return False
 
 
 PICTURE = """() => {
