@@ -23,7 +23,7 @@ _LEFT_OUT = {"test", "idlelib", "lib2to3", "ensurepip", "dist-packages", "site-p
 _BOOT = "console=ttyS0 quiet mitigations=off panic=-1"
 
 
-def boot(script: Path, modules: tuple[str, ...], seconds: float = 120) -> str:
+def boot(script: Path, modules: tuple[str, ...], seconds: float = 300) -> str:
     """What `script` says, run by this Python in a machine of its own, which has this repository."""
     folder = _kernel()
     drivers = [found for name in modules for found in folder.glob(f"**/{name}.ko")]

@@ -9,7 +9,7 @@ from evdev import ecodes
 
 from tests.support import kernel
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 REPORT = [ecodes.EV_SYN, ecodes.SYN_REPORT, 0]
 STICK, TRIGGER, HAT = [-32768, 32767], [0, 255], [-1, 1]
