@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+_AGAIN_AND_AGAIN = 'exec "$@" < <(while cat "$0"; do :; done)'
+
 
 @dataclass
 class SoundServer:
@@ -54,12 +56,13 @@ class SoundServer:
         samples = 12000 * np.sin(2 * np.pi * frequency * time) * (time % (tone_s + pause_s) < tone_s)
         tone = self.directory / f"{frequency}"
         tone.write_bytes(np.repeat(samples.astype("<i2"), 2).tobytes())
-        command = ("paplay", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")
+        command = ("pacat", "--raw", "--rate=48000", "--channels=2", "--format=s16le", f"--device={sink}")
         self.players.append(
             await asyncio.create_subprocess_exec(
-                *command, str(tone), env=os.environ | {"PULSE_SERVER": self.address}
+                "bash", "-c", _AGAIN_AND_AGAIN, str(tone), *command,
+                env=os.environ | {"PULSE_SERVER": self.address},
             )
-        )
+        )  # fmt: skip
 
     async def stop(self) -> None:
         for process in (*self.players, self.process):
