@@ -22,7 +22,7 @@ print(host_addresses())
 ip("link", "set", "lo", "up")
 ip("addr", "add", "192.0.2.7/32", "dev", "lo")
 print(host_addresses())
-ip("addr", "add", "fd99::7/128", "dev", "lo", "nodad")
+ip("addr", "add", "fd99::7/128", "dev", "lo")  # with nodad it is told only later
 print(host_addresses())
 ip("addr", "del", "192.0.2.7/32", "dev", "lo")
 print(host_addresses())
