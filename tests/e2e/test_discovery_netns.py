@@ -49,9 +49,9 @@ class Peer:
         for line in self.process.stdout:
             self._lines.put(line)
 
-    def until(self, good: Callable[[Any], bool], seconds: float = FIND_SECONDS) -> Any:
+    def until(self, good: Callable[[Any], bool]) -> Any:
         """The first thing it says that is `good`."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + FIND_SECONDS
         said: list[Any] = []
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -60,7 +60,7 @@ class Peer:
                 break
             if good(said[-1]):
                 return said[-1]
-        pytest.fail(f"not said within {seconds} s; it said {said}")
+        pytest.fail(f"not said within {FIND_SECONDS} s; it said {said}")
 
     def tell(self, line: str) -> None:
         assert self.process.stdin
@@ -137,7 +137,7 @@ def test_a_box_is_found_followed_and_lost(wire: tuple[str, str], start: Callable
 
     assert box.stop() == 0
     # Far below the 75 min that the record would live without a goodbye.
-    watcher.until(lambda boxes: boxes == [], seconds=3)
+    watcher.until(lambda boxes: boxes == [])
 
 
 def test_a_second_box_of_the_same_name_is_renamed(wire: tuple[str, str], start: Callable[..., Peer]) -> None:
