@@ -36,7 +36,7 @@ async def test_each_step_is_shown_and_their_sum_is_known_on_the_box(tmp_path: Pa
             assert min(frame[step] for step in ("capture", "encode", "send", "inside", "decode")) >= 0
         medians = {step: sorted(each[step] for each in frames)[len(frames) // 2] for step in frames[0]}
         print({step: round(value, 1) for step, value in medians.items() if step not in ("rtp", "captured")})
-        assert -1 < medians["network"] < 500
+        assert -50 < medians["network"] < 500
         age = await page.evaluate(
             f"performance.timeOrigin + performance.now() + {NTP_EPOCH_MS} - __probe.peers.at(-1)"
             ".getReceivers()[0].getSynchronizationSources()[0].captureTimestamp"
