@@ -64,7 +64,7 @@ async def test_what_is_said_into_the_page_is_recorded_on_the_box(tmp_path: Path)
             await running.until(
                 f"{STATS}['pid'] != {streamer} and {STATS}['microphone'] == 'source {source}'", 40
             )
-            assert await page.evaluate("fanlight.connections") == 2
+            assert await page.evaluate("fanlight.connections") >= 2
             assert abs(await heard() - TONE) < 4
 
             await page.hover("#handle")

@@ -65,14 +65,14 @@ class Theatre:
 
     async def viewer(self) -> Any:
         """The only one, once it is told of."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not (found := await self.viewers()):
                 await asyncio.sleep(0.1)
         (viewer,) = found
         return viewer
 
     async def empty(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await self.viewers():
                 await asyncio.sleep(0.1)
 
@@ -188,7 +188,7 @@ async def test_a_browser_takes_what_is_published(theatre: Theatre) -> None:
         os.kill(streamer, signal.SIGKILL)
         await theatre.box.until(f"(s['instances'][0]['stats'] or {{}}).get('pid', {streamer}) != {streamer}")
         await theatre.box.until("s['instances'][0]['stats']['published'] == '127.0.0.1: connected'")
-        assert len(taken) == 2
+        assert len(taken) >= 2
         assert not any(
             "let-me-in" in str(each) or "/whip" in str(each) for each in await theatre.box.cli("audit")
         )
