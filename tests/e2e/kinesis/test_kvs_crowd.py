@@ -46,7 +46,7 @@ async def test_twenty_five_viewers_share_one_encoder_and_the_next_is_refused(
         encoded, elapsed = after[0] - before[0], after[1] - before[1]
         assert encoded <= FPS * (elapsed + 1)
         for viewer, sent in after[2].items():
-            assert 0 < sent - before[2][viewer] <= encoded
+            assert 0 < sent - before[2][viewer] <= encoded + FPS  # each is counted a little earlier
         other = presigned(signing, channel["endpoints"][0], channel["arn"], "one-more")
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
             assert (await refusal(http, other))[:2] == (400, "ClientLimitExceededException")

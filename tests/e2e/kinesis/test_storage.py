@@ -14,8 +14,6 @@ from tests.support.recorded import play
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
-CONFIGURATION = settings(kinesis="retention_hours = 1")
-
 
 def store(doors: Doors, arn: str) -> None:
     """Let what the master of a channel sends be recorded."""
@@ -48,8 +46,9 @@ async def recorded(running: Box, frames: int, viewers: int = 0) -> Any:
 async def test_what_a_master_sends_is_recorded_watched_and_goes_with_its_time(
     tmp_path: Path, browser: Browser, origin: str
 ) -> None:
+    configuration = settings(kinesis="retention_hours = 1")
     async with (
-        box(tmp_path, CONFIGURATION) as running,
+        box(tmp_path, configuration) as running,
         in_page(browser, origin) as master,
         in_page(browser, origin) as viewer,
     ):
@@ -84,6 +83,6 @@ async def test_what_a_master_sends_is_recorded_watched_and_goes_with_its_time(
         assert max(loud for _, loud in found[0].sounds) > 0.1
         for each in files:
             os.utime(each["file"], (each["began"] - 2 * 3600,) * 2)
-    async with box(tmp_path, CONFIGURATION) as running, asyncio.timeout(10):
+    async with box(tmp_path, configuration) as running, asyncio.timeout(10):
         while (await running.cli("recordings"))["recordings"]:
             await asyncio.sleep(0.1)
