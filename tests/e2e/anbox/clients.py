@@ -89,7 +89,7 @@ class Gateway:
                 return list(each["stats"]["viewers"])
         return []
 
-    async def eventually(self, question: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+    async def eventually(self, question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
         """The first answer that is true."""
         return await until(question, seconds)
 
@@ -99,7 +99,7 @@ class Gateway:
         async def alone() -> bool:
             return not await self.viewers(session)
 
-        await until(alone, 5)
+        await until(alone, 30)
 
 
 class Client:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -109,7 +110,12 @@ async def desktop(gateway: Gateway) -> str:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
-async def idle(gateway: Gateway) -> tuple[str, float]:
-    """A session that nobody joins, which may be idle for a minute: made first, since that takes so long."""
+async def idle(gateway: Gateway) -> AsyncIterator[asyncio.Task[Any]]:
+    """The end of a session that nobody joins and that may be idle for a minute: first, as it takes so long.
+
+    Watched all the while: a gateway does not remember it for ever.
+    """
     session = await gateway.session(idle_time_min=1)
-    return session, asyncio.get_running_loop().time()
+    ending = asyncio.create_task(gateway.until(session, "terminated", 90))
+    yield ending
+    ending.cancel()

