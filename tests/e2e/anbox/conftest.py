@@ -116,6 +116,7 @@ async def idle(gateway: Gateway) -> AsyncIterator[asyncio.Task[Any]]:
     Watched all the while: a gateway does not remember it for ever.
     """
     session = await gateway.session(idle_time_min=1)
-    ending = asyncio.create_task(gateway.until(session, "terminated", 90))
-    yield ending
-    ending.cancel()
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(gateway.until(session, "terminated", 90))
+        yield ending
+        ending.cancel()
