@@ -55,8 +55,7 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def playing(page: Page, box: StandIn) -> Page:
-    """A page that shows the picture."""
+    """A page that shows the picture, and has heard on the control channel who it is."""
     await page.goto(f"{box.url}/#session={SESSION}")
-    await page.wait_for_function("() => fanlight.state === 'playing'")
-    await box.until(lambda: box.peer.channel)
+    await page.wait_for_function("() => fanlight.state === 'playing' && fanlight.peer")
     return page

@@ -185,6 +185,7 @@ async def test_a_page_that_is_left_tells_nothing_and_all_when_it_is_back(
 ) -> None:
     await playing.evaluate("id => { plug(0, id); press(0, 0); }", XBOX)
     await all_of_it(box)
+    await files.until(lambda: files.pads.description == "1 in use")
     await playing.evaluate("document.hasFocus = () => false; window.dispatchEvent(new Event('blur'))")
     await box.until(lambda: box.sent("fanlight::release"))
     await files.until(lambda: files.events()[-1:] == [(ecodes.EV_KEY, ecodes.BTN_A, 0)])

@@ -15,7 +15,7 @@ async def test_a_card_tells_what_it_is_and_plays(page: Page, box: StandIn) -> No
     await expect(card).to_contain_text("1080 · 2 viewers")
     await expect(card.locator(".pane.lit")).to_have_count(2)
     await card.click()
-    await page.wait_for_function("() => fanlight.state === 'playing'")
+    await page.wait_for_function("() => fanlight.state === 'playing' && fanlight.peer")
     assert page.url.endswith(f"#session={SESSION}")
     await page.go_back()
     await expect(card).to_be_visible()
@@ -72,6 +72,7 @@ async def test_a_failed_launch_says_why(page: Page, box: StandIn) -> None:
     await page.goto(box.url)
     button = page.get_by_role("button", name="glxgears")
     await expect(button).to_be_visible()
+    await page.route("**/fanlight/instances", lambda route: route.abort())  # the button stays
     box.applications = []
     await button.click()
     await expect(page.get_by_role("status").filter(has_text="no such application")).to_be_visible()

@@ -73,7 +73,9 @@ async def more_is_sent(page: Page) -> None:
 async def is_off(page: Page) -> None:
     await expect(page.locator("[data-do=microphone]")).to_have_attribute("aria-pressed", "false")
     assert not await page.evaluate(RECORDING)
-    assert await page.evaluate("__peers.at(-1).getSenders().every(({ track }) => track?.kind !== 'audio')")
+    await page.wait_for_function(
+        "() => __peers.at(-1).getSenders().every(({ track }) => track?.kind !== 'audio')"
+    )
 
 
 async def is_told(page: Page, text: str) -> None:

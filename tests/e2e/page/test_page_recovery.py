@@ -59,6 +59,7 @@ async def test_a_restart_keeps_the_last_picture_until_the_next(playing: Page, bo
     await expect(playing.locator("#cover")).to_be_hidden()
     assert len(box.sockets) == sockets, "on the same socket"
     assert await playing.evaluate("fanlight.role") == "control"
+    await playing.wait_for_function("() => fanlight.peer")
     await playing.keyboard.press("k")
     await box.until(lambda: len(box.sent("fanlight::key")) == 2)
 
@@ -160,8 +161,9 @@ async def test_a_refused_attempt_says_why_and_is_repeated(page: Page, box: Stand
     await box.until(lambda: box.signaling)
     await box.tell("error", message="50 viewers are enough")
     await expect(page.locator("#cover")).to_contain_text("50 viewers are enough")
+    await box.until(lambda: [each["type"] for each in box.signaling].count("settings") == 2)
     box.silent = False
-    await box.until(lambda: len(box.sockets) == 2)
+    await box.tell("fanlight::restart", reason="one has left")
     await page.wait_for_function(PLAYING)
 
 

@@ -1,5 +1,6 @@
 """A phone: fingers, and the on-screen keyboard."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ async def fingers(cdp: CDPSession, kind: str, *places: tuple[float, float]) -> N
     await cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
+async def open_keyboard(page: Page) -> None:
+    """By its button, also where the toolbar has gone away by itself."""
+    await page.dispatch_event("#bar", "pointerenter", {"pointerType": "mouse"})
+    await page.tap('[data-do="keyboard"]')
+
+
 def buttons(box: StandIn) -> list[tuple[int, bool]]:
     return [(event["button"], event["pressed"]) for event in box.sent("input::mouse-button")]
 
@@ -47,8 +54,9 @@ async def test_a_tap_clicks_where_it_lands(playing: Page, box: StandIn) -> None:
 
 async def test_a_drag_holds_the_left_button(playing: Page, box: StandIn) -> None:
     cdp = await playing.context.new_cdp_session(playing)
-    await fingers(cdp, "touchStart", (100, 400))
-    for x in (120, 160, 220):
+    # At once: a finger that stays where it is for half a second presses the right button.
+    await asyncio.gather(fingers(cdp, "touchStart", (100, 400)), fingers(cdp, "touchMove", (120, 420)))
+    for x in (160, 220):
         await fingers(cdp, "touchMove", (x, 420))
     await fingers(cdp, "touchEnd")
     await box.until(lambda: len(buttons(box)) == 2)
@@ -98,7 +106,7 @@ async def test_two_fingers_apart_magnify_here_and_map_on(playing: Page, box: Sta
 
 
 async def test_the_on_screen_keyboard_types_text_and_keys(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     await expect(playing.locator("#typing")).to_be_focused()
     cdp = await playing.context.new_cdp_session(playing)
     await cdp.send("Input.insertText", {"text": "Grüß"})
@@ -110,7 +118,7 @@ async def test_the_on_screen_keyboard_types_text_and_keys(playing: Page, box: St
 
 
 async def test_an_emoji_goes_with_one_press(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     cdp = await playing.context.new_cdp_session(playing)
     await cdp.send("Input.insertText", {"text": "hi😀"})
     await box.until(lambda: box.sent("input::ime-event") == [{"type": 1, "data": {"text": "hi😀"}}])
@@ -121,7 +129,7 @@ async def test_an_emoji_goes_with_one_press(playing: Page, box: StandIn) -> None
 
 
 async def test_a_sticky_modifier_makes_a_shortcut(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     await playing.tap('#keys [data-code="ControlLeft"]')
     await expect(playing.locator('#keys [data-code="ControlLeft"]')).to_have_attribute("aria-pressed", "true")
     cdp = await playing.context.new_cdp_session(playing)
@@ -136,7 +144,7 @@ async def test_a_sticky_modifier_makes_a_shortcut(playing: Page, box: StandIn) -
 
 
 async def test_composition_is_followed_by_its_changes(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     cdp = await playing.context.new_cdp_session(playing)
     for text in ("h", "he", "hel", "help"):
         await cdp.send(
@@ -154,7 +162,7 @@ async def test_composition_is_followed_by_its_changes(playing: Page, box: StandI
 @pytest.mark.parametrize("width", [390, 320])
 async def test_everything_fits_a_narrow_screen_and_a_finger(playing: Page, width: int) -> None:
     await playing.set_viewport_size({"width": width, "height": 844})
-    assert await playing.evaluate("document.documentElement.scrollWidth") == width
+    await playing.wait_for_function("(width) => document.documentElement.scrollWidth === width", arg=width)
     for button in await playing.locator("#toolbar button:visible").all():
         rect = await button.bounding_box()
         assert rect is not None
@@ -181,7 +189,7 @@ async def test_the_row_of_keys_is_above_the_keyboard_of_ios(page: Page, box: Sta
     )
     await page.goto(f"{box.url}/#session={SESSION}")
     await page.wait_for_function("() => fanlight.state === 'playing'")
-    await page.tap('[data-do="keyboard"]')
+    await open_keyboard(page)
     await page.evaluate(
         """() => {
           Object.assign(visualViewport, { height: 450, offsetTop: 30 });
@@ -196,7 +204,7 @@ async def test_the_row_of_keys_is_above_the_keyboard_of_ios(page: Page, box: Sta
 
 
 async def test_the_caret_of_the_field_cannot_go_back(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     cdp = await playing.context.new_cdp_session(playing)
     await cdp.send("Input.insertText", {"text": "ab"})
     field = await playing.query_selector("#typing")
@@ -208,7 +216,7 @@ async def test_the_caret_of_the_field_cannot_go_back(playing: Page, box: StandIn
 
 
 async def test_modifiers_of_a_real_keyboard_make_letters_only(playing: Page, box: StandIn) -> None:
-    await playing.tap('[data-do="keyboard"]')
+    await open_keyboard(playing)
     await playing.keyboard.press("Shift+A")
     await playing.keyboard.press("Alt")
     await playing.keyboard.press("Enter")
