@@ -69,7 +69,7 @@ async def test_a_killed_daemon_leaves_nothing_behind_and_resumes_its_session(tmp
             while any(alive(pid) for pid in members):
                 await asyncio.sleep(0.02)
     async with box(tmp_path, configuration) as running:
-        second = await running.until("s['sessions'] and s['sessions'][0]['status'] == 'active'")
+        second = await running.until("s['instances'] and s['sessions'][0]['status'] == 'active'")
     assert second["instances"][0]["session"] == first["instances"][0]["session"]
 
 

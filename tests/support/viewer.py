@@ -36,13 +36,13 @@ async def viewer(
     frame_sent: Callable[[FrameRow], None] | None = None,
     noticed: Callable[[str], None] | None = None,
 ) -> AsyncIterator[RTCPeerConnection]:
-    """Connected once entered; its media goes nowhere. The others are called with what the box tells."""
+    """Connected once entered; its media goes nowhere. The others are called with all that the box tells."""
     base, fragment = urldefrag(link)
     token = fragment.removeprefix("share=")
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sink = MediaBlackhole()
     peer.on("track", sink.addTrack)
-    connected = asyncio.Event()
+    connected, opened = asyncio.Event(), asyncio.Event()
 
     def changed() -> None:
         if peer.connectionState == "connected":
@@ -58,6 +58,7 @@ async def viewer(
             joined = await _post(http, f"/fanlight/sessions/{me['session']}/watch", {})
             async with http.ws_connect(joined["url"]) as socket:
                 control = peer.createDataChannel("control")
+                control.on("open", opened.set)
                 if noticed:
                     control.on("message", functools.partial(_notice, noticed))
                 if frame_sent:
@@ -66,6 +67,8 @@ async def viewer(
                 await sink.start()
                 async with asyncio.timeout(15):
                     await connected.wait()
+                    if noticed:
+                        await opened.wait()
                 yield peer
     finally:
         await sink.stop()

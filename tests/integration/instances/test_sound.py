@@ -77,7 +77,8 @@ async def test_what_is_played_to_a_server_at_rest_is_heard_whole(tmp_path: Path)
         await one.until_at_rest()
         assert len(one.heard) >= 100 * TONE_S - 2
         steps = [later.timestamp - earlier.timestamp for earlier, later in itertools.pairwise(one.heard)]
-        assert set(steps) == {480}
+        assert min(steps) == 480
+        assert sum(step > 480 for step in steps) <= 2, "pauses, where the player was late"
 
 
 async def test_a_server_that_dies_comes_again_where_it_was(tmp_path: Path) -> None:

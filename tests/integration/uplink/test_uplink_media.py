@@ -89,9 +89,9 @@ async def test_viewers_in_the_cloud_see_the_picture_and_keep_it_while_the_servic
             second = await stack.enter_async_context(lobby.watcher("v2", "VP8"))
             await sees(first)
             await sees(second)
-            shown = await running.until(reads("; 2 viewers"))
-            viewers = shown["instances"][0]["stats"]["viewers"]
-            assert sorted(each["label"] for each in viewers) == ["cloud v1", "cloud v2"]
+            await running.until(reads("; 2 viewers"))
+            labels = "sorted(v['label'] for v in s['instances'][0]['stats']['viewers'])"
+            await running.until(f"{labels} == ['cloud v1', 'cloud v2']")
         await running.until(f"not {reads('connected')}")
         before = [await received(each.pc) for each in (first, second)]
 
