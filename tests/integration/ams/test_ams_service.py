@@ -82,11 +82,11 @@ async def test_a_lower_rate_of_the_file_is_felt(tmp_path: Path) -> None:
         ams.reload(Config.model_validate({"instances": section, "limits": {"requests_per_second": 1}}))
         known = {"Authorization": "macaroon root=secret"}
         answers = []
-        for _ in range(6):
+        for _ in range(20):
             async with http.get(f"{ams.url}/1.0/applications", headers=known) as answer:
                 answers.append(answer.status)
         assert answers[0] == 200
-        assert answers[-1] == 429
+        assert 429 in answers
 
 
 async def test_without_any_token_nobody_is_known(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _tasks(pid: int) -> list[Path]:
 async def test_a_stranger_without_the_password_is_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 3)
     async with nats_server(tmp_path) as server:
         with pytest.raises(UnavailableError, match="Authorization"):
             async with connect(BusAddress(server.address.url, "fanlight", "guess"), name="stranger"):
@@ -139,7 +139,7 @@ async def test_a_stranger_without_the_password_is_turned_away(
 
 
 async def test_the_reason_of_a_refusal_outlives_a_reset_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 3)
     calls = 0
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,7 +12,7 @@ from appliance.bus.state import Bucket
 from appliance.errors import UnavailableError
 from tests.support.fleet import cluster, in_step
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 class Note(BaseModel):
@@ -62,7 +62,7 @@ async def test_a_reader_notices_that_its_server_is_gone(
             await mail.post("mail.a", Note(text="waits"))
         async with connect(BusAddress(servers.one(0)), name="test") as bus:
             mail = Mail(bus, "mail", "mail.>", Note, max_age_s=60, replicas=3)
-            for _ in range(20):  # until a reader's place is kept by the server that dies
+            for _ in range(60):  # until a reader's place is kept by the server that dies
                 async with mail.read("mail.a") as letters:
                     assert (await anext(letters)).content == Note(text="waits")
                     context = bus.client.jetstream()

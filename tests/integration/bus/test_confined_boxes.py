@@ -136,7 +136,7 @@ async def test_a_box_says_nothing_for_others(yard: Yard, subject: str) -> None:
 async def test_a_revoked_box_is_cut_off_the_other_stays_and_both_may_come_back(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 3)
     async with (
         connect(yard.address("box1"), name="box1") as revoked,
         connect(yard.address("box2"), name="box2") as other,
@@ -169,7 +169,7 @@ async def test_a_server_that_starts_again_lets_its_boxes_in(yard: Yard) -> None:
 async def test_a_box_that_could_not_be_cut_off_is_once_the_certificate_is_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr("appliance.bus.server._RELOAD_SECONDS", 2)
+    monkeypatch.setattr("appliance.bus.server._RELOAD_SECONDS", 4)
     ca, cert, key = certificates.new_ca("authority"), tmp_path / "cert.pem", tmp_path / "key.pem"
     first, second = (certificates.new_leaf(ca, "gateway", ["gateway.example.org"]) for _ in range(2))
     cert.write_bytes(first.certificate_pem)

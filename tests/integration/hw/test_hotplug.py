@@ -32,5 +32,5 @@ def test_a_gpu_that_is_plugged_in_and_pulled_out_is_noticed() -> None:
     assert "no encoder of AMD 1002:744c works" in seen["add_reason"]
     assert seen["remove"] == []
     assert seen["remove_reason"] == "no GPU on this machine: encoding in software"
-    assert seen["add_s"] < 1
-    assert seen["remove_s"] < 1
+    assert seen["add_s"] < 4
+    assert seen["remove_s"] < 4

@@ -46,4 +46,4 @@ async def test_fan_out_is_measured_beside_aiortc_in_the_same_run() -> None:
     for each in found.values():
         assert each["viewers"] == 2
         assert each["us_per_packet"] > 0
-        assert 200 < each["packets_per_s"] < 1000
+        assert 100 < each["packets_per_s"] < 2000

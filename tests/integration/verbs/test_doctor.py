@@ -148,12 +148,12 @@ async def test_an_external_bus_is_connected_to(tmp_path: Path) -> None:
 async def test_the_embedded_bus_is_connected_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
 ) -> None:
-    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
     listen = Listen("127.0.0.1", 0, *certificate(tmp_path, "127.0.0.1")) if secure else None
     server = EmbeddedServer(tmp_path, listen)
     async with serving(server):
         check = await network.bus(Config(), tmp_path, RUNNING)
         assert (check.ok, check.detail) == (True, server.address.url)
+    monkeypatch.setattr("appliance.bus.connection._CONNECT_SECONDS", 1)
     check = await network.bus(Config(), tmp_path, RUNNING)
     assert check.ok is False
     assert check.fix

@@ -83,7 +83,7 @@ async def test_quotas_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["stun:{}", "turn:{}", "turn:{}?transport=tcp", "turns:{}"])
 async def test_nothing_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    monkeypatch.setattr(doctor_ice, "_LEG_SECONDS", 0.3)
+    monkeypatch.setattr(doctor_ice, "_LEG_SECONDS", 2)
     with socket.socket() as closed:
         closed.bind((LOCAL, 0))
         (check,) = await judged(tmp_path, scheme.format(f"{LOCAL}:{closed.getsockname()[1]}"))
