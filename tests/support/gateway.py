@@ -159,6 +159,10 @@ class FakeAgent:
     instances: dict[str, InstanceInfo] = field(default_factory=dict)
 
     async def announce(self, *, leaving: bool = False) -> None:
+        await self._say(leaving=leaving)
+        await self.bus.client.flush()
+
+    async def _say(self, *, leaving: bool = False) -> None:
         await self.bus.publish(
             subjects.announce(self.id),
             AgentAnnounce(
@@ -173,7 +177,6 @@ class FakeAgent:
                 leaving=leaving,
             ),
         )
-        await self.bus.client.flush()
 
     async def ask_for_session(self, session: str | None = None, application: str = "desktop") -> str:
         """Flow B: what an instance does at birth."""
@@ -223,7 +226,7 @@ class FakeAgent:
             while True:
                 await asyncio.sleep(0.5)
                 if not self.silent and self.bus.connected:
-                    await self.announce()
+                    await self._say()  # a flush that a killed server does not answer would fail
 
 
 @dataclass
@@ -252,6 +255,7 @@ class FakeStreamer:
             await self.bus.publish(
                 subjects.hello(self.session), StreamerHello(instance=self.instance, resumed=self.resumed)
             )
+            await self.bus.client.flush()  # who comes from now on does not hear it, and opens once
             started.set()
 
     async def next(self, kind: str) -> PeerEvent:

@@ -182,7 +182,7 @@ async def test_the_newer_of_two_connections_of_a_viewer_takes_over(
 async def test_a_streamer_that_starts_anew_is_not_told_of_who_was_taken_over_from(
     cloud: Cloud, session: str, desktop: Lobby
 ) -> None:
-    async with desktop.viewer("v1") as older, serving(first := FakeStreamer(cloud.here.bus, session)):
+    async with serving(first := FakeStreamer(cloud.here.bus, session)), desktop.viewer("v1") as older:
         await first.next("open")
         await older.send("SDP_OFFER", "old")
         await first.next("message")

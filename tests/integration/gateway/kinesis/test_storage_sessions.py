@@ -94,7 +94,10 @@ async def test_viewers_see_what_is_recorded_and_not_the_master(
             await until(
                 lambda: {"open", "message"} <= {each.kind for each in streamer.seen if not each.source}
             )
-            watching, offer = (each for each in streamer.seen if not each.source)
+            watching, offer = (
+                next(each for each in streamer.seen if each.kind == kind and not each.source)
+                for kind in ("open", "message")
+            )
             assert (watching.dialect, watching.label) == ("kinesis", "front v1")
             assert "SDP_OFFER" in offer.text
             await until(lambda: any(each.source for each in streamer.seen))
