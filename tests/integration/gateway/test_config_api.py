@@ -83,8 +83,12 @@ async def test_a_lower_rate_is_felt(here: Street) -> None:
     async with asyncio.timeout(10):
         while (await here.api("GET", "/1.0/config", token))[0] == 200:
             pass
-    async with here.http.get(here.base + "/1.0/status") as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+
+    async def told_when_to_come() -> bool:
+        async with here.http.get(here.base + "/1.0/status") as answer:
+            return (answer.status, answer.headers.get("Retry-After")) == (429, "1")
+
+    await until(told_when_to_come)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +155,11 @@ async def test_what_was_stored_last_holds_whichever_change_is_told_of_last(
 async def test_an_account_has_a_rate_wherever_it_calls_from(tmp_path: Path) -> None:
     async with street(tmp_path, settings(limits={"requests_per_second": 5})) as here:
         token = await here.token("busy")
-        addresses = ["127.0.0.1"] * 15 + ["127.0.0.2"] * 15
-        statuses = [await _from(here, address, token) for address in addresses]
+        statuses: list[int] = []
+        while 429 not in statuses and len(statuses) < 200:
+            statuses.append(await _from(here, f"127.0.0.{len(statuses) + 1}", token))
         assert statuses[:20] == [200] * 20
-        assert 429 in statuses[20:]
+        assert statuses[-1] == 429
         assert await _from(here, "127.0.0.2", await here.token("calm")) == 200
 
 
