@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -105,13 +106,16 @@ async def test_an_account_that_expires_ends_its_viewers(
     monkeypatch.setattr("appliance.gateway.watch._SWEEP_SECONDS", 0)
     monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
     async with street(tmp_path) as here:
-        agent, token = FakeAgent(here.bus), await here.gateway.create_account("guest", 2)
+        agent, token = FakeAgent(here.bus), await here.gateway.create_account("guest", 3600)
         async with serving(agent):
             session = await agent.ask_for_session()
             url = (await here.api("POST", f"/1.0/sessions/{session}/join", token))[1]["metadata"]["url"]
             streamer = FakeStreamer(here.bus, session)
             async with serving(streamer), here.http.ws_connect(url) as ws:
                 peer = (await streamer.next("open")).peer
+                over = {"expires_at": int(time.time())}
+                accounts = here.gateway._context.accounts._bucket
+                await accounts.update("guest", lambda old: old.model_copy(update=over))
                 kicked = await streamer.next("kick")
                 assert (kicked.peer, kicked.text) == (peer, "the account has expired")
                 assert (await ws.receive_json(timeout=5))["message"] == "the account has expired"

@@ -65,7 +65,7 @@ async def test_an_expired_share_ends_whoever_came_in_by_it(
             streamer = FakeStreamer(here.bus, session)
             async with serving(streamer), here.http.ws_connect(way["metadata"]["url"]) as ws:
                 opening = await streamer.next("open")
-                soon = {"expiry_at": int(time.time()) + 2}
+                soon = {"expiry_at": int(time.time()) + 4}
                 assert (await here.api("PATCH", f"/1.0/shares/{share['id']}", token, json=soon))[0] == 200
                 kicked = await streamer.next("kick")
                 assert (kicked.peer, kicked.text) == (opening.peer, "the share link has expired")
