@@ -13,6 +13,7 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType
 
 from appliance.bus import subjects
+from appliance.bus.connection import Bus
 from appliance.bus.messages import Role, SessionStatus, StreamerHello
 from appliance.errors import LimitExceededError
 from appliance.gateway.relay import Relay
@@ -42,6 +43,15 @@ class Stage:
         await self.here.api("POST", "/fanlight/guest", json={"share": url.partition("#share=")[2]})
         _, answer = await self.here.api("POST", f"/fanlight/sessions/{self.session}/watch")
         return str(answer["url"])
+
+    def buses(self) -> tuple[Bus, Bus]:
+        """The connections of the streamer and of the gateway."""
+        return self.here.bus, self.here.gateway._context.bus
+
+    async def kill_bus(self) -> None:
+        """And wait until everybody knows: what is published before is lost."""
+        os.kill(self.here.server.pid or 0, signal.SIGKILL)
+        await until(lambda: not any(each.connected for each in self.buses()))
 
 
 @pytest.fixture
@@ -186,8 +196,7 @@ async def test_sockets_outlive_a_killed_bus(stage: Stage) -> None:
         opening = await streamer.next("open")
         await ws.send_str("0")
         assert await ws.receive_json(timeout=5) == {"echo": 0}
-        os.kill(stage.here.server.pid or 0, signal.SIGKILL)
-        await until(lambda: not stage.here.bus.connected)
+        await stage.kill_bus()
         await ws.send_str("1")
         assert await ws.receive_json(timeout=10) == {"echo": 1}
         resumed = await streamer.next("open")
@@ -202,11 +211,11 @@ async def test_a_long_outage_is_admitted_and_the_socket_stays(
     streamer = FakeStreamer(stage.here.bus, stage.session)
     async with serving(streamer), stage.here.http.ws_connect(await stage.join()) as ws:
         await streamer.next("open")
-        os.kill(stage.here.server.pid or 0, signal.SIGKILL)
-        await until(lambda: not stage.here.bus.connected)
+        await stage.kill_bus()
         await ws.send_str("1")
         assert "lost its connection" in (await ws.receive_json(timeout=10))["message"]
-        await stage.here.bus.ready(10)
+        for each in stage.buses():
+            await each.ready(10)
         await ws.send_str("2")
         assert await ws.receive_json(timeout=10) == {"echo": 2}
 
