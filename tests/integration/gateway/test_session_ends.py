@@ -90,6 +90,12 @@ async def test_a_session_that_is_taken_up_again_has_as_much_time_as_a_new_one(
         await until(lambda: is_now(here, token, session, "error"))
 
 
+async def _back(here: Street) -> None:
+    """Wait until the bus was away, and both the agent and the gateway are on it again."""
+    for each in (here.bus, here.gateway._context.bus):
+        await asyncio.wait_for(each.reconnected(1), 15)
+
+
 async def test_an_outage_of_the_bus_counts_for_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +106,7 @@ async def test_an_outage_of_the_bus_counts_for_nobody(
         async with serving(agent):
             session = await agent.ask_for_session()
             os.kill(here.server.pid or 0, signal.SIGKILL)
-            await asyncio.wait_for(here.bus.reconnected(1), 15)
+            await _back(here)
             await agent.announce()
             await known(here, token)
             assert await status_of(here, token, session) in ("created", "active")
@@ -112,7 +118,7 @@ async def test_sessions_survive_a_killed_bus(here: Street) -> None:
     async with serving(agent):
         session = await agent.ask_for_session()
         os.kill(here.server.pid or 0, signal.SIGKILL)
-        await asyncio.wait_for(here.bus.reconnected(1), 10)
+        await _back(here)
         assert await status_of(here, token, session) == "created"
         await known(here, token)
         assert (await here.api("POST", "/1.0/sessions", token, json={"app": "demo"}))[0] == 201
@@ -126,7 +132,7 @@ async def test_a_session_whose_box_may_come_back_is_not_forgotten(
     monkeypatch.setattr("appliance.gateway.watch._KEEP_SECONDS", 0)
     monkeypatch.setattr("appliance.gateway.watch._KEEP_ENDED", 0)
     monkeypatch.setattr("appliance.gateway.registry.FRESH_SECONDS", 0.5)
-    async with street(tmp_path, lost_s=1.0) as here:
+    async with street(tmp_path, lost_s=3.0) as here:
         agent, token = FakeAgent(here.bus), await here.token()
         session, ended = await agent.ask_for_session(), await agent.ask_for_session()
         await agent.report(ended, SessionStatus.TERMINATED)
@@ -174,7 +180,7 @@ async def test_who_has_not_heard_that_it_shall_end_is_told_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("appliance.gateway.watch._ROUND_SECONDS", 0.1)
-    async with street(tmp_path, lost_s=2.0) as here:
+    async with street(tmp_path, lost_s=4.0) as here:
         agent, token = FakeAgent(here.bus), await here.token()
         async with serving(agent):
             session = await agent.ask_for_session()
@@ -211,7 +217,7 @@ async def test_what_runs_goes_on_where_all_records_were_lost(
     with monkeypatch.context() as then:
         then.setattr("time.time", lambda: yesterday)
         lost, shows_a_channel = (subjects.id_of("box1", new_id()) for _ in range(2))
-    async with street(tmp_path, lost_s=1.0) as here:
+    async with street(tmp_path, lost_s=3.0) as here:
         agent, token = FakeAgent(here.bus), await here.token()
         for session, application in ((lost, "demo"), (shows_a_channel, "lobby")):
             agent.instances[session] = InstanceInfo(
@@ -238,8 +244,9 @@ async def test_what_runs_is_not_stopped_because_a_listing_missed_its_session(her
 
 
 async def test_a_session_that_heals_at_that_moment_is_not_forgotten(here: Street) -> None:
-    agent, sessions = FakeAgent(here.bus), here.gateway._context.sessions
-    session = await agent.ask_for_session()
+    sessions = here.gateway._context.sessions
+    request = SessionRequest(agent="box1", application="desktop")  # what is announced as running heals itself
+    session = (await here.bus.request(subjects.sessions("box1"), request, SessionGrant)).session
     await sessions.change(session, SessionStatus.ERROR, "its box does not answer any more")
     listed = await sessions.get(session)
     await sessions.change(session, SessionStatus.ACTIVE, "")
