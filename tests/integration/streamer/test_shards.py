@@ -21,7 +21,6 @@ pytestmark = pytest.mark.integration
 
 FPS = 15
 FRAMES = 40
-"""More than the first viewer has seen when the last one comes."""
 
 
 async def watcher(visit: Visit, **fields: Any) -> Viewer:
@@ -43,6 +42,14 @@ async def again(bus: Bus, stack: contextlib.AsyncExitStack, viewer: Viewer) -> V
 async def numbers(viewer: Viewer, count: int = FRAMES) -> list[int | None]:
     """Of the next frames."""
     return [read_counter(frame.to_ndarray(format="gray")) for frame in await viewer.frames(count)]
+
+
+async def numbers_up_to(viewer: Viewer, last: int) -> list[int | None]:
+    """Of the next frames, until this one came."""
+    seen = await numbers(viewer, 1)
+    while (seen[-1] or 0) < last:
+        seen += await numbers(viewer, 1)
+    return seen
 
 
 async def told(stats: AsyncIterator[tuple[str, InstanceStats]], *, connected: int) -> InstanceStats:
@@ -86,15 +93,19 @@ async def test_viewers_beyond_the_bound_see_the_same_frames_from_other_processes
         assert offered[2] == offered[3]
         assert len(set(offered)) == 3
 
-        seen = await asyncio.gather(*(numbers(viewer) for viewer in viewers))
+        latest = await numbers(viewers[-1])
+        last = latest[-1] or 0
+        seen = [latest, *await asyncio.gather(*(numbers_up_to(viewer, last) for viewer in viewers[:-1]))]
         assert all(map(in_a_row, seen)), seen
-        assert set.intersection(*map(set, seen))
-        before = await told(stats, connected=5)
+        assert {each[-1] for each in seen} == {last}
+        before = after = await told(stats, connected=5)
         assert len(before.shards) == 2
-        after = await told(stats, connected=5)
-        assert FPS / 2 < after.frames_encoded - before.frames_encoded < 2 * FPS
+        seconds = 0.0
+        while seconds < 1 or not all(each.frames_sent for each in after.viewers):
+            after = await told(stats, connected=5)
+            seconds = after.viewers[0].age_s - before.viewers[0].age_s
+        assert FPS / 5 < (after.frames_encoded - before.frames_encoded) / seconds < 2 * FPS
         assert {each.role for each in after.viewers} == {Role.VIEW}
-        assert all(each.frames_sent for each in after.viewers)
 
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(numbers(viewers[each])) for each in (0, 1, 4)]
@@ -103,11 +114,11 @@ async def test_viewers_beyond_the_bound_see_the_same_frames_from_other_processes
         seen = [task.result() for task in others] + [await numbers(viewer) for viewer in moved]
         assert all(map(in_a_row, seen)), seen
         assert [min(ports(viewer.offer)) for viewer in moved] == [offered[4]] * 2
-        last = await told(stats, connected=5)
-        assert last.shards == before.shards[1:]
+        while (await told(stats, connected=5)).shards != before.shards[1:]:
+            continue
         process.terminate()
         assert await process.wait() == 0
-        await ended([*before.shards, *last.shards])
+        await ended(before.shards)
 
 
 async def test_a_watcher_that_gets_the_controls_goes_where_the_input_goes(
@@ -146,4 +157,6 @@ async def test_a_shard_tells_its_viewers_what_the_others_hear_too(
         await viewer.publish("kick", "enough")
         assert (await viewer.expect("fanlight::end"))["reason"] == "enough"
         await viewer.expect_close()
-        assert (await told(stats, connected=1)).visits == 1
+        while not (said := await told(stats, connected=1)).visits:  # it is gone before it is counted
+            continue
+        assert said.visits == 1
