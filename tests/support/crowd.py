@@ -73,11 +73,11 @@ class Crowd:
 
 
 async def held(bus: Bus, pid: int, *, empty: bool = False) -> Held:
-    """What the streamer `pid` holds now, or a second after the last viewer left."""
+    """What the streamer `pid` holds now, or once the last viewer left and nothing is encoded any more."""
     process = psutil.Process(pid)
     async with bus.subscribe(subjects.stats("i1"), InstanceStats) as said:
         stats = (await anext(said))[1]
-        while empty and stats.viewers:
+        while empty and (stats.viewers or stats.source):
             stats = (await anext(said))[1]
         if empty:
             stats = (await anext(said))[1]
