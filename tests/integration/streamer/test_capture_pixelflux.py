@@ -19,6 +19,7 @@ from appliance.bus.messages import Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from appliance.errors import UnavailableError
 from appliance.processes import child
+from appliance.streamer import subscription
 from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.compositor import ensure_compositor, run_program
 from appliance.streamer.capture.counter import read_counter
@@ -90,7 +91,7 @@ async def test_a_program_on_the_compositor_is_streamed(codec: Codec) -> None:
         latencies = []
         stamps = []
         frame = first
-        while len(numbers) < 60:
+        while len(numbers) < 60 or numbers[-1] - numbers[0] <= 50:
             (picture,) = viewer.decode(av.Packet(frame.data))
             number = read_counter(picture.to_ndarray()[: picture.height])
             numbers += [] if number is None else [number]
@@ -99,7 +100,6 @@ async def test_a_program_on_the_compositor_is_streamed(codec: Codec) -> None:
             assert frame.captured_ns <= frame.encode_start_ns <= frame.encoded_ns
             frame = await frames.get()
         assert numbers == sorted(numbers)
-        assert numbers[-1] - numbers[0] > 50
         assert stamps == sorted(set(stamps))
         print(f"\nWayland {codec}: captured to encoded {statistics.median(latencies):.1f} ms median")
         assert source.info.source == "Wayland 640x480 (readback)"
@@ -232,8 +232,11 @@ async def test_an_x11_display_through_pixelflux(display: str) -> None:
 
 
 @pytest.mark.parametrize("codec", Codec)
-async def test_a_viewer_goes_on_after_a_loss_without_a_keyframe(display: str, codec: Codec) -> None:
+async def test_a_viewer_goes_on_after_a_loss_without_a_keyframe(
+    display: str, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it decodes is what a decoder sees that lost nothing."""
+    monkeypatch.setattr(subscription, "DEPTH", 1000)  # what is lost is lost by the test alone
     source = PixelfluxSource(
         spec(kind="x11", display=display), EncoderChoice(name="", codec=codec, backend="pixelflux")
     )
