@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import resource
 import shutil
 import time
@@ -60,20 +61,20 @@ async def test_every_frame_is_there_at_its_time_from_a_keyframe_on(tmp_path: Pat
     began = time.time()
     async with running(broadcast):
         async with running(recorder):
-            await until(lambda: broadcast.frames_encoded >= 30)
-            assert recorder.file
+            await until(lambda: broadcast.frames_encoded >= 30 and recorder.file)
             assert not recorder.problem
-        encoded = broadcast.frames_encoded
+            encoded = broadcast.frames_encoded
+        most, ended = broadcast.frames_encoded, time.time()
     (one,) = finished(tmp_path)
-    assert began - 0.001 <= one.began <= time.time()
+    assert began - 0.001 <= one.began <= ended
     recorded = play(one.file)
     assert (recorded.codecs, recorded.size) == ([codec.lower()], (128, 96))
     assert recorded.keyframes[0] == 0
-    assert encoded - 1 <= len(recorded.pictures) <= encoded
+    assert encoded <= len(recorded.pictures) <= most
     times = [at for at, _ in recorded.pictures]
     assert times == sorted(set(times))
     assert recorded.duration == pytest.approx(times[-1], abs=0.1)
-    assert times[-1] == pytest.approx((len(times) - 1) / FPS, abs=0.3)
+    assert (len(times) - 1) / FPS - 0.3 < times[-1] < ended - one.began + 0.1
 
 
 async def test_a_long_recording_goes_to_several_files_and_loses_nothing_in_between(tmp_path: Path) -> None:
@@ -82,11 +83,11 @@ async def test_a_long_recording_goes_to_several_files_and_loses_nothing_in_betwe
     async with running(broadcast):
         async with running(recorder):
             await until(lambda: len(finished(tmp_path)) >= 3)
-        encoded = broadcast.frames_encoded
+            encoded, keyframes = broadcast.frames_encoded, broadcast.keyframes
     files = [play(each.file) for each in finished(tmp_path)]
     assert all(each.keyframes[0] == 0 for each in files)
-    assert encoded - 1 <= sum(len(each.pictures) for each in files) <= encoded
-    assert broadcast.keyframes == len(files)
+    assert encoded <= sum(len(each.pictures) for each in files) <= broadcast.frames_encoded
+    assert keyframes <= len(files) <= broadcast.keyframes
 
 
 async def test_a_picture_of_another_size_begins_another_file(tmp_path: Path) -> None:
@@ -154,8 +155,9 @@ class Flash:
 
     info = SourceInfo("flash", "x264", "", False, Codec.H264, 64, 48)
 
-    def __init__(self, at: float) -> None:
-        self.at = at
+    def __init__(self) -> None:
+        self.at = self.shown = self.sounded = math.inf
+        """The others: when it did turn."""
 
     async def run(self, deliver: Callable[[EncodedFrame], None], started: asyncio.Event) -> None:
         encoder, picture = open_encoder(Codec.H264, fps=FPS, kbps=300), av.VideoFrame(64, 48, "yuv420p")
@@ -163,6 +165,8 @@ class Flash:
         first = True
         while True:
             now = time.monotonic()
+            if now >= self.at:
+                self.shown = min(self.shown, now)
             for plane, value in zip(picture.planes, (235 if now >= self.at else 16, 128, 128), strict=True):
                 plane.update(bytes([value]) * plane.buffer_size)
             frame = encoder.encode(picture, int(now * 1e9), keyframe=first)
@@ -186,7 +190,10 @@ class Flash:
         while True:
             filled = began + (count + 1) * 0.02
             await asyncio.sleep(filled - time.monotonic())
-            samples = wave if filled - 0.02 >= self.at else np.zeros_like(wave)
+            sounds = filled - 0.02 >= self.at
+            if sounds:
+                self.sounded = min(self.sounded, filled - 0.02)
+            samples = wave if sounds else np.zeros_like(wave)
             frame = av.AudioFrame.from_ndarray(samples, "flt", "stereo")
             frame.sample_rate, frame.pts = 48_000, count * 960
             for packet in encoder.encode(frame):
@@ -195,11 +202,14 @@ class Flash:
 
 
 async def test_sound_and_picture_go_together(tmp_path: Path) -> None:
-    flash, fan = Flash(time.monotonic() + 1), SoundFan()
+    flash, fan = Flash(), SoundFan()
     broadcast = Broadcast(lambda: flash)
+    recorder = Recorder(broadcast, fan, folder(tmp_path), "flash")
     async with running(broadcast), asyncio.TaskGroup() as group:
         sounding = group.create_task(flash.sound(fan))
-        async with running(Recorder(broadcast, fan, folder(tmp_path), "flash")):
+        async with running(recorder):
+            await until(lambda: recorder.file)
+            flash.at = time.monotonic() + 1
             await until(lambda: time.monotonic() > flash.at + 0.5)
         sounding.cancel()
     recorded = play(finished(tmp_path)[0].file)
@@ -207,4 +217,4 @@ async def test_sound_and_picture_go_together(tmp_path: Path) -> None:
     seen = next(at for at, bright in recorded.pictures if bright > 128)
     heard = next(at for at, loud in recorded.sounds if loud > 0.3)
     assert seen > 0.5
-    assert abs(seen - heard) < 0.1
+    assert abs((seen - flash.shown) - (heard - flash.sounded)) < 0.1
