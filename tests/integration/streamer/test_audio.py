@@ -41,7 +41,7 @@ async def listening(audio: AudioSource) -> AsyncIterator[asyncio.Queue[EncodedAu
 
 
 async def until_described(audio: AudioSource, text: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):  # the longest pause before it is tried again, and some
         while text not in audio.description:
             await asyncio.sleep(0.01)
 
@@ -110,7 +110,7 @@ async def test_tones_and_pauses_keep_their_times(server: SoundServer) -> None:
     ]
     # Of five, since a busy machine's player leaves gaps.
     assert statistics.median(len(spurt) - spurt.count(SILENCE) for spurt in spurts) in (11, 12)
-    assert statistics.median(spurt.count(SILENCE) for spurt in spurts) == 6
+    assert statistics.median(spurt.count(SILENCE) for spurt in spurts) in (5, 6)
     steps = [later - earlier for earlier, later in itertools.pairwise(onsets)]
     assert statistics.median(steps) == pytest.approx(0.6 * 48_000, abs=480)
 

@@ -75,7 +75,10 @@ async def test_what_a_viewer_says_is_what_applications_record(server: SoundServe
             talking.cancel()
 
 
-async def test_who_comes_last_is_heard_and_then_the_one_before(server: SoundServer) -> None:
+async def test_who_comes_last_is_heard_and_then_the_one_before(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 30)  # a machine that stands still switches nobody off
     async with running(server) as microphone, asyncio.TaskGroup() as group:
         with microphone.speaking(may) as first:
             tasks = [group.create_task(speak(first, 440))]
@@ -88,7 +91,10 @@ async def test_who_comes_last_is_heard_and_then_the_one_before(server: SoundServ
                 each.cancel()
 
 
-async def test_who_switches_off_leaves_it_to_the_one_before(server: SoundServer) -> None:
+async def test_who_switches_off_leaves_it_to_the_one_before(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 3)
     async with running(server) as microphone, asyncio.TaskGroup() as group:
         with microphone.speaking(may) as last, microphone.speaking(may) as first:
             tasks = [group.create_task(speak(first, 440))]
@@ -125,10 +131,11 @@ async def test_the_source_goes_when_nobody_speaks_any_more(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LINGER_SECONDS", 0.1)
-    async with running(server) as microphone:
+    async with running(server) as microphone, asyncio.TaskGroup() as group:
         with microphone.speaking(may) as speaker:
-            speaker.say(*next(tone(440)))
+            talking = group.create_task(speak(speaker, 440))
             await server.until_source(microphone.name)
+            talking.cancel()
             await server.until_source(microphone.name, there=False)
         async with asyncio.timeout(10):
             while microphone.description != "nobody speaks":  # said once the server has answered
