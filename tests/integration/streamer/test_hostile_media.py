@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,15 @@ from tests.support.room import Viewer, Visit, specification, streamer
 
 pytestmark = pytest.mark.integration
 
-SECONDS = 2
+MOMENTS = 3
 PACKETS_PER_SECOND = 500
 LOG_LINES = 12
 WATCHERS_MAY_CAUSE = 1
 """Keyframes of the first rendition, in any time shorter than half a minute."""
+A_PAUSE_MAY_COST = 1
+"""One more, where the whole machine stood still and the pictures then come all at once."""
+LEAST_S = 0.5
+"""Of a moment."""
 GROWTH_KIB = 6 * 1024
 
 
@@ -35,8 +40,8 @@ GROWTH_KIB = 6 * 1024
 class Span:
     """What the streamer did and the honest viewer saw in some seconds."""
 
-    seconds: float
-    frames: int
+    rates: list[float]
+    """Frames a second that the honest viewer saw, from one moment to the next."""
     encoded: int
     keyframes: int
     resident_kib: int
@@ -44,8 +49,8 @@ class Span:
 
     @property
     def fps(self) -> float:
-        """What the honest viewer saw."""
-        return self.frames / self.seconds
+        """What the honest viewer saw, but for a moment in which the whole machine stood still."""
+        return statistics.median(self.rates)
 
 
 class Scene:
@@ -103,17 +108,19 @@ class Scene:
             await self.honest.frames(1)
             self._seen += 1
 
-    async def span(self, seconds: float) -> Span:
-        """Whatever goes on meanwhile."""
+    async def span(self, moments: int) -> Span:
+        """Whatever goes on meanwhile; a moment is about a second."""
         process, loop = psutil.Process(self.pid), asyncio.get_running_loop()
         async with self._bus.subscribe(subjects.stats("i1"), InstanceStats) as said:
-            before, seen, cpu = (await anext(said))[1], self._seen, process.cpu_times().user
-            began, after = loop.time(), before
-            while loop.time() < began + seconds:
+            before, cpu = (await anext(said))[1], process.cpu_times().user
+            began, seen, after, rates = loop.time(), self._seen, before, list[float]()
+            while len(rates) < moments:
                 after = (await anext(said))[1]
+                if (seconds := loop.time() - began) >= LEAST_S:
+                    rates.append((self._seen - seen) / seconds)
+                    began, seen = loop.time(), self._seen
         return Span(
-            loop.time() - began,
-            self._seen - seen,
+            rates,
             after.frames_encoded - before.frames_encoded,
             after.keyframes - before.keyframes,
             process.memory_info().rss >> 10,
@@ -191,19 +198,19 @@ ATTACKS = (fuzz_rtcp, fuzz_rtp, garbage, many_sources, nack_storm, pli_storm, fi
 
 async def test_nobody_else_suffers_from_any_attack(scene: Scene) -> None:
     await scene.span(1)
-    calm = await scene.span(SECONDS)
+    calm = await scene.span(MOMENTS)
     print(f"{'calm':14}", calm)
     began = len(scene.log.read_text().splitlines())
     for attack in ATTACKS:
         sent: list[int] = []
         async with asyncio.TaskGroup() as group:
             attacking = group.create_task(storm(attack(scene), sent))
-            attacked = await scene.span(SECONDS)
+            attacked = await scene.span(MOMENTS)
             attacking.cancel()
         print(f"{attack.__name__:14}", attacked, len(sent))
-        assert len(sent) > SECONDS * PACKETS_PER_SECOND / 2
+        assert len(sent) > PACKETS_PER_SECOND
         assert attacked.fps >= 0.8 * calm.fps, attack
-        assert attacked.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE, attack
+        assert attacked.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE + A_PAUSE_MAY_COST, attack
         assert attacked.resident_kib - calm.resident_kib < GROWTH_KIB, attack
         assert scene.hostile.pc.connectionState == "connected", attack
     said = scene.log.read_text().splitlines()[began:]
@@ -212,22 +219,22 @@ async def test_nobody_else_suffers_from_any_attack(scene: Scene) -> None:
 
 async def test_nobody_else_suffers_from_a_third_lost(scene: Scene) -> None:
     await scene.span(1)
-    calm = await scene.span(SECONDS)
+    calm = await scene.span(MOMENTS)
     scene.lose(0.3)
-    lossy = await scene.span(2 * SECONDS)
+    lossy = await scene.span(2 * MOMENTS)
     print(calm, lossy)
     assert lossy.fps >= 0.8 * calm.fps
-    assert lossy.keyframes <= 2 * calm.keyframes + WATCHERS_MAY_CAUSE
+    assert lossy.keyframes <= 2 * calm.keyframes + WATCHERS_MAY_CAUSE + A_PAUSE_MAY_COST
 
 
 async def test_who_never_reads_is_given_up_and_nobody_else_notices(scene: Scene) -> None:
     await scene.span(1)
-    calm = await scene.span(SECONDS)
+    calm = await scene.span(MOMENTS)
     scene.stop_reading()
-    deaf = await scene.span(SECONDS)
+    deaf = await scene.span(MOMENTS)
     while await scene.connected() > 1:
         continue
     print(calm, deaf)
     assert deaf.fps >= 0.8 * calm.fps
-    assert deaf.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE
+    assert deaf.keyframes <= calm.keyframes + WATCHERS_MAY_CAUSE + A_PAUSE_MAY_COST
     assert deaf.resident_kib - calm.resident_kib < GROWTH_KIB
