@@ -18,6 +18,7 @@ from appliance.signaling import kinesis
 from appliance.signaling.anbox import Offer
 from appliance.signaling.kinesis import Action, Delivery
 from appliance.streamer.frames import Codec, EncodedFrame
+from appliance.streamer.ingest import receiver
 from appliance.streamer.ingest.brake import Brake
 from appliance.streamer.ingest.ingest import AWAY, Ingest
 from appliance.streamer.ingest.source import IngestSource
@@ -147,7 +148,10 @@ def lossy(every: int) -> Callable[[RtpPacket], Iterable[RtpPacket]]:
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-async def test_what_is_lost_or_late_is_asked_for_and_put_in_order(scene: Scene, codec: Codec) -> None:
+async def test_what_is_lost_or_late_is_asked_for_and_put_in_order(
+    scene: Scene, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "_PICTURE_PATIENCE_S", 5)  # and a machine that stands still
     async with filming(Camera(codec, spoil=lossy(17))) as camera:
         scene.open("source-1")
         await scene.connect(camera)
@@ -186,8 +190,8 @@ async def test_a_camera_that_comes_anew_is_offered_its_codec_again(scene: Scene)
         await scene.connect(first)
         async with scene.watched():
             before = await scene.see(5)
-            await first.close()
             scene.ingest.hear(PeerEvent(kind="close", peer="source-1", source=True), print)
+            await first.close()
             while scene.ingest.problem != AWAY:
                 await asyncio.sleep(0.05)
             while not scene.frames.empty():
