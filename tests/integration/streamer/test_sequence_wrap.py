@@ -46,6 +46,8 @@ async def test_the_picture_goes_on_across_the_wrap(monkeypatch: pytest.MonkeyPat
             while len(again) < 4:
                 packet = await loopback.packets.get()
                 if packet.ssrc != first.ssrc and packet.payload:
-                    again.append(int.from_bytes(packet.payload[:2]))
+                    number = int.from_bytes(packet.payload[:2])
+                    if number in before + after:  # the last of a frame may come again by itself
+                        again.append(number)
             assert again == before + after
         running.cancel()
