@@ -225,7 +225,7 @@ async def test_an_offer_that_is_given_up_before_its_answer_leaves_nothing_behind
 ) -> None:
     endpoint.quick.clear()
     async with asyncio.timeout(30), publishing(address, f"{endpoint.url}/whip/desk"):
-        await until(lambda: endpoint.offers)
+        await until(lambda: endpoint.offers, 30)
         await bus.request(subjects.publication("s1"), Publication(), Done)
         endpoint.quick.set()
         assert await endpoint.ended.get() == "1"
