@@ -148,8 +148,8 @@ async def test_the_watchdog_is_fed_well_before_it_bites(
         async with asyncio.timeout(5), asyncio.TaskGroup() as group:
             feeding = group.create_task(lifecycle.Watchdog().serve(asyncio.Event()))
             fed = []
-            for _ in range(3):
+            for _ in range(6):
                 assert await loop.sock_recv(systemd, 100) == b"WATCHDOG=1"
                 fed.append(loop.time())
             feeding.cancel()
-    assert fed[2] - fed[0] >= 0.03, "it is fed at half the interval, not in a busy loop"
+    assert fed[-1] - fed[0] >= 0.03, "it is fed at half the interval, not in a busy loop"

@@ -123,7 +123,7 @@ async def test_frames_that_wait_already_are_sent_at_once_to_who_joins() -> None:
     fan = FanOut(source, Codec.H264)
     for wire in wires:
         with fan.attach(wire, reception()) as seat:
-            await asyncio.sleep(0)
+            await turns()
             assert seat.frames_sent == 2
     assert [[packet[-1:] for packet in wire.packets] for wire in wires] == [[b"k", b"d"]] * 2
 
@@ -136,9 +136,9 @@ async def test_of_a_frame_a_second_the_capture_time_is_told_and_sent_again_as_it
         source.deliver(b"\0\0\1\x65" + b"x" * (PAYLOAD_BYTES - 1), key=True)
         source.deliver(b"\0\0\1\x61" + b"y" * 1400)
         source.deliver()
-        await asyncio.sleep(0.03)
+        await turns()
         seat.retransmit([header(wire.packets[1])[2]])
-        await asyncio.sleep(0)
+        await turns()
     large, first, second, after, again = wire.packets
     assert again == first
     for packet, extended in ((large, False), (first, True), (second, True), (after, False)):
@@ -172,10 +172,10 @@ async def test_what_was_sent_is_told_with_the_timestamp_on_the_wire() -> None:
     with fan.attach(wire, reception()) as seat:
         seat.on_sent = lambda frame, timestamp: told.append((frame.timestamp, timestamp))
         source.deliver(key=True)
-        await asyncio.sleep(0)
+        await turns()
         wire.room = False
         source.deliver()
-        await asyncio.sleep(0)
+        await turns()
     assert told == [(1000, header(wire.packets[0])[3])]
 
 
@@ -285,7 +285,7 @@ async def test_without_a_retransmission_stream_the_very_same_bytes_come_again() 
     fan = FanOut(source, Codec.H264)
     with fan.attach(wire, reception()) as seat:
         source.deliver(key=True)
-        await asyncio.sleep(0.001)
+        await turns()
         seat.retransmit([header(wire.packets[0])[2]])
         await turns()
     assert wire.packets[0] == wire.packets[1]
