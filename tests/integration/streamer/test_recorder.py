@@ -80,10 +80,9 @@ async def test_every_frame_is_there_at_its_time_from_a_keyframe_on(tmp_path: Pat
 async def test_a_long_recording_goes_to_several_files_and_loses_nothing_in_between(tmp_path: Path) -> None:
     broadcast = Broadcast(pattern)
     recorder = Recorder(broadcast, None, folder(tmp_path), "pattern", segment_s=0.4)
-    async with running(broadcast):
-        async with running(recorder):
-            await until(lambda: len(finished(tmp_path)) >= 3)
-            encoded, keyframes = broadcast.frames_encoded, broadcast.keyframes
+    async with running(broadcast), running(recorder):
+        await until(lambda: len(finished(tmp_path)) >= 3)
+        encoded, keyframes = broadcast.frames_encoded, broadcast.keyframes
     files = [play(each.file) for each in finished(tmp_path)]
     assert all(each.keyframes[0] == 0 for each in files)
     assert encoded <= sum(len(each.pictures) for each in files) <= broadcast.frames_encoded
