@@ -36,6 +36,10 @@ class First(Source, Protocol):
         """What runs; None while nothing does."""
 
     @property
+    def current(self) -> bool:
+        """Whether who joins now needs no keyframe of its own."""
+
+    @property
     def bitrate_kbps(self) -> float | None:
         """Over the last two seconds; None while nothing runs."""
 
@@ -108,6 +112,7 @@ class Pair:
         if (
             feed.choice.wanted == SECOND
             or feed.current == FIRST
+            or self._first.current
             or self.may_ask(reception, now, company=company)
         ):
             feed.switch(feed.choice.wanted)

@@ -139,9 +139,11 @@ async def test_waiting_says_what_for(page: Page, box: StandIn) -> None:
     await box.until(lambda: box.signaling)
     await box.tell("fanlight::wait", reason="The application starts.")
     await expect(page.locator("#cover")).to_contain_text("The application starts.")
+    await expect(page.locator("#bar")).not_to_have_class("open")
     box.silent = False
     await box.tell("fanlight::restart", reason="it has started")
     await page.wait_for_function(PLAYING)
+    await expect(page.locator("#bar")).to_have_class("open")
 
 
 async def test_a_picture_that_cannot_come_yet_is_waited_for_with_the_reason(page: Page, box: StandIn) -> None:

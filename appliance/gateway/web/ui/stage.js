@@ -38,6 +38,7 @@ export class Stage {
   #panel = new Panel();
   #latency;
   #gap = 0;
+  #shown = false;
   #leave;
 
   /** @param {string} id of the session @param {() => void} leave back to the list */
@@ -153,7 +154,11 @@ export class Stage {
     stage.dataset.state = state;
     clearTimeout(this.#gap);
     this.#showLink();
-    if (state === 'playing') return this.#cover.hide();
+    if (state === 'playing') {
+      if (!this.#shown) this.toolbar.open(); // for as long as if the picture had been there at once
+      this.#shown = true;
+      return this.#cover.hide();
+    }
     if (state === 'ended') return ending && ending !== 'left' && this.#onEnd(endingWords(ending, reason), ending);
     this.clipboard.forget();
     if (state === 'reconnecting' || state === 'waiting') this.#picture.freeze();

@@ -17,6 +17,7 @@ class Rendition:
 
     def __init__(self) -> None:
         self.info: SourceInfo | None = None
+        self.current = False
         self.bitrate_kbps: float | None = 4000.0
         self.told: list[int] = []
         self.held = 0
@@ -132,6 +133,15 @@ def test_watchers_in_company_may_cost_the_first_a_keyframe_now_and_then() -> Non
     assert pair.may_ask(watching, now + 20, company=False)
     assert pair.may_ask(typing, now + 20)
     assert pair.may_ask(watching, now + 30)
+
+
+def test_who_comes_back_does_not_wait_where_that_costs_nobody_a_keyframe() -> None:
+    room = Room()
+    assert room.pair.may_ask(room.reception, 0.0)
+    room.pass_time(1, 1_500_000)
+    room.first.current = True
+    room.pass_time(6, 8_000_000)
+    assert room.feed.current == FIRST
 
 
 def test_who_comes_back_waits_until_watchers_may_cost_a_keyframe_again() -> None:
