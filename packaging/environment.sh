@@ -80,10 +80,11 @@ fetch_packages() {
   rm -rf "$lists"
 }
 
-# find_python: path of the first Python that is new enough
+# find_python: path of the first Python that is new enough; the distribution's own before others in PATH, since apt
+# keeps it up, services may read it wherever homes are hidden, and it is built with optimization by profile
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+  for candidate in "${PYTHON:-/usr/bin/python3}" python3 python3.14 python3.13 python3.12 python3.11; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       command -v "$candidate"
       return

@@ -14,7 +14,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
@@ -24,8 +24,14 @@ from appliance.processes import Child, child, our_module
 RECEIVERS = "appliance.bench.receivers"
 _SECONDS = 20.0
 _SO_ATTACH_FILTER = 26
-_LOAD_BYTE, _LOAD_WORD, _AT_LEAST, _GIVE = 0x30, 0x20, 0x35, 0x06
+_LOAD_BYTE, _LOAD_HALF, _LOAD_WORD = 0x30, 0x28, 0x20
+_AT_LEAST, _ANY_BIT, _GIVE = 0x35, 0x45, 0x06
 _RANDOM = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM of linux/filter.h
+_FIRST, _SECOND, _SEQUENCE = 8, 9, 10  # of RTP; the filter sees the header of UDP first, 8 bytes
+_PADDED, _LEAST_MARKED = 0x20, 0x80 | 96
+
+Step = tuple[int, int, int, int]
+"""Of a classic BPF program: code, jump if true, jump if false, operand."""
 
 
 class Receivers:
@@ -66,8 +72,9 @@ async def receivers(module: str = RECEIVERS) -> AsyncIterator[Receivers]:
         yield Receivers(process)
 
 
-async def receive(lost: float = 1.0) -> None:
-    """Until standard input ends; `lost` is the share of the pictures' packets that is dropped."""
+async def receive(drop: Callable[[Iterable[socket.socket]], None] | None = None) -> None:
+    """Until standard input ends; `drop` has the kernel drop pictures, all of them if it is None."""
+    drop = drop or functools.partial(lose, 1.0)
     peers = []
     while line := await asyncio.to_thread(sys.stdin.buffer.readline):
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -78,7 +85,7 @@ async def receive(lost: float = 1.0) -> None:
         await peer.setLocalDescription(await peer.createAnswer())
         print(json.dumps(peer.localDescription.sdp), flush=True)
         await connected.wait()
-        lose(lost, udp_sockets())
+        drop(udp_sockets())
         print(flush=True)
 
 
@@ -103,12 +110,27 @@ def udp_sockets() -> list[socket.socket]:
 def lose(share: float, sockets: Iterable[socket.socket]) -> None:
     """From now on the kernel drops this share of RTP on its way in, and lets STUN, DTLS and RTCP through."""
     threshold = min(int(share * (1 << 32)), (1 << 32) - 1)
-    # Sees the header of UDP first, 8 bytes. Below 128 are STUN and DTLS; 192 to 223 is RTCP (RFC 5761).
+    _filter([(_LOAD_WORD, 0, 0, _RANDOM), (_AT_LEAST, 0, 1, threshold)], sockets)
+
+
+def thin(every: int, sockets: Iterable[socket.socket]) -> None:
+    """The same, but each frame's end comes through, padding, and one packet in `every`, a power of two."""
+    steps = [
+        (_LOAD_BYTE, 0, 0, _FIRST), (_ANY_BIT, 4, 0, _PADDED),
+        (_LOAD_BYTE, 0, 0, _SECOND), (_AT_LEAST, 2, 0, _LEAST_MARKED),
+        (_LOAD_HALF, 0, 0, _SEQUENCE), (_ANY_BIT, 1, 0, every - 1),
+    ]  # fmt: skip
+    _filter(steps, sockets)
+
+
+def _filter(rtp: Sequence[Step], sockets: Iterable[socket.socket]) -> None:
+    """What falls through `rtp` is let through, and what jumps over one step there is dropped."""
+    let = len(rtp)
+    # Below 128 are STUN and DTLS; 192 to 223 is RTCP (RFC 5761).
     program = [
-        (_LOAD_BYTE, 0, 0, 8), (_AT_LEAST, 0, 6, 128), (_AT_LEAST, 5, 0, 192),
-        (_LOAD_BYTE, 0, 0, 9), (_AT_LEAST, 0, 1, 192), (_AT_LEAST, 0, 2, 224),
-        (_LOAD_WORD, 0, 0, _RANDOM), (_AT_LEAST, 0, 1, threshold),
-        (_GIVE, 0, 0, 0xFFFF), (_GIVE, 0, 0, 0),
+        (_LOAD_BYTE, 0, 0, _FIRST), (_AT_LEAST, 0, 4 + let, 128), (_AT_LEAST, 3 + let, 0, 192),
+        (_LOAD_BYTE, 0, 0, _SECOND), (_AT_LEAST, 0, 1, 192), (_AT_LEAST, 0, let, 224),
+        *rtp, (_GIVE, 0, 0, 0xFFFF), (_GIVE, 0, 0, 0),
     ]  # fmt: skip
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     packed = struct.pack("@HP", len(program), ctypes.addressof(code))

@@ -5,6 +5,7 @@ A queue is full long before its least delay has stood for a while, and what does
 
 import itertools
 import math
+import operator
 from collections import deque
 from typing import TypeAlias
 
@@ -16,6 +17,9 @@ _GROWN_S, _GROWTH = 0.03, 0.4
 _LEAST_OCTETS = 4000
 """Less than that tells no rate: at a busy viewer any single packet may come late."""
 _EVEN = 1.5
+_SHORTEST_S = 0.001
+_FAST = 4.0
+"""More than that is not explained by others who share the link."""
 _FORGET_S = 3.0
 
 
@@ -55,7 +59,12 @@ class Squeeze:
             self._usual = usual * math.exp(-passed / _FORGET_S) if passed > 0 else usual
         if delay < _GROWN_S + self._usual:
             return None
-        return self._look_back()
+        carried = self._look_back()
+        if carried is not None and _fastest_bps(received) > _FAST * carried:
+            return (
+                None  # it came late and at the usual speed: the viewer was busy, or the way was interrupted
+            )
+        return carried
 
     def _look_back(self) -> float | None:
         marks = list(self._marks)
@@ -74,3 +83,14 @@ class Squeeze:
             for (before, _, _), (after, _, octets) in itertools.pairwise(marks[begin:])
         )
         return total * 8 / span if even else None
+
+
+def _fastest_bps(received: Received) -> float:
+    """At which something that was sent at once came; 0 where there is too little of that to tell."""
+    fastest = 0.0
+    for _, burst in itertools.groupby(zip(*received, strict=True), key=operator.itemgetter(0)):
+        _, arrivals, octets = zip(*burst, strict=True)
+        if (total := sum(octets)) >= _LEAST_OCTETS:
+            took = max(max(arrivals) - min(arrivals), _SHORTEST_S)
+            fastest = max(fastest, (total - octets[0]) * 8 / took)  # what arrived after the first packet did
+    return fastest

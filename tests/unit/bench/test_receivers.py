@@ -8,7 +8,7 @@ import pytest
 from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
-from appliance.bench.receivers import lose, udp_sockets
+from appliance.bench.receivers import lose, thin, udp_sockets
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +54,18 @@ def test_a_share_of_them_is_dropped(pair: tuple[socket.socket, socket.socket]) -
         far.send(RTP + bytes(20))
         got += len(received(near))
     assert 600 < got < 800
+
+
+def test_of_each_frame_a_few_come_through(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    thin(4, [near.dup()])
+    for first in (STUN, RTCP):
+        far.send(first + bytes(20))
+    for number in range(254, 264):
+        far.send(RTP + number.to_bytes(2) + bytes(20))
+    for padded in (bytes((160, 97)), RTP_MARKED):
+        far.send(padded + (257).to_bytes(2) + bytes(20))
+    assert received(near) == [STUN, RTCP, RTP, RTP, bytes((160, 97)), RTP_MARKED]
 
 
 def test_sockets_are_found_without_asking_who_owns_them(pair: tuple[socket.socket, socket.socket]) -> None:

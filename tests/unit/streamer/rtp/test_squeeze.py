@@ -51,6 +51,29 @@ def test_single_packets_that_come_late_tell_of_none() -> None:
         assert squeeze.add(small, OFFSET_S) is None
 
 
+def frames(sent: float, arrivals: list[float], carried_bps: float) -> Received:
+    """Frames of 25 packets that are sent at once, one each 33 ms, and begin to arrive at these times."""
+    times = [sent + number / 30 for number in range(len(arrivals)) for _ in range(25)]
+    came = [OFFSET_S + at + number * PACKET * 8 / carried_bps for at in arrivals for number in range(25)]
+    return Received(times, came, [PACKET] * len(times))
+
+
+@pytest.mark.parametrize("carried_bps", [50e6, 20e6])
+def test_frames_that_come_late_and_fast_tell_of_none(carried_bps: float) -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    assert squeeze.add(frames(0.6, [0.606, 0.67], carried_bps), OFFSET_S) is None
+    assert squeeze.add(frames(0.667, [0.7, 0.745], carried_bps), OFFSET_S) is None
+
+
+def test_frames_that_come_slowly_tell_what_gets_through() -> None:
+    squeeze = Squeeze()
+    steady(squeeze, 10)
+    took = 25 * PACKET * 8 / 3e6
+    found = squeeze.add(frames(0.6, [0.6, 0.6 + took], 3e6), OFFSET_S)
+    assert found == pytest.approx(3e6, rel=0.1)
+
+
 def test_a_delay_that_grows_that_much_all_the_time_is_none() -> None:
     squeeze = Squeeze()
     steady(squeeze, 10)
