@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-from appliance import audit, config_file, lifecycle, logs
+from appliance import audit, config_file, lifecycle, logs, reads
 from appliance.config import Config
 from appliance.errors import ConfigError, FanlightError
 
@@ -58,6 +58,7 @@ class Ready:
 
 def run(file: Path | None, state_dir: Path, runtime_dir: Path, make: Make) -> int:
     """Exit code 0 when it was asked to stop, 1 where a part failed, 2 for a bad configuration, also late."""
+    reads.install()
     records = logs.setup()
     try:
         config = config_file.load(file)

@@ -44,6 +44,7 @@ from aiortc.rtp import (
 )
 from aiortc.sdp import candidate_from_sdp
 
+from appliance import reads
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
 from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard, aiortc_sctp
@@ -140,6 +141,7 @@ def install() -> None:
     ice = vars(aiortc.rtcicetransport)
     ice["Connection"] = aioice_adapter.Connection
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
+    reads.install()
     aioice_adapter.install()
     aiortc_economy.install()
     aiortc_fec.install()

@@ -33,6 +33,8 @@ from OpenSSL import SSL
 from appliance.bus.beat import until_beat
 
 _SEND_RTCP = RTCRtpSender._send_rtcp
+_QUICK_REPORTS, _PAUSE_S = 5, 1.5
+"""The first come each second, for players to learn the clocks; then there is a pause in between."""
 _LEFT = timedelta(days=1)
 _KNOWN = 64  # of what viewers name
 _FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
@@ -76,18 +78,22 @@ class _LateEstimator:
 
 
 async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
-    """Without reports on nothing new: of a still screen there would be two a second to each viewer."""
-    if packets and isinstance(packets[0], RtcpSrPacket):
-        count = packets[0].sender_info.packet_count
-        reported, sent_at = vars(self).get("_reported", (0, 0.0))
-        if count == reported:
-            # The round trip is counted from the report that the viewer has.
-            vars(self)["_RTCRtpSender__lsr_time"] = sent_at
-            if count:
-                await asyncio.sleep(until_beat())  # the loop that calls this would be back within a second
-            return
-        vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"])
+    """Without reports on nothing new, and others each 2.5 s: it would be two a second to each viewer."""
+    if not packets or not isinstance(packets[0], RtcpSrPacket):
+        await _SEND_RTCP(self, packets)
+        return
+    count = packets[0].sender_info.packet_count
+    reported, sent_at, reports = vars(self).get("_reported", (0, 0.0, 0))
+    if count == reported:
+        # The round trip is counted from the report that the viewer has.
+        vars(self)["_RTCRtpSender__lsr_time"] = sent_at
+        if count:
+            await asyncio.sleep(until_beat())  # the loop that calls this would be back within a second
+        return
+    vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"], reports + 1)
     await _SEND_RTCP(self, packets)
+    if reports >= _QUICK_REPORTS:
+        await asyncio.sleep(_PAUSE_S)
 
 
 class _ReadText(str):

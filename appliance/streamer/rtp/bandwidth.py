@@ -1,15 +1,15 @@
 """How much may be sent to one viewer: GCC (draft-ietf-rmcat-gcc-02) on transport-wide feedback, or REMB."""
 
-import operator
 from array import array
 
 from appliance.streamer.rtp.bursts import BurstAssembler
 from appliance.streamer.rtp.loss import Loss
-from appliance.streamer.rtp.probing import Probe, Prober
+from appliance.streamer.rtp.lull import Gist, Lull, gist_of
+from appliance.streamer.rtp.probing import PLENTY, Probe, Prober
 from appliance.streamer.rtp.queue_delay import StandingQueue
 from appliance.streamer.rtp.rate_control import Evidence, RateControl
 from appliance.streamer.rtp.receiver_estimate import ReceiverEstimate
-from appliance.streamer.rtp.sent_packets import Report, SentPackets
+from appliance.streamer.rtp.sent_packets import Received, Report, SentPackets
 from appliance.streamer.rtp.squeeze import Squeeze
 from appliance.streamer.rtp.throughput import Throughput
 from appliance.streamer.rtp.trains import Trains
@@ -31,6 +31,7 @@ _SILENCE_STEP = 0.7
 _ROOM, _MUCH_ROOM = 1.25, 1.5
 _BLURRED_S = 0.03
 _NEARLY = 0.95
+_LULL_MESSAGES = 4
 
 
 class BandwidthEstimator:
@@ -54,6 +55,7 @@ class BandwidthEstimator:
         self._arriving = Throughput()
         self._loss = Loss()
         self._prober = Prober()
+        self._lull = Lull()
         self._rate = RateControl(start_bps)
         self._receiver = ReceiverEstimate()
         self._answered = False
@@ -114,12 +116,22 @@ class BandwidthEstimator:
         """A message of the viewer; what it says about packets that were not sent is passed over."""
         report = self._packets.resolve(feedback)
         self._answered, self._unanswered = True, None
-        received = len(report.received.sent)
-        if received:
-            self._measure(report, now)
-        self._loss.add(received, report.missing, report.found, now, queued=self._queue.long)
-        if received:
-            self._control(report, now)
+        lull = self._lull
+        if self._at_ease and lull.goes_on(report, self._queue.base_s, now):
+            if gist := lull.gist(_LULL_MESSAGES):
+                self._note(*gist)
+            return
+        if gist := lull.gist():
+            self._note(*gist)
+        if newest := lull.newest():
+            self._evaluate(*newest)
+        self._evaluate(report, now)
+
+    @property
+    def _at_ease(self) -> bool:
+        """Whether the target is higher than anybody needs, and nothing stirs."""
+        ample = self._delay is not None and self._rate.rate >= PLENTY * self.ceiling_bps
+        return ample and self._queue.calm and self._trend.usage is Usage.NORMAL and not self._loss.suspicious
 
     def on_remb(self, bps: int, now: float) -> None:
         """The receiver's own estimate, of interest until the first transport feedback."""
@@ -161,24 +173,39 @@ class BandwidthEstimator:
             return None
         return self._prober.due(self._rate.rate, self.ceiling_bps, self._sending.rate_bps(_RATE_S), now)
 
-    def _measure(self, report: Report, now: float) -> None:
-        sent, arrivals, octets = report.received
-        rtt, known = now - sent[-1], self.rtt_s
+    def _evaluate(self, report: Report, now: float) -> None:
+        received = report.received
+        if received.sent:
+            gist = gist_of(received)
+            if self._delay is None or abs(gist.least_delay - self._delay) > _CLOCK_JUMP_S:
+                self._begin(min(received.arrivals), now)
+            self._measure(gist, now, report.untold)
+            self._look_closely(received)
+        self._loss.add(len(received.sent), report.missing, report.found, now, queued=self._queue.long)
+        if received.sent:
+            self._control(report, now)
+
+    def _note(self, gist: Gist, now: float) -> None:
+        """Messages that told of nothing new; this was the last of them."""
+        self._measure(gist, now)
+        self._loss.add(gist.packets, 0, 0, now, queued=False)
+
+    def _measure(self, gist: Gist, now: float, untold: int = 0) -> None:
+        rtt, known = now - gist.last_sent, self.rtt_s
         self.rtt_s = rtt if known is None else known + _RTT_WEIGHT * (rtt - known)
-        delays = list(map(operator.sub, arrivals, sent))
-        delay, packets, queue = min(delays), self._packets, self._queue
-        if self._delay is None or abs(delay - self._delay) > _CLOCK_JUMP_S:
-            self._begin(min(arrivals), now)
-        self._delay = delay
-        self._arriving.add(max(arrivals), sum(octets) + report.untold)
-        self._sending.add(now, packets.octets - self._octets)
-        self._octets = packets.octets
-        if queue.add(delay, sum(delays) / len(delays), len(delays), now):
+        self._delay = gist.least_delay
+        self._arriving.add(gist.last_arrival, gist.octets + untold)
+        self._sending.add(now, self._packets.octets - self._octets)
+        self._octets = self._packets.octets
+        if self._queue.add(gist.least_delay, gist.delays / gist.packets, gist.packets, now):
             self._rate.unlearn()
             self._prober.at_once(now)
-        self._stood = sent[-1], queue.stood(delays[-1])
-        self._squeezed = self._squeeze.add(report.received, queue.base_s)
-        for burst in self._bursts.add(report.received):
+
+    def _look_closely(self, received: Received) -> None:
+        last_sent = received.sent[-1]
+        self._stood = last_sent, self._queue.stood(received.arrivals[-1] - last_sent)
+        self._squeezed = self._squeeze.add(received, self._queue.base_s)
+        for burst in self._bursts.add(received):
             self._trend.add(burst)
             self._trains.add(burst)
 

@@ -95,8 +95,8 @@ class FanOut:
         """Serve it in the coming turn."""
         self._later.pop(seat, None)
         self._waiting[seat] = None
-        self._keep_ticking()
         if self._turn is None:
+            self._keep_ticking()
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
     def _pack(self, frame: EncodedFrame) -> PackedFrame:

@@ -15,7 +15,7 @@ _SHORTEST_S = 0.001
 _GAIN = 1.1
 _HINTED = 4
 _INTERVAL_S, _LONGEST_INTERVAL_S = 2.0, 30.0
-_PLENTY = 0.75
+PLENTY = 0.75
 """Of the ceiling: more is not worth the padding, and timers may be too coarse to prove it."""
 
 
@@ -46,7 +46,7 @@ class Prober:
         """A cluster to send now; the link must be calm."""
         if self._running and now - self._last > _PATIENCE_S:
             self._running = None
-        if self._running or now < self._next or rate >= _PLENTY * ceiling:
+        if self._running or now < self._next or rate >= PLENTY * ceiling:
             return None
         if not self._searching and (sending is None or sending < _ALIVE * rate):
             return None

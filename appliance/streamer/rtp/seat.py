@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from appliance.errors import UnavailableError
 from appliance.streamer.budget import Budget
@@ -87,7 +87,7 @@ class Seat:
 
     def serve(self, packed: Callable[[EncodedFrame], PackedFrame], now: float) -> float | None:
         """Send what may leave now; returns in how many seconds there is more, None when nothing waits."""
-        with self._noticing():
+        try:
             self._follow(now)
             if self._asked and not self._repeat(now):
                 return self._pacer.wait(len(self._asked) * PAYLOAD_BYTES, now)
@@ -95,7 +95,9 @@ class Seat:
                 if not self._send(*current, now):
                     return self._pacer.wait(self._unsent(current[1]), now)
             return self._pad(now)
-        return None
+        except Exception as exc:  # noqa: BLE001 - the others of this turn are to be served all the same
+            self._lose(exc)
+            return None
 
     def retransmit(self, sequences: Sequence[int]) -> None:
         """Answer a NACK as soon as there is room."""
@@ -112,8 +114,7 @@ class Seat:
         if now >= self._tail_at:
             self._tail_at = math.inf
             if not self._reception.estimator.all_arrived:
-                with self._noticing(), contextlib.suppress(UnavailableError):  # see _repeat
-                    self._pacer.spent(self.stream.repeat_last(now), now)
+                self._repeat_last(now)
         if self._stumbled:
             self._ask(now)
         if self._probe is None and self.stream.pads:
@@ -228,13 +229,20 @@ class Seat:
             self._ask_at = now + _KEYFRAME_TAKES_S
             self.queue.ask()
 
-    @contextlib.contextmanager
-    def _noticing(self) -> Iterator[None]:
+    def _repeat_last(self, now: float) -> None:
         try:
-            yield
-        except UnavailableError as exc:
-            logger.info("a viewer gets no more picture: %s", exc)
-            self.lost = True
-        except Exception:  # the others of this turn are to be served all the same
-            logger.exception("a viewer gets no more picture")
-            self.lost = True
+            self._pacer.spent(self.stream.repeat_last(now), now)
+        except UnavailableError:  # see _repeat
+            return
+        except Exception as exc:  # noqa: BLE001 - the others tick all the same
+            self._lose(exc)
+
+    def _lose(self, exc: Exception) -> None:
+        expected = isinstance(exc, UnavailableError)
+        logger.log(
+            logging.INFO if expected else logging.ERROR,
+            "a viewer gets no more picture: %s",
+            exc,
+            exc_info=None if expected else exc,
+        )
+        self.lost = True

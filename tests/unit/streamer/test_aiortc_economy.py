@@ -1,5 +1,6 @@
 """Contracts with the privates of aiortc 1.16: these fail when it moves."""
 
+import asyncio
 import queue
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,6 +119,27 @@ async def test_nothing_new_is_not_reported_and_the_round_trip_counts_from_the_la
     await sender._send_rtcp([RtcpByePacket(sources=[1])])
     assert len(written) == 3
     assert {"_send_rtcp", "_RTCRtpSender__lsr_time"} <= set(RTCRtpSender._run_rtcp.__code__.co_names)
+    await connection.close()
+
+
+async def test_after_the_first_reports_there_are_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = RTCPeerConnection()
+    sender: Any = connection.addTransceiver("video").sender
+    events: list[float | bytes] = []
+
+    async def send_rtp(data: bytes) -> None:
+        events.append(data)
+
+    async def sleep(seconds: float) -> None:
+        events.append(seconds)
+
+    sender.transport._send_rtp = send_rtp
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", sleep)
+        for packets in range(1, 8):
+            info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=packets, octet_count=0)
+            await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
+    assert [isinstance(each, bytes) for each in events] == [True] * 6 + [False, True, False]
     await connection.close()
 
 
