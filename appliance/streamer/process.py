@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import gc
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from appliance.streamer.capture.select import LadderSource, open_source
 from appliance.streamer.channels import Channels
 from appliance.streamer.connection import MediaConnection
 from appliance.streamer.frames import Codec, VideoSource
+from appliance.streamer.garbage import Garbage
 from appliance.streamer.ingest.ingest import Ingest
 from appliance.streamer.ingest.source import IngestSource
 from appliance.streamer.input.select import open_input
@@ -135,6 +135,7 @@ class Streamer:
                 channels=channels,
             )
             self._shards = Shards(spec, stage.sources)
+            garbage = Garbage()
             session = Session(
                 session_id,
                 stage,
@@ -143,6 +144,7 @@ class Streamer:
                 measure=self._measure,
                 elsewhere=self._shards.place,
                 ingest=self._ingest,
+                garbage=garbage,
             )
             self._input.on_clipboard = session.tell_clipboard
             self._publishing = _publishing(stage)
@@ -169,8 +171,7 @@ class Streamer:
             group.create_task(self._shards.run())
             group.create_task(session.run())
             group.create_task(bus.refused())
-            gc.collect()
-            gc.freeze()  # what is here now stays: no collection pause ever looks at it again
+            garbage.begin()
             logger.info("instance %s serves session %s", spec.instance, session_id)
 
     async def _first_frame(self) -> None:

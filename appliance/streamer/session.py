@@ -29,6 +29,7 @@ from appliance.errors import (
     UnavailableError,
 )
 from appliance.signaling.dialects import DIALECTS
+from appliance.streamer.garbage import Garbage
 from appliance.streamer.ingest.ingest import Ingest
 from appliance.streamer.orphans import Orphans
 from appliance.streamer.peer import Peer
@@ -69,6 +70,7 @@ class Session:
         measure: Callable[[list[ViewerStats]], InstanceStats],
         elsewhere: Elsewhere = lambda *_: None,
         ingest: Ingest | None = None,
+        garbage: Garbage | None = None,
     ) -> None:
         self._session = session
         self._stage = stage
@@ -77,6 +79,7 @@ class Session:
         self._measure = measure
         self._elsewhere = elsewhere
         self._ingest = ingest
+        self._garbage = garbage or Garbage()
         self._peers: dict[str, Peer | RemotePeer] = {}
         self._visits = self._farewells = 0
         self._left = asyncio.Event()
@@ -178,6 +181,7 @@ class Session:
             self._visits += peer.visited
             self._farewells += peer.took_leave and peer.exclusive
             self._left.set()
+            self._garbage.left(len(self._peers))
         if isinstance(peer, RemotePeer) and peer.homeless:
             self._house(peer)
 
@@ -237,6 +241,8 @@ class Session:
         known = tuple[object, ...]()
         while True:
             before, known = known, self._pace_of_things()
+            if known == before:
+                self._garbage.nothing_moves()
             waiting = any(not peer.connected for peer in self._peers.values())
             if waiting or known != before or on_beat():
                 await self._tell_stats()

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import gc
 import logging
 
 from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
@@ -11,6 +10,7 @@ from appliance.signaling.control import ControlMessage
 from appliance.streamer import stats
 from appliance.streamer.aioice_adapter import host_addresses
 from appliance.streamer.broadcast import Broadcast
+from appliance.streamer.garbage import Garbage
 from appliance.streamer.mux import Mux, media_port
 from appliance.streamer.peer import Peer
 from appliance.streamer.shard.placement import Load
@@ -69,6 +69,7 @@ class Shard:
         self._sound = SoundFan()
         self._peers: dict[str, Peer] = {}
         self._load = Load()
+        self._garbage = Garbage()
 
     async def run(self) -> None:
         """Raises UnavailableError once the streamer is gone, InvalidInputError where it makes no sense."""
@@ -76,8 +77,7 @@ class Shard:
             for rendition in self._renditions.values():
                 group.create_task(rendition.run())
             group.create_task(self._report())
-            gc.collect()
-            gc.freeze()  # what is here now stays: no collection pause ever looks at it again
+            self._garbage.begin()
             logger.info("a shard of instance %s serves viewers", self._spec.instance)
             stage = self._stage(mux)
             while True:
@@ -148,6 +148,7 @@ class Shard:
             if self._peers.get(peer.id) is peer:
                 del self._peers[peer.id]
             self._link.send(Gone(peer=peer.id, visited=peer.visited))
+            self._garbage.left(len(self._peers))
 
     async def _report(self) -> None:
         while True:
