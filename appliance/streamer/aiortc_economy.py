@@ -83,16 +83,17 @@ async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
         await _SEND_RTCP(self, packets)
         return
     count = packets[0].sender_info.packet_count
-    reported, sent_at, reports = vars(self).get("_reported", (0, 0.0, 0))
+    reported, sent_at, looks = vars(self).get("_reported", (0, 0.0, 0))
     if count == reported:
         # The round trip is counted from the report that the viewer has.
         vars(self)["_RTCRtpSender__lsr_time"] = sent_at
-        if count:
+        vars(self)["_reported"] = (count, sent_at, looks + 1)
+        if count or looks >= _QUICK_REPORTS:
             await asyncio.sleep(until_beat())  # the loop that calls this would be back within a second
         return
-    vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"], reports + 1)
+    vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"], looks + 1)
     await _SEND_RTCP(self, packets)
-    if reports >= _QUICK_REPORTS:
+    if looks >= _QUICK_REPORTS:
         await asyncio.sleep(_PAUSE_S)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -122,7 +123,12 @@ async def test_nothing_new_is_not_reported_and_the_round_trip_counts_from_the_la
     await connection.close()
 
 
-async def test_after_the_first_reports_there_are_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("counts", "reports"), [(range(1, 8), [True] * 6 + [False, True, False]), ([0] * 7, [False] * 2)]
+)
+async def test_after_the_first_reports_there_are_pauses(
+    monkeypatch: pytest.MonkeyPatch, counts: Sequence[int], reports: list[bool]
+) -> None:
     connection = RTCPeerConnection()
     sender: Any = connection.addTransceiver("video").sender
     events: list[float | bytes] = []
@@ -136,10 +142,10 @@ async def test_after_the_first_reports_there_are_pauses(monkeypatch: pytest.Monk
     sender.transport._send_rtp = send_rtp
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "sleep", sleep)
-        for packets in range(1, 8):
+        for packets in counts:
             info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=packets, octet_count=0)
             await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
-    assert [isinstance(each, bytes) for each in events] == [True] * 6 + [False, True, False]
+    assert [isinstance(each, bytes) for each in events] == reports
     await connection.close()
 
 
