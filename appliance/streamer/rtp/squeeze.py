@@ -60,10 +60,9 @@ class Squeeze:
         if delay < _GROWN_S + self._usual:
             return None
         carried = self._look_back()
+        # What came late and at the usual speed: the viewer was busy, or the way was interrupted.
         if carried is not None and _fastest_bps(received) > _FAST * carried:
-            return (
-                None  # it came late and at the usual speed: the viewer was busy, or the way was interrupted
-            )
+            return None
         return carried
 
     def _look_back(self) -> float | None:
