@@ -26,7 +26,7 @@ from typing import Any, TextIO
 import aiortc.rtcrtpreceiver
 from aiortc.rtp import RtpPacket
 
-from appliance.bench.receivers import lose, udp_sockets
+from appliance.bench.receivers import deafen, lose, udp_sockets
 from bench import feedback
 from bench.report import quantile
 from tests.support.box import Running, running
@@ -121,8 +121,10 @@ async def main() -> None:
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(options.count):
             await stack.enter_async_context(viewer(options.link, frame_sent))
-        if options.deaf or options.loss:
-            lose(1.0 if options.deaf else options.loss, udp_sockets())
+        if options.deaf:
+            deafen(udp_sockets())
+        elif options.loss:
+            lose(options.loss, udp_sockets())
         print("watching", flush=True)
         await asyncio.get_running_loop().create_future()
 

@@ -39,7 +39,7 @@ class SrtpMemory:
         self._allocate(size)
         self._allocate_lengths(64)
 
-    def load(self, data: bytes) -> memoryview:
+    def load(self, data: bytes | bytearray) -> memoryview:
         """Begin with `data`."""
         size = len(data)
         if size > len(self._view) - _SLACK_BYTES:
@@ -132,7 +132,7 @@ class SenderLink:
                 raise UnavailableError(f"ice: its socket is closed: {exc}") from exc
         return self._path
 
-    def load(self, data: bytes) -> memoryview:
+    def load(self, data: bytes | bytearray) -> memoryview:
         """A copy of `data` in the memory of SRTP."""
         return self._memory.load(data)
 

@@ -85,9 +85,10 @@ class Subscription:
         self._lobby = False
         self._lost = None
         self._frames.append(frame)
-        self._waiting.set()
         if self._ready:
             self._ready(frame)
+        else:
+            self._waiting.set()
 
     def _pop(self) -> EncodedFrame:
         frame = self._frames.popleft()

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from appliance.streamer.capture.encoder import BURST_S
 from appliance.streamer.frames import VIDEO_CLOCK, EncodedFrame
-from appliance.streamer.rtp.layout import PackedFrame, Run
+from appliance.streamer.rtp.layout import PackedFrame
 from appliance.streamer.rtp.packetizer import h264
 from appliance.streamer.rtp.reception import Reception
+from appliance.streamer.rtp.runs import Run
 from appliance.streamer.rtp.seat import Seat
 from appliance.streamer.rtp.sender import ViewerStream
 from appliance.streamer.steering import FLOOR_KBPS, Steering

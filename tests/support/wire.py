@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from appliance.errors import UnavailableError
 from appliance.streamer.rtp.extensions import Extensions
-from appliance.streamer.rtp.layout import Run, Shape
+from appliance.streamer.rtp.layout import Shape
+from appliance.streamer.rtp.runs import Run
 
 EXTENSIONS = Extensions(b"\xbe\xde\0\2\x22\0\0\0\x41\0\0\0", time_at=5, sequence_at=9)
 SHAPE = Shape(payload_type=97, extension_bytes=12, tag_bytes=0)

@@ -106,11 +106,11 @@ class BandwidthEstimator:
             self._unanswered = now
         self._packets.add(sequence, octets, now, probe)
 
-    def sent_together(self, first: int, sizes: "array[int]", now: float) -> None:
-        """The same of packets of these octets, from this number on."""
+    def sent_together(self, first: int, sizes: "array[int]", octets: int, now: float) -> None:
+        """The same of packets of these octets, `octets` in all, from this number on."""
         if self._unanswered is None:
             self._unanswered = now
-        self._packets.add_together(first, sizes, now)
+        self._packets.add_together(first, sizes, octets, now)
 
     def on_feedback(self, feedback: Feedback, now: float) -> None:
         """A message of the viewer; what it says about packets that were not sent is passed over."""

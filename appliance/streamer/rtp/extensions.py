@@ -34,13 +34,11 @@ class Extensions:
         element = self.block[self.sequence_at - 1 : self.sequence_at + 2]
         return Extensions(_ONE_BYTE + b"\0\1" + element + b"\0", sequence_at=5)
 
-    def stamped(self, ntp: int, captured: int = 0) -> tuple[bytes, bytes]:
-        """What stands before and after the transport-wide sequence number; times are NTP's of 64 bits."""
+    def stamped(self, ntp: int, captured: int = 0) -> bytes:
+        """The block of a packet that leaves at that time, without its number; times are NTP's of 64 bits."""
         block = bytearray(self.block)
         if self.captured_at is not None:
             block[self.captured_at : self.captured_at + 8] = captured.to_bytes(8)
         if self.time_at is not None:
             block[self.time_at : self.time_at + 3] = (ntp >> 14 & 0xFFFFFF).to_bytes(3)
-        if self.sequence_at is None:
-            return bytes(block), b""
-        return bytes(block[: self.sequence_at]), bytes(block[self.sequence_at + 2 :])
+        return bytes(block)

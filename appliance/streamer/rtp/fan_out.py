@@ -64,7 +64,8 @@ class FanOut:
 
         def ready(frame: EncodedFrame) -> None:
             if seat and seat.admit(frame, time.monotonic()):
-                self._pack(frame)
+                if not self._recent or self._recent[-1][0] is not frame:
+                    self._pack(frame)
                 self._wake(seat)
 
         def may_ask() -> bool:
@@ -93,7 +94,8 @@ class FanOut:
 
     def _wake(self, seat: Seat) -> None:
         """Serve it in the coming turn."""
-        self._later.pop(seat, None)
+        if self._later:
+            self._later.pop(seat, None)
         self._waiting[seat] = None
         if self._turn is None:
             self._keep_ticking()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from appliance.streamer.rtp.heads import OWN_FROM, Heads
+from appliance.streamer.rtp.runs import Run, runs_of
+
 HEADER_BYTES = 12
-_RUN_BYTES = 65_000  # of one UDP datagram, before it is segmented
-RUN_PACKETS = 64  # UDP_MAX_SEGMENTS of Linux
 _FIRST_BYTES = 2
 _VERSION, _EXTENSION, _MARKER = 0x80, 0x10, 0x80
 
@@ -23,25 +24,16 @@ class Shape(NamedTuple):
     """Added by SRTP."""
 
 
-class Run(NamedTuple):
-    """Protected packets that lie side by side, all of `size` bytes but the last, which may be smaller."""
-
-    start: int
-    end: int
-    size: int
-    packets: int
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Packets with gaps for what is the viewer's: fields of the header, extensions, the tag of SRTP."""
 
-    template: bytes
+    template: bytearray
     packets: Sequence[tuple[int, int]]
     """Offset and length before SRTP."""
     runs: Sequence[Run]
-    heads: Sequence[int]
-    """Offset in each packet of what is the viewer's: from the sequence number on."""
+    heads: Heads
+    """They are the viewer's own, and written into the template before that is copied."""
     sizes: "array[int]"
     """Of each packet after SRTP."""
 
@@ -49,7 +41,7 @@ class Layout:
         """The packets from `start` to `stop` (exclusive) alone."""
         first, last = self.packets[start][0], self.packets[stop - 1][0] + self.sizes[stop - 1]
         packets = [(offset - first, length) for offset, length in self.packets[start:stop]]
-        return _of(self.template[first:last], packets, self.sizes[start:stop])
+        return _of(self.template[first:last], packets, self.sizes[start:stop], self.heads.octets)
 
 
 @dataclass(slots=True)
@@ -86,8 +78,8 @@ def side_by_side(packets: Sequence[bytes], tag_bytes: int) -> Layout:
     sizes = array("i", [len(packet) + tag_bytes for packet in packets])
     offsets = itertools.accumulate(sizes[:-1], initial=0)
     lengths = [(offset, len(packet)) for offset, packet in zip(offsets, packets, strict=True)]
-    template = b"".join(packet + bytes(tag_bytes) for packet in packets)
-    return _of(template, lengths, sizes)
+    template = bytearray().join(packet + bytes(tag_bytes) for packet in packets)
+    return Layout(template, lengths, runs_of(lengths, sizes), Heads(template, (), 0), sizes)
 
 
 def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
@@ -104,26 +96,11 @@ def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
         packets.append((offset, length))
         sizes.append(length + shape.tag_bytes)
         offset += sizes[-1]
-    return _of(b"".join(parts), packets, sizes)
+    return _of(bytearray().join(parts), packets, sizes, head_bytes - OWN_FROM)
 
 
-def _of(template: bytes, packets: Sequence[tuple[int, int]], sizes: "array[int]") -> Layout:
-    heads = [offset + _FIRST_BYTES for offset, _ in packets]
-    return Layout(template, packets, _runs(packets, sizes), heads, sizes)
-
-
-def _runs(packets: Sequence[tuple[int, int]], sizes: Sequence[int]) -> list[Run]:
-    runs: list[Run] = []
-    for (offset, _), size in zip(packets, sizes, strict=True):
-        run = runs[-1] if runs else None
-        if (
-            run
-            and size <= run.size
-            and run.end - run.start == run.packets * run.size  # none smaller so far
-            and run.packets < RUN_PACKETS
-            and offset + size - run.start <= _RUN_BYTES
-        ):
-            runs[-1] = Run(run.start, offset + size, run.size, run.packets + 1)
-        else:
-            runs.append(Run(offset, offset + size, size, 1))
-    return runs
+def _of(
+    template: bytearray, packets: Sequence[tuple[int, int]], sizes: "array[int]", own_bytes: int
+) -> Layout:
+    runs = runs_of(packets, sizes)
+    return Layout(template, packets, runs, Heads(template, runs, own_bytes), sizes)

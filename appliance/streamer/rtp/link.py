@@ -29,7 +29,7 @@ class Link(Protocol):
     def path(self) -> Path:
         """Where packets go now. Raises UnavailableError when there is no way any more."""
 
-    def load(self, data: bytes) -> memoryview:
+    def load(self, data: bytes | bytearray) -> memoryview:
         """A copy of `data` in memory that packets are protected in; the one before is gone."""
 
     def protect(self, packets: Sequence[tuple[int, int]]) -> None:
@@ -48,5 +48,5 @@ class Ledger(Protocol):
     def sent(self, sequence: int, octets: int, now: float, probe: int | None = None) -> None:
         """It leaves now; the number, not wrapped, is on it where that was agreed on."""
 
-    def sent_together(self, first: int, sizes: "array[int]", now: float) -> None:
-        """The same of packets of these octets, whose numbers follow each other."""
+    def sent_together(self, first: int, sizes: "array[int]", octets: int, now: float) -> None:
+        """The same of packets of these octets, `octets` in all, whose numbers follow each other."""

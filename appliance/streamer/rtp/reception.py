@@ -45,6 +45,8 @@ class Reception:
         self._clock = clock
         self.heard_at: float | None = None
         """When it last said anything."""
+        self.pacing_bps = math.inf
+        """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
 
     @property
     def target_bps(self) -> int | None:
@@ -52,13 +54,6 @@ class Reception:
         if self.heard_at is None or self._clock() - self.heard_at > _SILENT_S:
             return None
         return int(self.estimator.target_bps * (1 - self.protection.share))
-
-    @property
-    def pacing_bps(self) -> float:
-        """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
-        if self.heard_at is None or self.estimator.target_bps >= _AMPLE * self._most_bps:
-            return math.inf
-        return self.estimator.target_bps
 
     def transport_feedback(self, fci: bytes) -> None:
         """A message of draft-holmer-rmcat-transport-wide-cc-extensions-01."""
@@ -73,14 +68,27 @@ class Reception:
         """What such a message says."""
         self.heard_at = self._clock()
         self.estimator.on_feedback(feedback, self.heard_at)
+        self._pace()
         self.changed(self)
 
     def report(self, lost: float) -> None:
         """The share of packets that were lost since the last receiver report (RFC 3550 section 6.4.1)."""
         self.estimator.on_report(lost, self._clock())
+        self._pace()
 
     def remb(self, bps: int) -> None:
         """A message of draft-alvestrand-rmcat-remb."""
         self.heard_at = self._clock()
         self.estimator.on_remb(bps, self.heard_at)
+        self._pace()
         self.changed(self)
+
+    def silence(self, now: float) -> None:
+        """To be called some times a second: who does not say what is due gets less."""
+        self.estimator.on_silence(now)
+        self._pace()
+
+    def _pace(self) -> None:
+        target = self.estimator.target_bps
+        ample = self.heard_at is None or target >= _AMPLE * self._most_bps
+        self.pacing_bps = math.inf if ample else target

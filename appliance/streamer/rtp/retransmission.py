@@ -24,19 +24,16 @@ class SentFrame:
     """Sequence number of the first of them, not wrapped."""
     packed: PackedFrame
     timestamp: int
-    extension: tuple[bytes, bytes]
-    """Before and after the transport-wide sequence number."""
-    transport_first: int = 0
-    """That number of the first of them, not wrapped."""
-    start: int = 0
+    ntp: int
+    """When they were sent."""
+    transport_first: int
+    """The transport-wide sequence number of the first of them, not wrapped."""
+    start: int
     """The first of them is this one of the frame."""
-    packets: int = 0
-    """How many they are; all of the frame if nothing else is said."""
+    packets: int
+    """How many they are."""
     again: dict[int, float] = field(default_factory=dict)
     """When packets were sent again, by index in the frame."""
-
-    def __post_init__(self) -> None:
-        self.packets = self.packets or len(self.packed.payloads)
 
 
 class Budget:

@@ -52,7 +52,8 @@ class Seat:
         self._wake = wake
         self._reception = reception
         self._pacer = Pacer()
-        self._told: tuple[float | None, float] = (None, math.inf)
+        self._heard_at: float | None = None
+        self._pacing_bps = math.inf
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._current: tuple[EncodedFrame, PackedFrame] | None = None
         self._next = 0
@@ -77,6 +78,8 @@ class Seat:
         if self.lost:
             return False
         self._follow(now)
+        if self._pacer.open and self._current is None:
+            return True
         unsent = self._unsent(self._current[1]) if self._current else 0
         if frame.keyframe and len(frame.data) < unsent:
             self._current, unsent = None, 0  # the new one is sooner there than the rest of the old one
@@ -108,7 +111,7 @@ class Seat:
         """Some times a second; tells whether there is something to send."""
         if self.lost:
             return False
-        self._reception.estimator.on_silence(now)
+        self._reception.silence(now)
         if self.stream.repairs:
             self._reception.protection.look(self._reception.estimator.random_loss)
         if now >= self._tail_at:
@@ -124,15 +127,14 @@ class Seat:
 
     def _follow(self, now: float) -> None:
         """What the viewer told last."""
-        told = self._reception.heard_at, self._reception.pacing_bps
-        if told == self._told:
+        reception = self._reception
+        if (heard_at := reception.heard_at) == self._heard_at and reception.pacing_bps == self._pacing_bps:
             return
-        self._told = told
-        _, pacing_bps = told
+        self._heard_at, self._pacing_bps = heard_at, pacing_bps = heard_at, reception.pacing_bps
         if pacing_bps == math.inf:
             self._pacer.set_rate(pacing_bps, now)
         else:
-            estimator = self._reception.estimator
+            estimator = reception.estimator
             standing = estimator.standing_octets(MOST_AHEAD_S, now)
             self._pacer.set_rate(pacing_bps, now, carried_bps=estimator.carried_bps, standing=standing)
 

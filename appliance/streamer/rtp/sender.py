@@ -2,41 +2,32 @@
 
 import secrets
 import struct
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 
 from appliance.streamer.rtp import flexfec
 from appliance.streamer.rtp.clock import ntp_now
 from appliance.streamer.rtp.extensions import Extensions
-from appliance.streamer.rtp.layout import (
-    HEADER_BYTES,
-    RUN_PACKETS,
-    Layout,
-    PackedFrame,
-    Run,
-    Shape,
-    first_bytes,
-    side_by_side,
-)
+from appliance.streamer.rtp.layout import HEADER_BYTES, PackedFrame, Shape, first_bytes, side_by_side
 from appliance.streamer.rtp.link import Ledger, Link
 from appliance.streamer.rtp.retransmission import History, SentFrame
+from appliance.streamer.rtp.runs import RUN_PACKETS, Run
 
 _REPEATABLE = 1000
 """SRTP protects no packet again that is 1024 behind the newest (RFC 3711 section 3.3.2; aiortc's window)."""
+_OWN = struct.Struct("!LL").pack  # the timestamp and the source
 _PADDED = 0x20
 _PADDING = bytes(254) + b"\xff"  # the most that RFC 3550 has room for; the last byte counts
 
 
 class _Form:
-    """One way to lay packets out, and how the head of such a packet is written."""
+    """One way to lay packets out."""
 
     def __init__(self, shape: Shape, extensions: Extensions) -> None:
         self.shape = shape._replace(extension_bytes=len(extensions.block))
         self.extensions = extensions
-        before, after = map(len, extensions.stamped(0))
-        number = "" if extensions.sequence_at is None else "H"
-        self.patch = struct.Struct(f"!HLL{before}s{number}{after}s").pack_into
+        at = extensions.sequence_at
+        self.number_at = None if at is None else HEADER_BYTES + at
+        """Where a packet has its transport-wide sequence number."""
 
 
 class _Beside:
@@ -59,7 +50,6 @@ class ViewerStream:
         self.history = History()
         self._link = link
         self._ledger = ledger
-        self._numbered = link.extensions.sequence_at is not None
         # In the lower half, so that SRTP does not meet a wrap at once when the first packets are lost.
         self._sequence = secrets.randbelow(1 << 15)
         self._origin = secrets.randbits(32)
@@ -74,12 +64,12 @@ class ViewerStream:
     @property
     def pads(self) -> bool:
         """Whether it can send packets that mean nothing, and is told of their arrival."""
-        return self._numbered and self._link.rtx_payload_type is not None
+        return self._plain.number_at is not None and self._link.rtx_payload_type is not None
 
     @property
     def repairs(self) -> bool:
         """Whether it can send packets that repair the picture, and is told of loss."""
-        return self._numbered and self._link.fec_payload_type is not None
+        return self._plain.number_at is not None and self._link.fec_payload_type is not None
 
     def size(self, packed: PackedFrame) -> int:
         """Bytes of a frame as it goes to this viewer, without UDP and below."""
@@ -98,19 +88,17 @@ class ViewerStream:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
             self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions share pictures
-        ntp = ntp_now()
-        extension = form.extensions.stamped(ntp, packed.captured)
-        timestamp = self.wire_timestamp
+        ntp, timestamp = ntp_now(), self.wire_timestamp
+        first, number, heads = self._sequence, self._transport_sequence, layout.heads
+        heads.write(first, _OWN(timestamp, link.ssrc) + form.extensions.stamped(ntp, packed.captured))
+        if form.number_at is not None:
+            heads.number(form.number_at, number)
         view = link.load(layout.template)
-        count = len(layout.packets)
-        self._write_heads(view, layout, form.patch, timestamp, extension)
-        self._ledger.sent_together(self._transport_sequence, layout.sizes, now)
+        self._ledger.sent_together(number, layout.sizes, len(view), now)
         link.protect(layout.packets)
-        shape = form.shape
-        octets = len(layout.template) - count * (HEADER_BYTES + shape.extension_bytes + shape.tag_bytes)
-        first, transport_first = self._sequence, self._transport_sequence
-        sent = SentFrame(first, packed, timestamp, extension, transport_first, start, count)
-        self.history.remember(sent, octets, now)
+        shape, count = form.shape, len(layout.packets)
+        octets = len(view) - count * (HEADER_BYTES + shape.extension_bytes + shape.tag_bytes)
+        self.history.remember(SentFrame(first, packed, timestamp, ntp, number, start, count), octets, now)
         self._sequence += count
         self._transport_sequence += count
         link.sent(count, octets, ntp, timestamp)
@@ -151,16 +139,16 @@ class ViewerStream:
         link, form = self._link, self._form(packed)
         payloads = packed.payloads
         # The viewer, too, takes the sending time and the transport-wide number for zero.
-        block = b"\0\0".join(form.extensions.stamped(0, packed.captured))
+        block = form.extensions.stamped(0, packed.captured)
         rest = bytes(2) + self.wire_timestamp.to_bytes(4) + bytes(4) + block
         inner = first_bytes(form.shape, form.shape.payload_type, marker=False) + rest
         last = first_bytes(form.shape, form.shape.payload_type, marker=True) + rest
         packets = [inner + payload for payload in payloads[:-1]] + [last + payloads[-1]]
         base = self._sequence - len(packets)
-        extension = self._fec.form.extensions.stamped(ntp_now())
+        ntp = ntp_now()
         layout = side_by_side(
             [
-                self._head_beside(self._fec, extension, len(payload), now) + payload
+                self._head_beside(self._fec, ntp, len(payload), now) + payload
                 for payload in flexfec.repair_payloads(packets, base, link.ssrc, repairs)
             ],
             link.shape.tag_bytes,
@@ -180,9 +168,9 @@ class ViewerStream:
         size = length + shape.tag_bytes
         count = min(max(1, octets // size), RUN_PACKETS)
         gap = _PADDING + bytes(shape.tag_bytes)
-        extension = link.extensions.stamped(ntp_now())
+        ntp = ntp_now()
         heads = [
-            self._head_beside(self._rtx, extension, len(_PADDING), now, padded=True, probe=probe)
+            self._head_beside(self._rtx, ntp, len(_PADDING), now, padded=True, probe=probe)
             for _ in range(count)
         ]
         view = link.load(b"".join(head + gap for head in heads))
@@ -196,53 +184,27 @@ class ViewerStream:
     def _form(self, packed: PackedFrame) -> "_Form":
         return self._told if packed.captured else self._plain
 
-    def _write_heads(
-        self,
-        view: memoryview,
-        layout: Layout,
-        patch: Callable[..., None],
-        timestamp: int,
-        extension: tuple[bytes, bytes],
-    ) -> None:
-        """For every packet to every viewer, so without a loop in Python."""
-        count = len(layout.heads)
-        same = map(repeat, (timestamp, self._link.ssrc, extension[0]))
-        own = [_numbers(self._transport_sequence, count)] if self._numbered else []
-        written = map(
-            patch,
-            repeat(view),
-            layout.heads,
-            _numbers(self._sequence, count),
-            *same,
-            *own,
-            repeat(extension[1]),
-        )
-        deque(written, maxlen=0)
-
     def _again(self, frame: SentFrame, index: int, now: float) -> bytes:
-        link, shape = self._link, self._link.shape
+        link = self._link
         sequence = frame.first + index - frame.start
         payloads = frame.packed.payloads
         last, payload = index + 1 == len(payloads), payloads[index]
         if link.rtx_payload_type is None:
             # The very same bytes: the key would leak from two packets with one number.
             form = self._form(frame.packed)
-            head = bytearray(HEADER_BYTES + form.shape.extension_bytes)
-            head[:2] = first_bytes(form.shape, shape.payload_type, marker=last)
-            number = frame.transport_first + index - frame.start
-            self._write_head(head, form.patch, sequence, frame.timestamp, link.ssrc, frame.extension, number)
-            return bytes(head) + payload
-        extension = link.extensions.stamped(ntp_now())
+            own = _OWN(frame.timestamp, link.ssrc) + form.extensions.stamped(frame.ntp, frame.packed.captured)
+            kind = first_bytes(form.shape, link.shape.payload_type, marker=last)
+            return _head(form, kind, sequence, own, frame.transport_first + index - frame.start) + payload
         original = (sequence & 0xFFFF).to_bytes(2) + payload
-        head_again = self._head_beside(
-            self._rtx, extension, len(original), now, timestamp=frame.timestamp, marker=last
+        head = self._head_beside(
+            self._rtx, ntp_now(), len(original), now, timestamp=frame.timestamp, marker=last
         )
-        return head_again + original
+        return head + original
 
     def _head_beside(
         self,
         stream: _Beside,
-        extension: tuple[bytes, bytes],
+        ntp: int,
         octets: int,
         now: float,
         *,
@@ -252,36 +214,20 @@ class ViewerStream:
         probe: int | None = None,
     ) -> bytes:
         """Of the next packet of `stream`, which counts as sent with so many octets behind the head."""
-        form, shape = stream.form, stream.form.shape
-        head = bytearray(HEADER_BYTES + shape.extension_bytes)
-        head[:2] = first_bytes(shape, stream.payload_type, marker=marker)
-        head[0] |= _PADDED if padded else 0
+        form, number = stream.form, self._transport_sequence
+        first, kind = first_bytes(form.shape, stream.payload_type, marker=marker)
         stamp = self.wire_timestamp if timestamp is None else timestamp
-        number = self._transport_sequence
-        self._write_head(head, form.patch, stream.sequence, stamp, stream.ssrc, extension, number)
+        own = _OWN(stamp, stream.ssrc) + form.extensions.stamped(ntp)
+        head = _head(form, bytes((first | _PADDED if padded else first, kind)), stream.sequence, own, number)
         stream.sequence += 1
-        self._ledger.sent(number, len(head) + octets + shape.tag_bytes, now, probe)
+        self._ledger.sent(number, len(head) + octets + form.shape.tag_bytes, now, probe)
         self._transport_sequence += 1
-        return bytes(head)
-
-    def _write_head(
-        self,
-        head: bytearray,
-        patch: Callable[..., None],
-        sequence: int,
-        timestamp: int,
-        ssrc: int,
-        extension: tuple[bytes, bytes],
-        transport_sequence: int,
-    ) -> None:
-        before, after = extension
-        number = (transport_sequence & 0xFFFF,) if self._numbered else ()
-        patch(head, 2, sequence & 0xFFFF, timestamp, ssrc, before, *number, after)
+        return head
 
 
-def _numbers(first: int, count: int) -> Iterable[int]:
-    """So many from `first` on, wrapped at 16 bits."""
-    first &= 0xFFFF
-    if first + count <= 1 << 16:
-        return range(first, first + count)
-    return [number & 0xFFFF for number in range(first, first + count)]
+def _head(form: _Form, first: bytes, sequence: int, own: bytes, number: int) -> bytes:
+    """Of one packet; see layout.first_bytes and heads.OWN_FROM."""
+    head = bytearray(first + (sequence & 0xFFFF).to_bytes(2) + own)
+    if (at := form.number_at) is not None:
+        head[at : at + 2] = (number & 0xFFFF).to_bytes(2)
+    return bytes(head)

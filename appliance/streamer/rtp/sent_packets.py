@@ -74,17 +74,17 @@ class SentPackets:
         if probe is not None:
             self._probes[slot] = probe
 
-    def add_together(self, first: int, sizes: "array[int]", now: float) -> None:
-        """The same of packets of these octets, from this number on; far quicker than one by one."""
+    def add_together(self, first: int, sizes: "array[int]", octets: int, now: float) -> None:
+        """The same of packets of these octets, `octets` in all; far quicker than one by one."""
         slot, count = first & HISTORY - 1, len(sizes)
         if slot + count > HISTORY:
-            for number, octets in enumerate(sizes, first):
-                self.add(number, octets, now)
+            for number, size in enumerate(sizes, first):
+                self.add(number, size, now)
             return
         self._times[slot : slot + count] = array("d", (now,)) * count
         self._sizes[slot : slot + count] = sizes
         self._newest = first + count - 1
-        self.octets += sum(sizes)
+        self.octets += octets
 
     def resolve(self, feedback: Feedback) -> Report:
         """Take note of the feedback; what it says about packets that are not in the ring is passed over."""

@@ -9,7 +9,7 @@ from asyncio import DatagramTransport
 from collections.abc import Sequence
 from typing import Protocol
 
-from appliance.streamer.rtp.layout import Run
+from appliance.streamer.rtp.runs import Run
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 import pytest
 
-from appliance.streamer.rtp.layout import PackedFrame, Run, Shape, side_by_side
+from appliance.streamer.rtp.layout import PackedFrame, Shape, side_by_side
+from appliance.streamer.rtp.runs import Run
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,8 @@ import pytest
 
 from appliance.errors import UnavailableError
 from appliance.streamer.rtp.extensions import Extensions
-from appliance.streamer.rtp.layout import Run, Shape
+from appliance.streamer.rtp.layout import Shape
+from appliance.streamer.rtp.runs import Run
 from appliance.streamer.rtp.sound import SoundFanOut
 
 pytestmark = pytest.mark.unit
