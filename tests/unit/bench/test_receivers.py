@@ -2,13 +2,14 @@
 
 import inspect
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
 from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
-from appliance.bench.receivers import lose, thin, udp_sockets
+from appliance.bench.receivers import deafen, lose, thin, udp_sockets
 
 pytestmark = pytest.mark.unit
 
@@ -44,6 +45,16 @@ def test_only_pictures_are_dropped(pair: tuple[socket.socket, socket.socket]) ->
     for first in (STUN, RTP, DTLS, RTP_MARKED, RTCP):
         far.send(first + bytes(20))
     assert received(near) == [STUN, DTLS, RTCP]
+
+
+def test_runs_of_pictures_are_dropped_whole(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    deafen([near.dup()])
+    cut = [(socket.SOL_UDP, 103, struct.pack("=H", 20))]  # UDP_SEGMENT
+    far.sendmsg([RTP + bytes(18), RTP_MARKED + bytes(18)], cut)
+    far.send(RTCP + bytes(20))
+    assert received(near) == [RTCP]
+    assert near.getsockopt(socket.SOL_UDP, 104) == 1  # UDP_GRO
 
 
 def test_a_share_of_them_is_dropped(pair: tuple[socket.socket, socket.socket]) -> None:

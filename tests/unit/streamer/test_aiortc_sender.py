@@ -103,16 +103,19 @@ async def test_packets_have_the_extensions_that_aiortc_would_write(loopback: Loo
         assert packet.extensions.mid == "0"
         assert abs(packet.extensions.abs_send_time - (now >> 14 & 0xFFFFFF)) < 2 << 18
     link = link_of(loopback)
-    before, after = link.extensions.stamped(0x010203 << 14)
-    block = before + b"\4\5" + after
-    elements = unpack_header_extensions(int.from_bytes(block[:2]), block[4:])
+    block = bytearray(link.extensions.stamped(0x010203 << 14))
+    number_at = link.extensions.sequence_at
+    assert number_at
+    assert block[number_at : number_at + 2] == b"\0\0"
+    block[number_at : number_at + 2] = b"\4\5"
+    elements = unpack_header_extensions(int.from_bytes(block[:2]), bytes(block[4:]))
     assert len(block) == 4 + 4 * int.from_bytes(block[2:4]) == link.shape.extension_bytes
     assert {value for _, value in elements} == {b"0", b"\1\2\3", b"\4\5", b"\0\0\0"}
 
 
 async def test_the_capture_time_has_room_where_it_was_agreed_on(loopback: Loopback) -> None:
     told = link_of(loopback).told
-    block = b"\4\5".join(told.stamped(0, 0x0102030405060708))
+    block = told.stamped(0, 0x0102030405060708)
     assert len(block) == 4 + 4 * int.from_bytes(block[2:4])
     elements = dict(unpack_header_extensions(0xBEDE, block[4:]))
     assert elements[6] == b"\1\2\3\4\5\6\7\x08" + bytes(8)

@@ -8,7 +8,8 @@ pytestmark = pytest.mark.unit
 
 def test_the_number_alone_takes_eight_bytes() -> None:
     alone = EXTENSIONS.number_alone()
-    assert b"\1\2".join(alone.stamped(0)) == bytes.fromhex("bede0001 41 0102 00")
+    assert alone.stamped(0) == bytes.fromhex("bede0001 41 0000 00")
+    assert alone.sequence_at == 5
 
 
 @pytest.mark.parametrize("extensions", [Extensions(), Extensions(b"\x10\0\0\1\4\2\0\0", sequence_at=6)])

@@ -10,7 +10,10 @@ def history(*packets: int, first: int = 0, size: int = 1000) -> History:
     """Frames of so many packets each, sent at 0 s."""
     kept = History()
     for count in packets:
-        kept.remember(SentFrame(first, PackedFrame([bytes(size)] * count, 0), 0, (b"", b"")), count * size, 0)
+        packed = PackedFrame([bytes(size)] * count, 0)
+        kept.remember(
+            SentFrame(first, packed, 0, ntp=0, transport_first=0, start=0, packets=count), count * size, 0
+        )
         first += count
     return kept
 

@@ -300,7 +300,7 @@ def test_repair_packets_are_counted_like_all_others() -> None:
     with pytest.MonkeyPatch.context() as patch:
         estimator = stage.reception.estimator
         patch.setattr(estimator, "sent", lambda n, octets, *_: reported.append((n, octets)))
-        patch.setattr(estimator, "sent_together", lambda n, sizes, _: reported.extend(enumerate(sizes, n)))
+        patch.setattr(estimator, "sent_together", lambda n, sizes, *_: reported.extend(enumerate(sizes, n)))
         stage.deliver(1150 * 4, key=True)
         stage.serve()
     (repair,) = of_stream(stage, stage.wire.fec_ssrc)

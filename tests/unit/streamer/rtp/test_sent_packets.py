@@ -102,7 +102,7 @@ def test_what_stands_is_what_was_sent_faster_than_it_is_carried() -> None:
 @pytest.mark.parametrize("first", [0, HISTORY - 2, 65_534])
 def test_packets_of_a_frame_are_taken_note_of_at_once(first: int) -> None:
     packets, sizes = SentPackets(), array("i", (1000, 1000, 500))
-    packets.add_together(first, sizes, 1.5)
+    packets.add_together(first, sizes, 2500, 1.5)
     assert packets.octets == 2500
     assert not packets.complete
     report = packets.resolve(Feedback(0, first, [10_000, None, 30_000]))
