@@ -10,7 +10,6 @@ from appliance.streamer.rtp.heads import OWN_FROM, Heads
 from appliance.streamer.rtp.runs import Run, runs_of
 
 HEADER_BYTES = 12
-_FIRST_BYTES = 2
 _VERSION, _EXTENSION, _MARKER = 0x80, 0x10, 0x80
 
 
@@ -83,20 +82,15 @@ def side_by_side(packets: Sequence[bytes], tag_bytes: int) -> Layout:
 
 
 def _lay_out(payloads: Sequence[bytes], shape: Shape) -> Layout:
-    head_bytes = HEADER_BYTES + shape.extension_bytes
-    gap, tag = bytes(head_bytes - _FIRST_BYTES), bytes(shape.tag_bytes)
-    first, last = (first_bytes(shape, shape.payload_type, marker=marker) for marker in (False, True))
-    parts: list[bytes] = []
-    packets: list[tuple[int, int]] = []
-    sizes = array("i")
-    offset = 0
-    for number, payload in enumerate(payloads, 1):
-        parts += (last if number == len(payloads) else first, gap, payload, tag)
-        length = head_bytes + len(payload)
-        packets.append((offset, length))
-        sizes.append(length + shape.tag_bytes)
-        offset += sizes[-1]
-    return _of(bytearray().join(parts), packets, sizes, head_bytes - OWN_FROM)
+    tag = bytes(shape.tag_bytes)
+    head = first_bytes(shape, shape.payload_type, marker=False)
+    head += bytes(HEADER_BYTES + shape.extension_bytes - len(head))
+    lengths = [len(head) + len(payload) for payload in payloads]
+    sizes = array("i", [length + shape.tag_bytes for length in lengths])
+    packets = [*zip(itertools.accumulate(sizes[:-1], initial=0), lengths, strict=True)]
+    template = bytearray().join((head, (tag + head).join(payloads), tag))
+    template[packets[-1][0] + 1] |= _MARKER
+    return _of(template, packets, sizes, len(head) - OWN_FROM)
 
 
 def _of(

@@ -59,13 +59,16 @@ def _aggregate(nals: list[bytes]) -> bytes:
     return bytes([header]) + b"".join(len(nal).to_bytes(2) + nal for nal in nals)
 
 
-def _fragments(nal: bytes) -> Iterator[bytes]:
+def _fragments(nal: bytes) -> list[bytes]:
     indicator, kind = nal[0] & 0xE0 | _FU_A, nal[0] & 0x1F
     size = _even_size(len(nal) - 1, PAYLOAD_BYTES - 2)
-    view = memoryview(nal)
-    for start in range(1, len(nal), size):
-        flags = (_START if start == 1 else 0) | (_END if start + size >= len(nal) else 0)
-        yield bytes((indicator, flags | kind)) + view[start : start + size]
+    first, middle, last = (bytes((indicator, flag | kind)) for flag in (_START, 0, _END))
+    starts = range(1, len(nal), size)
+    return [
+        first + nal[1 : 1 + size],
+        *[middle + nal[start : start + size] for start in starts[1:-1]],
+        last + nal[starts[-1] :],
+    ]
 
 
 def _even_size(total: int, most: int) -> int:

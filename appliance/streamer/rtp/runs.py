@@ -19,16 +19,14 @@ class Run(NamedTuple):
 def runs_of(packets: Sequence[tuple[int, int]], sizes: Sequence[int]) -> list[Run]:
     """Of packets at these offsets (with their lengths in clear) that take so much each."""
     runs: list[Run] = []
-    for (offset, _), size in zip(packets, sizes, strict=True):
-        run = runs[-1] if runs else None
-        if (
-            run
-            and size <= run.size
-            and run.end - run.start == run.packets * run.size  # none smaller so far
-            and run.packets < RUN_PACKETS
-            and offset + size - run.start <= _RUN_BYTES
-        ):
-            runs[-1] = Run(run.start, offset + size, run.size, run.packets + 1)
-        else:
-            runs.append(Run(offset, offset + size, size, 1))
+    first = 0
+    while first < len(sizes):
+        size = sizes[first]
+        stop, most = first + 1, min(len(sizes), first + min(RUN_PACKETS, _RUN_BYTES // size))
+        while stop < most and sizes[stop] == size:
+            stop += 1
+        if stop < most and sizes[stop] < size:
+            stop += 1
+        runs.append(Run(packets[first][0], packets[stop - 1][0] + sizes[stop - 1], size, stop - first))
+        first = stop
     return runs
