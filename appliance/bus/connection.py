@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
 
+from appliance.bus.beat import until_beat
 from appliance.bus.nkey import UserKey, read_credentials
 from appliance.errors import (
     ConfigError,
@@ -35,6 +36,9 @@ _PATIENCE_SECONDS = 2.0
 _USERINFO = re.compile(r"//[^/@]*@")
 _NEAR_SECONDS, _FAR_SECONDS, _REFUSED_SECONDS = (0.2, 0.4), (0.3, 2.0), (2.0, 5.0)
 """How long a try to reconnect waits: a bus that many boxes share must not meet them all at once."""
+
+_PINGS_UNANSWERED = 3
+"""So many beats without an answer, and the next one takes the server for gone."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,6 +75,14 @@ class BusAddress:
     def __str__(self) -> str:
         """For people: the address without what may prove who we are."""
         return _USERINFO.sub("//", self.url)
+
+
+class _Client(Client):
+    """Its pings go with what is said on the beat anyway."""
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        self.options["ping_interval"] = until_beat()  # nats-py sleeps for that long after each of its own
+        await super()._send_ping(future)
 
 
 class Bus:
@@ -268,7 +280,7 @@ def _asked(msg: Msg, model: type[M], own: Callable[[M], str] | None) -> M:
 @contextlib.asynccontextmanager
 async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
     """Connect as `name`; drained and closed on leaving. Raises UnavailableError where nothing answers."""
-    client = Client()
+    client = _Client()
     bus = Bus(client)
 
     async def lost() -> None:
@@ -299,7 +311,8 @@ async def connect(address: BusAddress, *, name: str) -> AsyncIterator[Bus]:
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=address.pause(),  # type: ignore[arg-type]
                 connect_timeout=5,
-                ping_interval=5,
+                ping_interval=until_beat(),  # type: ignore[arg-type]
+                max_outstanding_pings=_PINGS_UNANSWERED,
                 disconnected_cb=lost,
                 reconnected_cb=bus._came_back,
                 closed_cb=bus._was_closed,

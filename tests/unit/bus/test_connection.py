@@ -3,7 +3,9 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
+from appliance.bus import connection
 from appliance.bus.connection import BusAddress, authorities, heeding_cancellation
 from appliance.errors import ConfigError
 
@@ -42,3 +44,29 @@ async def test_a_cancellation_that_wait_for_swallowed_is_heeded() -> None:
         await reached.wait()
         task.cancel()
     assert task.cancelled()
+
+
+async def test_each_ping_is_followed_by_the_next_one_on_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    class DoneError(Exception):
+        """Enough was seen."""
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 2:
+            raise DoneError
+
+    async def send(client: Client, future: object = None) -> None:
+        """Nowhere."""
+
+    pauses = iter((1.5, 3.0))
+    monkeypatch.setattr(connection, "until_beat", lambda: next(pauses))
+    monkeypatch.setattr(Client, "_send_ping", send)
+    monkeypatch.setattr(Client, "is_connected", True)
+    client = connection._Client()
+    client.options.update(ping_interval=0.5, max_outstanding_pings=9)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(DoneError):
+        await client._ping_interval()
+    assert slept == [0.5, 1.5, 3.0]
