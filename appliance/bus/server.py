@@ -19,7 +19,7 @@ from appliance.bus.connection import BusAddress
 from appliance.bus.mail import BYTES
 from appliance.bus.permits import BoxUser, users
 from appliance.errors import UnavailableError
-from appliance.processes import Child, child
+from appliance.processes import Child, child, surroundings
 from appliance.storage import remembered, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ _RESTART_SECONDS = (0.2, 0.5, 1, 2, 5)
 _USERS = "users.conf"
 _ROOM = f"max_mem: {2 * BYTES}, max_file: 1GB"
 """Of JetStream. The mail claims all that it may ever need."""
+_ONE_THREAD = {"GOMAXPROCS": "1"}
 _SYNCS = (2, 10)
 """The first version that can write state through to the disk, so that it survives a power cut."""
 _VERSION = re.compile(rb"v(\d+)\.(\d+)")
@@ -164,6 +165,10 @@ class EmbeddedServer:
             )
         )
 
+    def _environment(self) -> dict[str, str]:
+        """A box alone has few clients, and threads that hand over to each other cost more than the work."""
+        return surroundings() if self._listen else surroundings() | _ONE_THREAD
+
     def _tls(self) -> tuple[str, ...]:
         if not (self._listen and self._listen.cert and self._listen.key):
             return ()
@@ -180,7 +185,7 @@ class EmbeddedServer:
         except OSError as exc:
             raise UnavailableError(f"bus: nats-server: {exc}") from exc
         arguments = (str(executable), "--config", str(self._file), f"--port={self._port or -1}")
-        async with child(arguments, name="nats-server") as running:
+        async with child(arguments, name="nats-server", env=self._environment()) as running:
             self._running = running
             self.restarts += 1
             try:

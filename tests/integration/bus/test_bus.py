@@ -127,6 +127,20 @@ def _tasks(pid: int) -> list[Path]:
     return list(Path(f"/proc/{pid}/task").iterdir())
 
 
+async def test_the_server_of_a_box_alone_has_one_thread_for_its_work(tmp_path: Path) -> None:
+    async def environment(server: EmbeddedServer) -> str:
+        started = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve(started))
+            await started.wait()
+            found = await asyncio.to_thread(Path(f"/proc/{server.pid}/environ").read_bytes)
+            serving.cancel()
+        return found.decode()
+
+    assert "GOMAXPROCS=1\0" in await environment(EmbeddedServer(tmp_path / "box"))
+    assert "GOMAXPROCS" not in await environment(EmbeddedServer(tmp_path / "boxes", Listen("127.0.0.1", 0)))
+
+
 async def test_a_stranger_without_the_password_is_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
