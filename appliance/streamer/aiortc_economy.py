@@ -35,6 +35,7 @@ from appliance.bus.beat import until_beat
 _SEND_RTCP = RTCRtpSender._send_rtcp
 _QUICK_REPORTS, _PAUSE_S = 5, 1.5
 """The first come each second, for players to learn the clocks; then there is a pause in between."""
+_COUNTED = 0xFFFFFFFF  # the bits that a report has for the packets
 _LEFT = timedelta(days=1)
 _KNOWN = 64  # of what viewers name
 _FINGERPRINT = "sha-256"  # every browser has it (RFC 8122 section 5); the others only make offers longer
@@ -88,8 +89,10 @@ async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
         # The round trip is counted from the report that the viewer has.
         vars(self)["_RTCRtpSender__lsr_time"] = sent_at
         vars(self)["_reported"] = (count, sent_at, looks + 1)
-        if count or looks >= _QUICK_REPORTS:
-            await asyncio.sleep(until_beat())  # the loop that calls this would be back within a second
+        nothing_new = count or looks >= _QUICK_REPORTS
+        while nothing_new:  # the loop that calls this would be back within a second, at any time
+            await asyncio.sleep(until_beat())
+            nothing_new = vars(self)["_RTCRtpSender__packet_count"] & _COUNTED == count
         return
     vars(self)["_reported"] = (count, vars(self)["_RTCRtpSender__lsr_time"], looks + 1)
     await _SEND_RTCP(self, packets)

@@ -123,6 +123,27 @@ async def test_nothing_new_is_not_reported_and_the_round_trip_counts_from_the_la
     await connection.close()
 
 
+async def test_who_has_nothing_to_report_wakes_on_the_beat_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = RTCPeerConnection()
+    sender: Any = connection.addTransceiver("video").sender
+    sender._RTCRtpSender__packet_count = 1 << 32 | 5
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        sender._RTCRtpSender__packet_count += len(slept) == 3
+
+    vars(sender)["_reported"] = (5, 0.0, 0)
+    info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=5, octet_count=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", sleep)
+        patch.setattr(aiortc_economy, "until_beat", lambda: 2.5)
+        await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
+    assert slept == [2.5] * 3
+    assert "_RTCRtpSender__packet_count" in RTCRtpSender._run_rtcp.__code__.co_names
+    await connection.close()
+
+
 @pytest.mark.parametrize(
     ("counts", "reports"), [(range(1, 8), [True] * 6 + [False, True, False]), ([0] * 7, [False] * 2)]
 )
@@ -143,6 +164,7 @@ async def test_after_the_first_reports_there_are_pauses(
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "sleep", sleep)
         for packets in counts:
+            sender._RTCRtpSender__packet_count = packets + 1
             info = RtcpSenderInfo(ntp_timestamp=0, rtp_timestamp=0, packet_count=packets, octet_count=0)
             await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
     assert [isinstance(each, bytes) for each in events] == reports
