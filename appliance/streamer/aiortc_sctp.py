@@ -11,6 +11,8 @@ _INIT = RTCSctpTransport._init
 _HANDLE_DATA = RTCSctpTransport._handle_data
 _SEND_CHUNK = RTCSctpTransport._send_chunk
 _BEGIN_SECONDS = 0.5
+_AT_ONCE = 8
+"""Flag of a chunk to be acknowledged at once (RFC 7053), while we are awake: else it is 0.2 s later."""
 _PACKET_BYTES = 1200  # beside the header of SCTP; a message of that length has a packet of its own
 
 
@@ -58,6 +60,8 @@ async def _answer(self: RTCSctpTransport, data: bytes) -> None:
 
 
 async def _send(self: RTCSctpTransport, chunk: Chunk) -> None:
+    if isinstance(chunk, DataChunk) and not self._outbound_queue:
+        chunk.flags |= _AT_ONCE
     kept: list[Chunk] | None = vars(self).get("_kept")
     if kept is None or isinstance(chunk, InitAckChunk):  # which has to be alone
         await _SEND_CHUNK(self, chunk)

@@ -99,6 +99,27 @@ def test_what_does_not_fit_has_a_packet_of_its_own() -> None:
     assert not [*aiortc_sctp._packets([])]
 
 
+async def test_the_last_of_what_waits_is_acknowledged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks: list[Chunk] = []
+    send = aiortc_sctp._SEND_CHUNK
+
+    async def recorded(self: RTCSctpTransport, chunk: Chunk) -> None:
+        if self.is_server:
+            chunks.extend(parsed(chunk))
+        await send(self, chunk)
+
+    loopback, heard = prepared()
+    async with asyncio.timeout(10), loopback:
+        assert [await heard.get(), await heard.get()] == ["open", "hello"]
+        monkeypatch.setattr(aiortc_sctp, "_SEND_CHUNK", recorded)
+        sctp: Any = loopback.ours._pc.sctp
+        [*sctp._data_channels.values()][-1].send("x" * 5000)
+        await heard.get()
+    data = [each.flags for each in chunks if isinstance(each, DataChunk)]
+    assert [flags & aiortc_sctp._AT_ONCE for flags in data] == [0, 0, 0, 0, aiortc_sctp._AT_ONCE]
+    assert "_outbound_queue" in RTCSctpTransport._transmit.__code__.co_names
+
+
 async def test_what_is_malformed_leaves_nothing_behind() -> None:
     loopback, heard = prepared()
     async with asyncio.timeout(10), loopback:
