@@ -59,6 +59,7 @@ class Doorkeeper:
 
     async def serve(self, started: asyncio.Event) -> None:
         """Keep the list of sessions at hand, so that a snapshot needs no bus."""
+        loop = asyncio.get_running_loop()
         started.set()
         while True:
             try:
@@ -70,10 +71,11 @@ class Doorkeeper:
                     self._sessions = sessions
                     self._changed.set()
             self._asked.clear()
-            await asyncio.sleep(_SESSIONS_SECONDS)
+            soonest = loop.time() + _SESSIONS_SECONDS
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(until_beat(_UNASKED_SECONDS)):
                     await self._asked.wait()
+            await asyncio.sleep(soonest - loop.time())
 
     def known_sessions(self) -> list[Session]:
         """The sessions as they were at the last look, which comes soon again."""

@@ -123,7 +123,7 @@ class Presence:
                 except UnavailableError as exc:
                     logger.debug("channel %s: presence not told: %s", channel, exc)
             try:
-                async with asyncio.timeout(_PERIOD_SECONDS):
+                async with asyncio.timeout(_PERIOD_SECONDS if self._ours else None):
                     await self._changed.wait()
             except TimeoutError:
                 self._untold.update(self._ours)
