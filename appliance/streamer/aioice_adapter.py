@@ -36,7 +36,6 @@ _EMPTY_REPORT, _EMPTY_BYTES = b"\x80\xc9\0\1", 28
 What is longer, with the index and tag of SRTP, asks for something behind it."""
 _STUN_LAST, _SRTP = b"\3", range(128, 192)
 """First bytes (RFC 7983 section 7): aioice would try to read everything as STUN."""
-_DTLS_DATA = 23  # the same of a record with application data, RFC 6347 section 4.1
 _NO_ADDRESS = (ValueError, OverflowError, LookupError)
 """What the system says of a host or a port that cannot be one."""
 _MALFORMED = (struct.error, LookupError, AssertionError)
@@ -102,8 +101,6 @@ class Connection(aioice.ice.Connection):
         """When the other side sent anything last, its answers to our checks aside."""
         self.on_srtp: Callable[[bytes], None] | None = None
         """Takes in media and RTCP as they come, instead of whoever reads what was received."""
-        self.on_messages: Callable[[bytes], None] | None = None
-        """The same for records of DTLS with data, from the moment that there may be any."""
         self._mux = mux
         self._pace: asyncio.TimerHandle | None = None
 
@@ -113,8 +110,6 @@ class Connection(aioice.ice.Connection):
             self.heard_at = time.monotonic()
             if self.on_srtp and data[0] in _SRTP:
                 self.on_srtp(data)
-            elif self.on_messages and data[0] == _DTLS_DATA:
-                self.on_messages(data)
             else:
                 super().data_received(data, component)
 

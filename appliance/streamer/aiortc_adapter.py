@@ -47,14 +47,7 @@ from aiortc.sdp import candidate_from_sdp
 from appliance import reads
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import (
-    aioice_adapter,
-    aiortc_dtls,
-    aiortc_economy,
-    aiortc_fec,
-    aiortc_guard,
-    aiortc_sctp,
-)
+from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard, aiortc_sctp
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -150,7 +143,6 @@ def install() -> None:
     ice["connection_kwargs"] = functools.partial(_connection_kwargs, original=ice["connection_kwargs"])
     reads.install()
     aioice_adapter.install()
-    aiortc_dtls.install()
     aiortc_economy.install()
     aiortc_fec.install()
     aiortc_sctp.install()

@@ -138,17 +138,17 @@ class _Inlet:
             if self._report and isinstance(each, RtcpSrPacket):
                 self._report(each)
             for recipient in router.route_rtcp(each):
-                at_once(recipient._handle_rtcp_packet(each))
+                _at_once(recipient._handle_rtcp_packet(each))
 
 
-def at_once(handling: Coroutine[Any, Any, None]) -> None:
-    """Nothing that aiortc does with RTCP or messages waits for anything."""
+def _at_once(handling: Coroutine[Any, Any, None]) -> None:
+    """Nothing that aiortc does with RTCP waits for anything."""
     try:
         handling.send(None)
     except StopIteration:
         return
     handling.close()
-    raise NotImplementedError("aiortc waits while it handles what came")
+    raise NotImplementedError("aiortc waits while it handles RTCP")
 
 
 def guard(

@@ -95,7 +95,9 @@ async def test_bytes_flow_both_ways_and_the_end_of_the_client_is_the_end(visit: 
 async def test_a_program_stays_for_the_next_client(visit: Visit, sockets: Path) -> None:
     path = sockets / "webrtc_data_foo"
     first = await Client.make(visit, "foo")
-    async with program(path) as (reader, _):
+    async with program(path) as (reader, writer):
+        writer.write(b"here")  # who is not served yet when the last client leaves waits for the next
+        assert await first.read(4) == b"here"
         first.channel.close()
         assert await reader.read() == b""
     async with program(path) as (reader, writer):
