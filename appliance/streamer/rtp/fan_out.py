@@ -64,8 +64,7 @@ class FanOut:
 
         def ready(frame: EncodedFrame) -> None:
             if seat and seat.admit(frame, time.monotonic()):
-                if not self._recent or self._recent[-1][0] is not frame:
-                    self._pack(frame)
+                self._pack(frame)
                 self._wake(seat)
 
         def may_ask() -> bool:
@@ -94,8 +93,7 @@ class FanOut:
 
     def _wake(self, seat: Seat) -> None:
         """Serve it in the coming turn."""
-        if self._later:
-            self._later.pop(seat, None)
+        self._later.pop(seat, None)
         self._waiting[seat] = None
         if self._turn is None:
             self._keep_ticking()

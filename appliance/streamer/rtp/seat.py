@@ -128,9 +128,10 @@ class Seat:
     def _follow(self, now: float) -> None:
         """What the viewer told last."""
         reception = self._reception
-        if (heard_at := reception.heard_at) == self._heard_at and reception.pacing_bps == self._pacing_bps:
+        heard_at, pacing_bps = reception.heard_at, reception.pacing_bps
+        if heard_at == self._heard_at and pacing_bps == self._pacing_bps:
             return
-        self._heard_at, self._pacing_bps = heard_at, pacing_bps = heard_at, reception.pacing_bps
+        self._heard_at, self._pacing_bps = heard_at, pacing_bps
         if pacing_bps == math.inf:
             self._pacer.set_rate(pacing_bps, now)
         else:
