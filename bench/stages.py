@@ -13,8 +13,9 @@ from bench.report import Row, quantile
 from bench.viewing import Frame, latencies
 
 _ASK = """
-() => {
+async () => {
   const control = __probe.channels.at(-1);
+  if (control.readyState === 'connecting') await new Promise((done) => (control.onopen = done));
   __probe.stamps = [];
   control.addEventListener('message', ({ data }) => {
     const message = JSON.parse(data);

@@ -1,7 +1,9 @@
 """When the next frame of a screen is due: at once after a change, rarely on a still screen."""
 
-SETTLE_S = 0.001
-"""An application draws in several requests: this much later its frame is whole."""
+QUIET_S = 0.0004
+"""An application draws in several requests: after no more of them for so long its frame is whole."""
+SETTLE_S = 0.002
+"""Nobody waits longer for that."""
 CLEANUP_S = 0.1
 """After the last change: frames that only sharpen the picture, this far apart."""
 CLEANUP_FRAMES = 20
@@ -28,6 +30,9 @@ class Cadence:
         """When to capture next."""
         self.changed = True
         """Whether the coming frame shows something new."""
+        self.drawing = False
+        """Whether it waits for no more than an application that may not have drawn all of it yet."""
+        self._settled = now
 
     def damaged(self, now: float) -> None:
         """The screen changed."""
@@ -35,7 +40,12 @@ class Cadence:
             self.changed = True
             # Half an interval of slack: an application that draws at our own rate, unevenly, is still
             # captured as it draws; the rate holds on average.
-            self.due = min(self.due, max(now + SETTLE_S, self._earliest - self._interval / 2))
+            turn = self._earliest - self._interval / 2
+            self.drawing = turn <= now + QUIET_S
+            self._settled = now + SETTLE_S
+            self.due = min(self.due, max(now + QUIET_S, turn))
+        elif self.drawing:
+            self.due = max(self.due, min(now + QUIET_S, self._settled))
 
     def forced(self, now: float) -> None:
         """A frame is wanted now, whatever the screen does; it starts coarse and is sharpened again."""
@@ -49,6 +59,6 @@ class Cadence:
         else:
             self._earliest = max(self._earliest, now) + self._interval
         self._still = 0 if self.changed or self._forced else self._still + 1
-        self.changed = self._forced = False
+        self.changed = self.drawing = self._forced = False
         sharpen = size > SHARP_BYTES and self._still < CLEANUP_FRAMES
         self.due = now + (CLEANUP_S if sharpen else HEARTBEAT_S)

@@ -1,6 +1,7 @@
 """Software encoders through PyAV: one picture in, one access unit out, never a frame of delay."""
 
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from appliance.errors import UnavailableError
+from appliance.streamer.capture.areas import Area
+from appliance.streamer.capture.hints import tell_changes
 from appliance.streamer.frames import VIDEO_CLOCK, Codec, EncodedFrame
 
 BURST_S = 0.1
@@ -45,9 +48,17 @@ class Encoder(Protocol):
     codec: Codec
     fps: int
 
-    def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
+    def encode(
+        self,
+        picture: av.VideoFrame,
+        captured_ns: int,
+        *,
+        keyframe: bool,
+        changed: Sequence[Area] | None = None,
+    ) -> EncodedFrame:
         """Encode a yuv420p picture of even size at once; another size than before opens anew.
 
+        `changed` covers all that differs from the picture before, where that is known.
         The picture may be reused afterwards. Raises EncoderRefusedError.
         """
 
@@ -76,7 +87,14 @@ class _PyavEncoder:
         self._weight = 0
         """Of the frame before, in bits."""
 
-    def encode(self, picture: av.VideoFrame, captured_ns: int, *, keyframe: bool) -> EncodedFrame:
+    def encode(
+        self,
+        picture: av.VideoFrame,
+        captured_ns: int,
+        *,
+        keyframe: bool,
+        changed: Sequence[Area] | None = None,
+    ) -> EncodedFrame:
         """See Encoder.encode."""
         context = self._context
         if (
@@ -92,6 +110,7 @@ class _PyavEncoder:
         picture.time_base = _TIME_BASE
         picture.pict_type = PictureType.I if keyframe else PictureType.NONE
         start = time.monotonic_ns()
+        tell_changes(picture, changed)
         try:
             packets = context.encode(picture)
         except av.error.FFmpegError as exc:
@@ -178,6 +197,7 @@ class X264Encoder(_PyavEncoder):
             "profile": "baseline",
             "level": _h264_level(blocks, self.fps),
             "forced-idr": "1",
+            "mb_info": "1",
             "qmin": "18",
             "bufsize": "1000",  # x264 makes it one frame
             "x264-params": "repeat-headers=1:annexb=1:scenecut=0:keyint=infinite",

@@ -30,13 +30,13 @@ class Canvas:
         self.picture = av.VideoFrame(self.width, self.height, "yuv420p")
         self._planes = [(plane.buffer_ptr, plane.line_size) for plane in self.picture.planes]
 
-    def update(self, areas: Sequence[Area]) -> None:
-        """Convert areas of the screen: all that changed, maybe none."""
+    def update(self, areas: Sequence[Area]) -> Sequence[Area]:
+        """Convert areas of the screen: all that changed, maybe none. Returns what of the picture is new."""
         shown = [area for each in areas if (area := each.even().within(self.width, self.height))]
         if self._convert is None:
             if shown:
                 self._reformat()
-            return
+            return shown
         start, stride = self._start, self._stride
         (y, y_stride), (u, u_stride), (v, v_stride) = self._planes
         for left, top, right, bottom in shown:
@@ -47,6 +47,7 @@ class Canvas:
                 v + top // 2 * v_stride + left // 2, v_stride,
                 right - left, bottom - top,
             )  # fmt: skip
+        return shown
 
     def converts(self, part: Area, areas: Sequence[Area]) -> bool:
         """Whether an update of these areas reads any of `part`."""

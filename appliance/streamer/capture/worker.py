@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -11,6 +11,7 @@ from threading import Lock
 from av.video.frame import VideoFrame
 
 from appliance.errors import UnavailableError
+from appliance.streamer.capture.areas import Area
 from appliance.streamer.capture.encoder import Encoder, open_encoder
 from appliance.streamer.capture.second import SecondSource
 from appliance.streamer.frames import EncodedFrame, SourceInfo
@@ -141,10 +142,16 @@ class ThreadedSource:
         return self._second
 
     def encode(
-        self, picture: VideoFrame, captured_ns: int, emit: Callable[[EncodedFrame], None], *, keyframe: bool
+        self,
+        picture: VideoFrame,
+        captured_ns: int,
+        emit: Callable[[EncodedFrame], None],
+        *,
+        keyframe: bool,
+        changed: Sequence[Area] | None = None,
     ) -> EncodedFrame:
         """In the thread: encode and emit, then once more for the second source, if there is one."""
-        frame = self._encoder.encode(picture, captured_ns, keyframe=keyframe)
+        frame = self._encoder.encode(picture, captured_ns, keyframe=keyframe, changed=changed)
         emit(frame)
         if second := self._second:
             second.encode(picture, captured_ns, self.info.source)

@@ -4,6 +4,7 @@ import select
 import time
 from collections.abc import Callable
 
+from appliance.streamer.capture.areas import Area
 from appliance.streamer.capture.cadence import Cadence
 from appliance.streamer.capture.encoder import open_encoder
 from appliance.streamer.capture.worker import Mailbox, ThreadedSource
@@ -12,7 +13,10 @@ from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 
 
 class X11Source(ThreadedSource):
-    """XDamage -> MIT-SHM -> libyuv -> x264 or libvpx, all in one thread that waits for the X server."""
+    """XDamage -> MIT-SHM -> libyuv -> x264 or libvpx, all in one thread that waits for the X server.
+
+    While an application may still be drawing what it began, what is there is captured already.
+    """
 
     def __init__(
         self, display: str, *, xauthority: str = "", codec: Codec, fps: int, kbps: int, reason: str = ""
@@ -32,6 +36,8 @@ class X11Source(ThreadedSource):
             waiting.register(mailbox.fd, select.POLLIN)
             cadence = Cadence(self._fps, time.monotonic())
             keyframe = True
+            captured_ns = 0  # what is there has not been captured, or not all of it
+            changed: list[Area] = []
             while True:
                 orders = mailbox.take()
                 if orders.stop:
@@ -45,16 +51,22 @@ class X11Source(ThreadedSource):
                 # Replies may have brought events along: those are in xcb's queue, and no descriptor says so.
                 if screen.changed():
                     cadence.damaged(time.monotonic())
-                remaining = cadence.due - time.monotonic()
-                if remaining > 0:
-                    waiting.poll(remaining * 1000)
+                    captured_ns = 0
+                early_s = cadence.due - time.monotonic()
+                if not captured_ns and (early_s <= 0 or cadence.drawing):
+                    captured_ns = time.monotonic_ns()
+                    changed += screen.capture()
+                elif early_s > 0 and cadence.drawing:
+                    time.sleep(early_s)  # poll(2) counts in milliseconds
+                elif early_s > 0:
+                    waiting.poll(early_s * 1000)
+                if early_s > 0:
                     continue
-                captured_ns = time.monotonic_ns()
-                screen.capture()
                 self._describe((screen.canvas.width, screen.canvas.height))
-                frame = self.encode(screen.canvas.picture, captured_ns, emit, keyframe=keyframe)
-                keyframe = False
+                picture = screen.canvas.picture
+                frame = self.encode(picture, captured_ns, emit, keyframe=keyframe, changed=changed)
                 cadence.captured(captured_ns / 1e9, len(frame.data))
+                keyframe, captured_ns, changed = False, 0, []
 
     def _describe(self, size: tuple[int, int]) -> None:
         if size == self._size:

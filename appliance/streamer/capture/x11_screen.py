@@ -90,14 +90,14 @@ class X11Screen:
                 self._note(event)
         return self._damaged or self._moved or self._reshaped or self._resized
 
-    def capture(self) -> None:
-        """Bring the canvas up to date."""
+    def capture(self) -> Sequence[Area]:
+        """Bring the canvas up to date; these parts of it are new."""
         with self._blaming("the X server is gone"):
             try:
-                self._update()
+                return self._update()
             except xproto.MatchError:  # it shrank, and the event about that is still on its way
                 self._resized = True
-                self._update()
+                return self._update()
 
     def _prepare(self) -> None:
         x = self._x
@@ -140,7 +140,7 @@ class X11Screen:
         elif isinstance(event, xproto.ConfigureNotifyEvent) and event.window == self._root:
             self._resized = True
 
-    def _update(self) -> None:
+    def _update(self) -> Sequence[Area]:
         if self._resized:
             self._allocate()
         pointer = self._x.core.QueryPointer(self._root)
@@ -155,9 +155,10 @@ class X11Screen:
         areas = together((*grabbed, *redrawn))
         drawn = cursor and self.canvas.converts(covers, areas)
         with cursor.drawn(self._pixels, x, y) if cursor and drawn else contextlib.nullcontext():
-            self.canvas.update(areas)
+            shown = self.canvas.update(areas)
         self._covered = covers
         self._damaged = self._moved = self._reshaped = self._resized = False
+        return shown
 
     def _grab(self) -> Sequence[Area]:
         """Fetch what is damaged, or all after a resize; what is drawn meanwhile is damage again."""

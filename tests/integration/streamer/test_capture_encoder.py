@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
+from appliance.streamer.capture.areas import Area
 from appliance.streamer.capture.counter import draw_counter, read_counter
 from appliance.streamer.capture.encoder import BURST_S, open_encoder
 from appliance.streamer.capture.pattern import Pattern
@@ -160,3 +161,53 @@ def test_a_still_picture_sharpens_in_a_few_frames_and_then_costs_nothing(codec: 
         now += 2_000_000_000
         last = encoder.encode(picture, now, keyframe=False)
     assert len(last.data) * 8 / 2 < 20_000, "bits a second at a heartbeat every 2 s"
+
+
+def patched(picture: np.ndarray, seed: int, area: Area) -> av.VideoFrame:
+    """The same with noise in an area of its luma."""
+    random, drawn = np.random.default_rng(seed), picture.copy()
+    drawn[area.top : area.bottom, area.left : area.right] = random.integers(
+        16, 235, (area.bottom - area.top, area.right - area.left), np.uint8
+    )
+    return av.VideoFrame.from_ndarray(drawn, format="yuv420p")
+
+
+def test_h264_with_the_changed_parts_told_shows_the_same_and_costs_the_same() -> None:
+    plain, told = (open_encoder(Codec.H264, fps=FPS, kbps=8000) for _ in range(2))
+    near, far = Viewer(Codec.H264), Viewer(Codec.H264)
+    picture = noisy(3).to_ndarray()
+    weights = [0, 0]
+    for number in range(40):
+        area = Area(number * 8, number * 6, number * 8 + 50, number * 6 + 70)
+        shown = patched(picture, number, area)
+        changed = [area] if number % 4 else []
+        if not number % 4:
+            shown = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        picture, at = shown.to_ndarray(), number * 33_333_333
+        one = plain.encode(shown, at, keyframe=number == 20)
+        other = told.encode(shown, at, keyframe=number == 20, changed=changed)
+        weights = [weights[0] + len(one.data), weights[1] + len(other.data)]
+        sharp, hinted = _sharpness(near.see(one), picture), _sharpness(far.see(other), picture)
+        assert hinted > sharp - 1
+    assert weights[1] == pytest.approx(weights[0], rel=0.05)
+
+
+def test_x264_believes_what_it_is_told_did_not_change() -> None:
+    encoder, viewer = open_encoder(Codec.H264, fps=FPS, kbps=8000), Viewer(Codec.H264)
+    picture = noisy(3).to_ndarray()
+    for number in range(20):
+        before = viewer.see(
+            encoder.encode(
+                av.VideoFrame.from_ndarray(picture, format="yuv420p"), number * 33_333_333, keyframe=False
+            )
+        )
+    lied = patched(picture, 1, Area(100, 100, 300, 300))
+    after = viewer.see(encoder.encode(lied, 20 * 33_333_333, keyframe=False, changed=[]))
+    assert np.array_equal(before, after)
+
+
+def _sharpness(seen: np.ndarray, drawn: np.ndarray) -> float:
+    """PSNR of luma, dB."""
+    height = drawn.shape[0] * 2 // 3
+    error = seen[:height].astype(float) - drawn[:height]
+    return float(10 * np.log10(255**2 / max(1e-9, (error**2).mean())))

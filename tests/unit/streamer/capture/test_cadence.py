@@ -6,6 +6,7 @@ from appliance.streamer.capture.cadence import (
     CLEANUP_FRAMES,
     CLEANUP_S,
     HEARTBEAT_S,
+    QUIET_S,
     SETTLE_S,
     SHARP_BYTES,
     Cadence,
@@ -26,17 +27,39 @@ def test_the_first_frame_is_due_at_once() -> None:
     assert Cadence(60, 5.0).due == 5.0
 
 
-def test_a_change_on_a_still_screen_is_captured_after_it_settled() -> None:
+def test_a_change_on_a_still_screen_is_captured_after_a_moment_of_quiet() -> None:
     cadence = still_since(50)
+    assert not cadence.drawing
     cadence.damaged(50)
+    assert cadence.drawing
+    assert cadence.due == pytest.approx(50 + QUIET_S)
+
+
+def test_more_changes_put_it_off_but_not_for_long() -> None:
+    cadence, now = still_since(50), 50.0
+    cadence.damaged(now)
+    while now < cadence.due:
+        now += QUIET_S / 2
+        cadence.damaged(now)
     assert cadence.due == pytest.approx(50 + SETTLE_S)
 
 
-def test_more_changes_do_not_put_it_off() -> None:
+def test_who_draws_faster_than_the_frame_rate_is_not_waited_for() -> None:
+    cadence = Cadence(30, 0.0)
+    cadence.captured(0.0, 100)
+    cadence.damaged(0.005)
+    due = cadence.due
+    assert due > 0.015
+    assert not cadence.drawing
+    cadence.damaged(due)
+    assert cadence.due == due
+
+
+def test_what_is_forced_is_not_put_off_by_who_draws() -> None:
     cadence = still_since(50)
     cadence.damaged(50)
-    cadence.damaged(50.0009)
-    assert cadence.due == pytest.approx(50 + SETTLE_S)
+    cadence.forced(50)
+    assert cadence.due == 50
 
 
 def test_constant_change_is_captured_at_the_frame_rate() -> None:
@@ -59,7 +82,7 @@ def test_an_unsteady_application_at_the_frame_rate_is_captured_as_it_draws() -> 
         cadence.damaged(drawn)
         delays.append(cadence.due - drawn)
         cadence.captured(cadence.due, 100)
-    assert max(delays) == pytest.approx(SETTLE_S)
+    assert max(delays) == pytest.approx(QUIET_S)
 
 
 def test_frames_for_those_who_join_make_the_later_ones_late_for_a_moment_only() -> None:
@@ -74,8 +97,8 @@ def test_frames_for_those_who_join_make_the_later_ones_late_for_a_moment_only() 
         cadence.damaged(drawn)
         delays.append(cadence.due - drawn)
         cadence.captured(cadence.due, 100)
-    assert SETTLE_S < max(delays) < 1 / 30
-    assert delays[40:] == pytest.approx([SETTLE_S] * 49)
+    assert QUIET_S < max(delays) < 1 / 30
+    assert delays[40:] == pytest.approx([QUIET_S] * 49)
 
 
 def gaps_of(cadence: Cadence, sizes: list[int]) -> list[float]:
