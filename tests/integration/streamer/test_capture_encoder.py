@@ -1,5 +1,7 @@
 """The real encoders: one picture in, one access unit out."""
 
+import os
+
 import av
 import numpy as np
 import pytest
@@ -161,6 +163,40 @@ def test_a_still_picture_sharpens_in_a_few_frames_and_then_costs_nothing(codec: 
         now += 2_000_000_000
         last = encoder.encode(picture, now, keyframe=False)
     assert len(last.data) * 8 / 2 < 20_000, "bits a second at a heartbeat every 2 s"
+
+
+def page(width: int = 1280, height: int = 3600) -> np.ndarray:
+    """Luma of a text: letters are 6 x 3 fat dots, and every line is another, of words, more or less long."""
+    random = np.random.default_rng(7)
+    rows, columns = height // 16, width // 8
+    letters = np.zeros((rows, 16, columns, 8), bool)
+    letters[:, 2:14, :, 1:7] = random.integers(0, 2, (rows, 6, columns, 3)).repeat(2, 1).repeat(2, 3)
+    letters &= random.random((rows, 1, columns, 1)) < 0.83
+    letters &= np.arange(columns).reshape(1, 1, -1, 1) < random.random((rows, 1, 1, 1)) * columns * 0.6
+    return np.where(letters.reshape(-1, width), 220, 40).astype(np.uint8)
+
+
+def test_text_that_scrolls_stays_readable() -> None:
+    encoder, viewer = open_encoder(Codec.H264, fps=FPS, kbps=4000), Viewer(Codec.H264)
+    text, seen = page(), []
+    for number in range(80):
+        top = max(0, number - 50) * 48
+        shown = np.full((1080, 1280), 128, np.uint8)
+        shown[:720] = text[top : top + 720]
+        picture = av.VideoFrame.from_ndarray(shown, format="yuv420p")
+        frame = encoder.encode(picture, number * 33_333_333, keyframe=False)
+        seen.append(_sharpness(viewer.see(frame), shown))
+    assert min(seen[65:]) > 30, "half a second into scrolling by three lines, 30 times a second"
+
+
+def test_a_large_picture_is_encoded_by_more_than_one_thread() -> None:
+    small, large = (open_encoder(Codec.H264, fps=FPS, kbps=4000) for _ in range(2))
+    frames = [
+        encoder.encode(av.VideoFrame(width, height, "yuv420p"), number * 33_333_333, keyframe=False).data
+        for encoder, width, height in ((small, 1280, 720), (large, 1920, 1080))
+        for number in range(2)
+    ]
+    assert [frame.count(b"\0\0\1\x41") for frame in frames[1::2]] == [1, min(2, len(os.sched_getaffinity(0)))]
 
 
 def patched(picture: np.ndarray, seed: int, area: Area) -> av.VideoFrame:
