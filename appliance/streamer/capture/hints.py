@@ -8,7 +8,6 @@ FFmpeg's libx264 takes it as side data of the frame (`AVVideoHint` in libavutil/
 import ctypes
 import functools
 from collections.abc import Sequence
-from types import ModuleType
 
 import av
 import av.frame
@@ -43,6 +42,8 @@ def tell_changes(picture: VideoFrame, areas: Sequence[Area] | None) -> None:
     if library is None:
         return
     frame = ctypes.c_void_p.from_address(id(picture) + _FRAME_OFFSET).value
+    if not frame or ctypes.c_void_p.from_address(frame).value != picture.planes[0].buffer_ptr:
+        return  # no AVFrame: those begin with the pointer to their first plane
     library.av_frame_remove_side_data(frame, Type.VIDEO_HINT.value)
     if areas is None:
         return
@@ -57,12 +58,12 @@ def tell_changes(picture: VideoFrame, areas: Sequence[Area] | None) -> None:
 
 
 @functools.cache
-def _libavutil(binding: ModuleType = av.frame) -> ctypes.CDLL | None:
+def _libavutil() -> ctypes.CDLL | None:
     """The library that PyAV itself is bound to; None where frames cannot be reached for."""
     if not av.__version__.startswith(_PYAV):
         return None
     try:
-        library = ctypes.CDLL(binding.__file__)
+        library = ctypes.CDLL(av.frame.__file__)
         create, remove = library.av_video_hint_create_side_data, library.av_frame_remove_side_data
     except (OSError, AttributeError):  # a build of PyAV with an older FFmpeg
         return None
