@@ -37,7 +37,11 @@ _Rect = ctypes.c_uint32 * 4
 
 
 def tell_changes(picture: VideoFrame, areas: Sequence[Area] | None) -> None:
-    """What differs from the picture encoded before; None: nothing is known. Replaces what was told of it."""
+    """What differs from the picture encoded before; None: nothing is known.
+
+    Replaces what was told of it, or of the one that it was scaled from: FFmpeg does not look whether those
+    areas are in the picture, and writes to memory where they are.
+    """
     library = _libavutil()
     if library is None:
         return

@@ -5,6 +5,7 @@ import os
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type
 from av.video.codeccontext import VideoCodecContext
 
 from appliance.streamer.capture.areas import Area
@@ -226,6 +227,16 @@ def test_h264_with_the_changed_parts_told_shows_the_same_and_costs_the_same() ->
         sharp, hinted = _sharpness(near.see(one), picture), _sharpness(far.see(other), picture)
         assert hinted > sharp - 1
     assert weights[1] == pytest.approx(weights[0], rel=0.05)
+
+
+def test_a_scaled_picture_is_not_told_what_changed_in_the_large_one() -> None:
+    large, small = (open_encoder(Codec.H264, fps=FPS, kbps=2000) for _ in range(2))
+    picture = noisy(5, 1280, 720)
+    large.encode(picture, 0, keyframe=False, changed=[Area(0, 0, 1280, 720)])
+    inherits, scaled = (picture.reformat(640, 360, "yuv420p") for _ in range(2))
+    assert inherits.side_data.get(Type.VIDEO_HINT) is not None
+    small.encode(scaled, 0, keyframe=False)
+    assert scaled.side_data.get(Type.VIDEO_HINT) is None
 
 
 def test_x264_believes_what_it_is_told_did_not_change() -> None:
