@@ -3,7 +3,7 @@
 `python -m bench.latency [--runs 3] [--systems fanlight,stock,stock-pd,gstreamer,selkies] [--sizes 1280x720]
 [--fps 30,60]`. All systems stream the same moving screen, one after the other, round after round, so that
 what else the machine does hits all alike. A size or a rate more is a table more. "% of a core" is what the
-system itself used, without the X server and the browser.
+system itself used, without the X server and the browser. PSNR is of pictures taken after that time.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.processes import cpu_seconds, family
 from bench.report import Column, Report, Row, arguments, finish
+from bench.sharpness import seen, sharpness
 from bench.stages import ask_for_stamps, stages, stamps
 from bench.systems import NAMES, Job, System, system
 from bench.viewing import drawn, figures, visit, watch
@@ -23,6 +24,7 @@ WARM_SECONDS = 5
 COLUMNS = (
     Column("p50_ms", "p50 ms"), Column("p95_ms", "p95 ms"), Column("received_p50_ms", "received"),
     Column("fps", "fps"), Column("cores_percent", "% of a core"), Column("first_frame_ms", "first frame", 0),
+    Column("psnr_db", "PSNR dB"),
 )  # fmt: skip
 STAGES = (
     Column("wait_ms", "draw to capture"), Column("capture_ms", "capture"), Column("encode_ms", "encode"),
@@ -53,7 +55,15 @@ async def measure(name: str, size: str, fps: int, options: argparse.Namespace, s
         frames, _ = await watch(page, options.seconds)
         used = 100 * (_cpu(running) - cpu) / (time.monotonic() - began)
         inside = stages(frames, drawn(log), await stamps(page)) if running.box else {}
-    return {**figures(frames, drawn(log)), **inside, "first_frame_ms": first, "cores_percent": used}
+        pictures = await seen(page)
+    psnr = await sharpness(pictures, "motion", scratch)
+    return {
+        **figures(frames, drawn(log)),
+        **inside,
+        "first_frame_ms": first,
+        "cores_percent": used,
+        "psnr_db": psnr,
+    }
 
 
 def _cpu(running: System) -> float:

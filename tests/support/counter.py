@@ -1,6 +1,7 @@
 """An X client that draws a frame counter, so that a test can read from decoded video which frame it sees.
 
 `python -m tests.support.counter --fps 30 --log FILE [--mode counter|motion|noise|caret|still]`.
+With `--pictures DIR --codes N,M` it draws as far as those frames at once and leaves the pixels in DIR/N.
 The counter is a strip of 19 squares at the top left: 16 bits of Gray code, then white, black, white.
 The log has a line a frame: the code and the wall clock in ms once the X server has drawn it.
 """
@@ -10,6 +11,7 @@ import random
 import select
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import xcffib
@@ -95,6 +97,12 @@ class Counter:
         self._fill([(index * BLOCK, 0, BLOCK, BLOCK) for index in lit])
         self.sync()
 
+    def pixels(self) -> bytes:
+        """The screen: rows of 4 bytes a pixel, blue first."""
+        whole = 0, 0, self.width, self.height
+        image = self._core.GetImage(x.ImageFormat.ZPixmap, self._window, *whole, 0xFFFFFFFF).reply()
+        return bytes(image.data.buf())
+
     def flash(self) -> None:
         """Show that input came: the square below the strip changes its colour."""
         self._color(random.randint(0, 0xFFFFFF))  # noqa: S311
@@ -153,8 +161,18 @@ def main() -> None:
     parser.add_argument("--log", type=argparse.FileType("w"))
     parser.add_argument("--mode", choices=("counter", "motion", "noise", "caret", "still"), default="counter")
     parser.add_argument("--flash", action="store_true", help="change colour on input")
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--codes", default="")
     options = parser.parse_args()
     counter = Counter(options.mode)
+    if options.pictures:
+        wanted = set(map(int, options.codes.split(",")))
+        for code in range(max(wanted) + 1):
+            counter.draw(code)
+            if code in wanted:
+                (options.pictures / str(code)).write_bytes(counter.pixels())
+        print("drawn", flush=True)
+        return
     print("drawing", flush=True)
     began = time.time()
     code = 0

@@ -3,6 +3,8 @@
 (() => {
   const BLOCK = 24, BITS = 16;
   const probe = (window.__probe = { frames: [], firstFrame: 0, bad: 0, began: performance.timeOrigin });
+  // The next frame as it is seen: its code and a PNG as a data URL.
+  probe.picture = () => new Promise((taken) => (probe.taken = taken));
   const Peer = window.RTCPeerConnection;
   probe.peers = [];
   probe.channels = [];
@@ -31,6 +33,13 @@
     for (let mask = code >> 1; mask; mask >>= 1) code ^= mask;
     return code;
   };
+  const drawn = (video) => {
+    const whole = document.createElement('canvas');
+    whole.width = video.videoWidth;
+    whole.height = video.videoHeight;
+    whole.getContext('2d').drawImage(video, 0, 0);
+    return whole.toDataURL('image/png');
+  };
   const follow = (video) => {
     seen.add(video);
     const step = (now, meta) => {
@@ -47,6 +56,10 @@
           meta.rtpTimestamp ?? 0,
           (meta.processingDuration ?? 0) * 1000,
         ]);
+      if (code !== null && probe.taken) {
+        probe.taken([code, drawn(video)]);
+        probe.taken = null;
+      }
       video.requestVideoFrameCallback(step);
     };
     video.requestVideoFrameCallback(step);
