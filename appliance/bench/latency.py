@@ -54,10 +54,12 @@ async def _change(
 ) -> float:
     """Ms from a change to the frame that shows it."""
     await asyncio.sleep(pause_s)
+    asked_ns = time.monotonic_ns()
     drawn_ns = await asyncio.to_thread(draw, number)
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            while (frame := await frames.get()).captured_ns < drawn_ns:
+            # It may be captured before who draws is told that it is drawn.
+            while (frame := await frames.get()).captured_ns < asked_ns:
                 pass
     except TimeoutError:
         raise UnavailableError(f"capture: no frame within {_ANSWER_SECONDS:.0f} s of a change") from None

@@ -36,7 +36,7 @@ class X11Source(ThreadedSource):
             waiting.register(mailbox.fd, select.POLLIN)
             cadence = Cadence(self._fps, time.monotonic())
             keyframe = True
-            captured_ns = 0  # what is there has not been captured, or not all of it
+            captured_ns = 0  # what is there, or what is asked for, has not been captured
             changed: list[Area] = []
             while True:
                 orders = mailbox.take()
@@ -48,6 +48,7 @@ class X11Source(ThreadedSource):
                     keyframe = True
                 if orders.keyframe or orders.frame or (self._second and self._second.hurry):
                     cadence.forced(time.monotonic())
+                    captured_ns = 0
                 # Replies may have brought events along: those are in xcb's queue, and no descriptor says so.
                 if screen.changed():
                     cadence.damaged(time.monotonic())
