@@ -111,9 +111,11 @@ def udp_sockets() -> list[socket.socket]:
 def deafen(sockets: Iterable[socket.socket]) -> None:
     """From now on the kernel drops RTP, and cuts up no runs for it first: that is no work of the sender's."""
     sockets = tuple(sockets)
+    once_more = [each.dup() for each in sockets]
     lose(1.0, sockets)  # first: nobody who reads such a run whole would know what it is
-    for each in sockets:
+    for each in once_more:
         each.setsockopt(socket.SOL_UDP, _UDP_GRO, 1)
+        each.close()
 
 
 def lose(share: float, sockets: Iterable[socket.socket]) -> None:
