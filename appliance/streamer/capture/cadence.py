@@ -27,7 +27,7 @@ class Cadence:
         self._still = 0
         self._forced = False
         self.due = now
-        """When to capture next."""
+        """When to encode the next frame."""
         self.changed = True
         """Whether the coming frame shows something new."""
         self.drawing = False
