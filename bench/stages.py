@@ -15,7 +15,7 @@ from bench.viewing import Frame, latencies
 _ASK = """
 async () => {
   const control = __probe.channels.at(-1);
-  if (control.readyState === 'connecting') await new Promise((done) => control.addEventListener('open', done));
+  if (control.readyState === 'connecting') await new Promise((go) => control.addEventListener('open', go));
   __probe.stamps = [];
   control.addEventListener('message', ({ data }) => {
     const message = JSON.parse(data);
