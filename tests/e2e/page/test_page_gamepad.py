@@ -183,7 +183,7 @@ async def test_a_pad_whose_layout_nobody_knows_is_told_of_once(playing: Page, bo
 async def test_a_page_that_is_left_tells_nothing_and_all_when_it_is_back(
     playing: Page, box: StandIn, files: Files
 ) -> None:
-    await playing.evaluate("id => { plug(0, id); press(0, 0); }", XBOX)
+    await playing.evaluate("id => plug(0, id, { held: 0 })", XBOX)
     await all_of_it(box)
     await files.until(lambda: files.pads.description == "1 in use")
     await playing.evaluate("document.hasFocus = () => false; window.dispatchEvent(new Event('blur'))")
