@@ -6,6 +6,7 @@ pcmflux captures a source by its name. Which one, and whether it still is that o
 import asyncio
 import contextlib
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ class Pulse:
         self._unread_event = False
 
     async def _hello(self) -> None:
-        await self._ask(_AUTH, _PROTOCOL, _cookie())
+        await self._ask(_AUTH, _PROTOCOL, await asyncio.to_thread(_cookie))
         await self._ask(_SET_CLIENT_NAME, {"application.name": "Fanlight"})
 
     async def _ask(self, command: int, *arguments: int | str | bytes | dict[str, str]) -> list[Any] | None:
@@ -158,6 +159,9 @@ async def connect(address: str) -> AsyncIterator[Pulse]:
         async with asyncio.timeout(_ANSWER_SECONDS):
             if kind == "unix":
                 streams = await asyncio.open_unix_connection(where)
+                # The server has the kernel say who writes to it, but only some time after it has accepted.
+                end = streams[1].get_extra_info("socket")
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             else:
                 host, _, port = where.rpartition(":")
                 streams = await asyncio.open_connection(host.strip("[]"), int(port))

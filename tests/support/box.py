@@ -155,13 +155,18 @@ class Box:
         return (await self.control.call("snapshot", None, Snapshot)).model_dump(mode="json")
 
     async def until(self, question: str, seconds: float = 20) -> Any:
-        """The first snapshot `s` of which the expression `question` is true; what is not there yet is not."""
-        async with asyncio.timeout(seconds):
-            async for each in self.control.watch():
-                snapshot = each.model_dump(mode="json")
-                with contextlib.suppress(IndexError, TypeError):
-                    if eval(question, {"s": snapshot}):  # noqa: S307
-                        return snapshot
+        """The first snapshot `s` of which `question` is true; raises AssertionError."""
+        snapshot: Any = None
+        try:
+            async with asyncio.timeout(seconds):
+                async for each in self.control.watch():
+                    snapshot = each.model_dump(mode="json")
+                    with contextlib.suppress(IndexError, TypeError):
+                        if eval(question, {"s": snapshot}):  # noqa: S307
+                            return snapshot
+        except TimeoutError:
+            last = snapshot and snapshot["instances"]
+            raise AssertionError(f"never in {seconds} s: {question}; at last {last}") from None
         raise AssertionError
 
 

@@ -1,12 +1,16 @@
 """The wire format of the sound server's protocol, and where the server is looked for."""
 
+import asyncio
+import os
+import select
+import socket
 import struct
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import UnavailableError
-from appliance.streamer.pulse import _decode, _encode, connect, server_address
+from appliance.streamer.pulse import _DESCRIPTOR, _decode, _encode, connect, server_address
 
 pytestmark = pytest.mark.unit
 
@@ -61,3 +65,27 @@ async def test_no_server_is_told_by_its_address(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"no sound server at unix:.*native"):
         async with connect(f"unix:{tmp_path}/native"):
             pass
+
+
+async def test_a_server_that_asks_late_who_it_is_is_told(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            select.select([connection], [], [])
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            for tag in (1, 2):
+                _, ((*_, credentials),), *_ = connection.recvmsg(4096, socket.CMSG_SPACE(12))
+                told.append(struct.unpack("3i", credentials)[0])
+                answer = b"".join(map(_encode, (2, tag)))
+                connection.sendall(_DESCRIPTOR.pack(len(answer), 0, 0, 0, 0) + answer)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "native"))
+        listener.listen()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(serve, listener))
+            async with connect(f"unix:{tmp_path}/native"):
+                pass
+    assert told == [os.getpid()] * 2
