@@ -39,22 +39,22 @@ class SrtpMemory:
         self._allocate(size)
         self._allocate_lengths(64)
 
-    def load(self, data: bytes | bytearray) -> memoryview:
-        """Begin with `data`."""
+    def protect(
+        self, session: Any, data: bytes | bytearray, packets: Sequence[tuple[int, int]]
+    ) -> memoryview:
+        """A copy of `data` with the packets in it under SRTP, see Link.protect."""
         size = len(data)
-        if size > len(self._view) - _SLACK_BYTES:
+        if size > self._size:
             self._allocate(2 * size)
-        self._view[:size] = data
-        return self._view[:size]
-
-    def protect(self, session: Any, packets: Sequence[tuple[int, int]]) -> None:
-        """SRTP in place for packets at these offsets with these lengths. Raises UnavailableError."""
         if packets is not self._known:
             self._know(packets)
+        view = self._view[:size]
+        view[:] = data
         self._lengths_view[: len(self._lengths)] = self._lengths
         statuses = map(lib.srtp_protect, repeat(session._srtp[0]), self._starts, self._length_of)
         if status := next(filter(None, statuses), 0):
             raise UnavailableError(f"srtp: refused with status {status}")
+        return view
 
     def _know(self, packets: Sequence[tuple[int, int]]) -> None:
         """Those of a frame, which are the same for all viewers."""
@@ -65,6 +65,7 @@ class SrtpMemory:
         self._lengths = array("i", [length for _, length in packets]).tobytes()
 
     def _allocate(self, size: int) -> None:
+        self._size = size
         self._start = ffi.new("unsigned char[]", size + _SLACK_BYTES)
         self._view = memoryview(ffi.buffer(self._start, size + _SLACK_BYTES))
         self._known = ()
@@ -132,13 +133,9 @@ class SenderLink:
                 raise UnavailableError(f"ice: its socket is closed: {exc}") from exc
         return self._path
 
-    def load(self, data: bytes | bytearray) -> memoryview:
-        """A copy of `data` in the memory of SRTP."""
-        return self._memory.load(data)
-
-    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
-        """SRTP for packets in the memory. Raises UnavailableError."""
-        self._memory.protect(self._session, packets)
+    def protect(self, data: bytes | bytearray, packets: Sequence[tuple[int, int]]) -> memoryview:
+        """See Link.protect."""
+        return self._memory.protect(self._session, data, packets)
 
     def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
         """Keep aiortc's sender reports and statistics right."""

@@ -38,14 +38,18 @@ class Subscription:
 
     async def next(self) -> EncodedFrame:
         """The oldest frame that waits; one that can be decoded after those that the viewer got."""
-        while not self._frames:
+        while (frame := self.take()) is None:
             self._waiting.clear()
             await self._waiting.wait()
-        return self._pop()
+        return frame
 
     def take(self) -> EncodedFrame | None:
         """What `next` would return, or None where it would wait."""
-        return self._pop() if self._frames else None
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self._held_before, self._held = self._held, frame.number
+        return frame
 
     def stumble(self, lost: int = 0) -> None:
         """`lost` frames that were taken did not get through: go on from a frame that needs none of them."""
@@ -89,11 +93,6 @@ class Subscription:
             self._ready(frame)
         else:
             self._waiting.set()
-
-    def _pop(self) -> EncodedFrame:
-        frame = self._frames.popleft()
-        self._held_before, self._held = self._held, frame.number
-        return frame
 
     def _needs_nothing_lost(self, frame: EncodedFrame) -> bool:
         if self._lost is not None or self._held is None or frame.reference is None:

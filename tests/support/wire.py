@@ -37,11 +37,8 @@ class Wire:
             raise UnavailableError("ice: gone")
         return self
 
-    def load(self, data: bytes) -> memoryview:
+    def protect(self, data: bytes | bytearray, packets: Sequence[tuple[int, int]]) -> memoryview:
         return memoryview(bytearray(data))
-
-    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
-        pass
 
     def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
         self.counted.append((packets, octets))

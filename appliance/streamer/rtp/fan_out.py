@@ -64,7 +64,6 @@ class FanOut:
 
         def ready(frame: EncodedFrame) -> None:
             if seat and seat.admit(frame, time.monotonic()):
-                self._pack(frame)
                 self._wake(seat)
 
         def may_ask() -> bool:
@@ -100,7 +99,7 @@ class FanOut:
             self._turn = asyncio.get_running_loop().call_soon(self._send)
 
     def _pack(self, frame: EncodedFrame) -> PackedFrame:
-        """Once for all viewers, as soon as the first of them is to get it."""
+        """Once for all viewers, for the first of them that gets it."""
         for known, packed in reversed(self._recent):
             if known is frame:
                 return packed

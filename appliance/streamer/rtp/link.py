@@ -29,11 +29,11 @@ class Link(Protocol):
     def path(self) -> Path:
         """Where packets go now. Raises UnavailableError when there is no way any more."""
 
-    def load(self, data: bytes | bytearray) -> memoryview:
-        """A copy of `data` in memory that packets are protected in; the one before is gone."""
+    def protect(self, data: bytes | bytearray, packets: Sequence[tuple[int, int]]) -> memoryview:
+        """A copy of `data`, packets at these offsets with these lengths in it under SRTP.
 
-    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
-        """SRTP in place, for packets at these offsets with these lengths. Raises UnavailableError."""
+        It is there until the next call. Raises UnavailableError.
+        """
 
     def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
         """Count what was sent, for sender reports."""

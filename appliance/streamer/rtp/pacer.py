@@ -18,6 +18,8 @@ class Pacer:
     """Sans-IO: bytes, and seconds of one monotonic clock. Open until it is given a rate."""
 
     def __init__(self) -> None:
+        self.open = True
+        """Whether everything may leave at once."""
         self._rate = math.inf
         """Of the target, bytes a second."""
         self._carried = math.inf
@@ -25,11 +27,6 @@ class Pacer:
         self._tokens = 0.0
         self._ahead = 0.0
         self._then = 0.0
-
-    @property
-    def open(self) -> bool:
-        """Whether everything may leave at once."""
-        return self._rate == math.inf
 
     def set_rate(
         self, bps: float, now: float, *, carried_bps: float | None = None, standing: float | None = None
@@ -42,7 +39,7 @@ class Pacer:
             self._tokens, self._ahead, self._then = self._depth(bps / 8), 0.0, now
         else:
             self._settle(now)
-        self._rate = bps / 8
+        self._rate, self.open = bps / 8, bps == math.inf
         self._carried = bps / 8 if carried_bps is None else carried_bps / 8
         self._ahead = min(self._ahead if standing is None else standing, self._carried * MOST_AHEAD_S)
 

@@ -47,6 +47,8 @@ class Reception:
         """When it last said anything."""
         self.pacing_bps = math.inf
         """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
+        self.looks = 0
+        """Rises with everything that may have changed these two."""
 
     @property
     def target_bps(self) -> int | None:
@@ -92,3 +94,4 @@ class Reception:
         target = self.estimator.target_bps
         ample = self.heard_at is None or target >= _AMPLE * self._most_bps
         self.pacing_bps = math.inf if ample else target
+        self.looks += 1

@@ -52,8 +52,8 @@ class Seat:
         self._wake = wake
         self._reception = reception
         self._pacer = Pacer()
-        self._heard_at: float | None = None
-        self._pacing_bps = math.inf
+        self._looks = 0
+        """Of the reception, up to which the pacer follows it."""
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._current: tuple[EncodedFrame, PackedFrame] | None = None
         self._next = 0
@@ -77,7 +77,8 @@ class Seat:
         """Whether `frame`, queued just now, has a chance; if not, it is dropped already."""
         if self.lost:
             return False
-        self._follow(now)
+        if self._reception.looks != self._looks:
+            self._follow(now)
         if self._pacer.open and self._current is None:
             return True
         unsent = self._unsent(self._current[1]) if self._current else 0
@@ -91,13 +92,14 @@ class Seat:
     def serve(self, packed: Callable[[EncodedFrame], PackedFrame], now: float) -> float | None:
         """Send what may leave now; returns in how many seconds there is more, None when nothing waits."""
         try:
-            self._follow(now)
+            if self._reception.looks != self._looks:
+                self._follow(now)
             if self._asked and not self._repeat(now):
                 return self._pacer.wait(len(self._asked) * PAYLOAD_BYTES, now)
-            while current := self._take(packed):
+            while current := self._current or self._take(packed):
                 if not self._send(*current, now):
                     return self._pacer.wait(self._unsent(current[1]), now)
-            return self._pad(now)
+            return self._pad(self._probe, now) if self._probe else None
         except Exception as exc:  # noqa: BLE001 - the others of this turn are to be served all the same
             self._lose(exc)
             return None
@@ -128,10 +130,7 @@ class Seat:
     def _follow(self, now: float) -> None:
         """What the viewer told last."""
         reception = self._reception
-        heard_at, pacing_bps = reception.heard_at, reception.pacing_bps
-        if heard_at == self._heard_at and pacing_bps == self._pacing_bps:
-            return
-        self._heard_at, self._pacing_bps = heard_at, pacing_bps
+        pacing_bps, self._looks = reception.pacing_bps, reception.looks
         if pacing_bps == math.inf:
             self._pacer.set_rate(pacing_bps, now)
         else:
@@ -151,13 +150,13 @@ class Seat:
         return True
 
     def _take(self, packed: Callable[[EncodedFrame], PackedFrame]) -> tuple[EncodedFrame, PackedFrame] | None:
-        """The current frame."""
-        while self._current is None and (frame := self.queue.take()):
+        """The next frame becomes the current one."""
+        while frame := self.queue.take():
             found = packed(frame)
             if found.payloads:
-                self._current, self._next = (frame, found), 0
-                self._stumbled = False
-        return self._current
+                self._current, self._next, self._stumbled = (frame, found), 0, False
+                return self._current
+        return None
 
     def _send(self, frame: EncodedFrame, packed: PackedFrame, now: float) -> bool:
         """Send of the current frame what there is room for; whether that was the rest of it."""
@@ -202,11 +201,8 @@ class Seat:
         count = len(packed.payloads)
         return self.stream.size(packed) * (count - self._next) // count
 
-    def _pad(self, now: float) -> float | None:
+    def _pad(self, probe: Probe, now: float) -> float | None:
         """Go on with the probe that is under way."""
-        probe = self._probe
-        if probe is None:
-            return None
         if now >= self._probe_at:
             burst = min(probe.rate_bps / 8 * BURST_S, probe.octets - self._probed)
             sent = self.stream.pad(int(burst), now, probe.number)

@@ -80,22 +80,19 @@ class ViewerStream:
 
         False where the network took only a part of it. Raises UnavailableError.
         """
-        link = self._link
-        path = link.path()
-        form = self._form(packed)
-        layout = packed.layout(form.shape)
+        link, form = self._link, self._told if packed.captured else self._plain
+        path, layout = link.path(), packed.layout(form.shape)
         if start or stop is not None:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
             self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions share pictures
-        ntp, timestamp = ntp_now(), self.wire_timestamp
+        ntp, timestamp = ntp_now(), self._origin + self._timestamp & 0xFFFFFFFF
         first, number, heads = self._sequence, self._transport_sequence, layout.heads
         heads.write(first, _OWN(timestamp, link.ssrc) + form.extensions.stamped(ntp, packed.captured))
         if form.number_at is not None:
             heads.number(form.number_at, number)
-        view = link.load(layout.template)
+        view = link.protect(layout.template, layout.packets)
         self._ledger.sent_together(number, layout.sizes, len(view), now)
-        link.protect(layout.packets)
         shape, count = form.shape, len(layout.packets)
         octets = len(view) - count * (HEADER_BYTES + shape.extension_bytes + shape.tag_bytes)
         self.history.remember(SentFrame(first, packed, timestamp, ntp, number, start, count), octets, now)
@@ -120,8 +117,7 @@ class ViewerStream:
         octets = 0
         for frame, index in self.history.lost(sequences, self._link.rtt, now):
             packet = self._again(frame, index, now)
-            view = self._link.load(packet + bytes(self._link.shape.tag_bytes))
-            self._link.protect([(0, len(packet))])
+            view = self._link.protect(packet + bytes(self._link.shape.tag_bytes), [(0, len(packet))])
             if not path.send_one(view):
                 break
             octets += len(view)
@@ -153,8 +149,7 @@ class ViewerStream:
             ],
             link.shape.tag_bytes,
         )
-        view = link.load(layout.template)
-        link.protect(layout.packets)
+        view = link.protect(layout.template, layout.packets)
         link.path().send(view, layout.runs)
         return len(view)
 
@@ -173,8 +168,8 @@ class ViewerStream:
             self._head_beside(self._rtx, ntp, len(_PADDING), now, padded=True, probe=probe)
             for _ in range(count)
         ]
-        view = link.load(b"".join(head + gap for head in heads))
-        link.protect([(offset, length) for offset in range(0, count * size, size)])
+        packets = [(offset, length) for offset in range(0, count * size, size)]
+        view = link.protect(b"".join(head + gap for head in heads), packets)
         return len(view) if link.path().send(view, [Run(0, len(view), size, count)]) else 0
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The last step of a packet: many with one system call where the kernel segments, else one by one."""
 
 import errno
+import functools
 import logging
 import os
 import socket
@@ -45,8 +46,20 @@ class UdpPath:
 
     def send(self, data: memoryview, runs: Sequence[Run]) -> bool:
         """See Path.send."""
-        for run in runs:  # noqa: SIM110 - of each frame to each viewer: a generator costs more
-            if not self._send_run(data[run.start : run.end], run):
+        for run in runs:
+            packets = data[run.start : run.end]
+            if self.segments and run.packets > 1:
+                try:
+                    self._socket.sendmsg((packets,), _segments(run.size), 0, self._address)
+                    continue
+                except OSError as exc:
+                    if exc.errno not in _SEGMENTS_REFUSED:
+                        if self._failed(exc):
+                            continue
+                        return False
+                    logger.info("the kernel does not segment for %s: %s", self._address[0], exc)
+                    self.segments = False
+            if not self._send_each(packets, run.size):
                 return False
         return True
 
@@ -62,22 +75,8 @@ class UdpPath:
         """See Path.close."""
         self._socket.close()
 
-    def _send_run(self, data: memoryview, run: Run) -> bool:
-        if run.packets == 1:
-            return self.send_one(data)
-        if self.segments:
-            try:
-                self._socket.sendmsg(
-                    (data,), ((socket.SOL_UDP, _UDP_SEGMENT, struct.pack("=H", run.size)),), 0, self._address
-                )
-            except OSError as exc:
-                if exc.errno not in _SEGMENTS_REFUSED:
-                    return self._failed(exc)
-                logger.info("the kernel does not segment for %s: %s", self._address[0], exc)
-                self.segments = False
-            else:
-                return True
-        return all(self.send_one(data[at : at + run.size]) for at in range(0, len(data), run.size))
+    def _send_each(self, data: memoryview, size: int) -> bool:
+        return all(self.send_one(data[at : at + size]) for at in range(0, len(data), size))
 
     def _failed(self, exc: OSError) -> bool:
         """What the network refuses is lost like what it loses: the viewer asks again."""
@@ -85,6 +84,12 @@ class UdpPath:
             return False
         logger.debug("a packet to %s is lost: %s", self._address[0], exc)
         return True
+
+
+@functools.cache
+def _segments(size: int) -> tuple[tuple[int, int, bytes]]:
+    """What has the kernel cut a datagram up into packets of this size."""
+    return ((socket.SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size)),)
 
 
 class TransportPath:

@@ -41,9 +41,9 @@ class Form(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A packet with room for the tag of SRTP."""
+    """A packet with room for the tag of SRTP; what is the viewer's own is written before it is copied."""
 
-    data: bytes
+    data: bytearray
     packets: tuple[tuple[int, int]]
     """Offset and length before SRTP: the same object for all viewers, so that what follows from it is too."""
 
@@ -66,14 +66,14 @@ class SharedPacket:
             found = self._templates[form] = Template(data, ((0, len(data) - form.shape.tag_bytes),))
         return found
 
-    def _lay_out(self, form: Form) -> bytes:
+    def _lay_out(self, form: Form) -> bytearray:
         shape, red, levels = form
         payload = self._packet.data
         if red is not None:
             payload = redundant(self._packet, self._earlier[-levels:], shape.payload_type)
         head = first_bytes(shape, shape.payload_type if red is None else red, marker=False)
         gap = bytes(HEADER_BYTES + shape.extension_bytes - len(head))
-        return b"".join((head, gap, payload, bytes(shape.tag_bytes)))
+        return bytearray().join((head, gap, payload, bytes(shape.tag_bytes)))
 
 
 class SoundStream:
@@ -113,9 +113,8 @@ class SoundStream:
             self._form = self._form._replace(levels=LEVELS if link.loss >= _LOSSY else 1)
         template, packets = packet.template(self._form)
         timestamp = (self._origin + packet.timestamp) & 0xFFFFFFFF
-        view = link.load(template)
-        self._patch(view, 2, self._sequence & 0xFFFF, timestamp, link.ssrc, self._extension)
-        link.protect(packets)
+        self._patch(template, 2, self._sequence & 0xFFFF, timestamp, link.ssrc, self._extension)
+        view = link.protect(template, packets)
         self._sequence += 1
         link.sent(1, len(template) - self._overhead, packet.ntp, timestamp)
         path.send_one(view)

@@ -216,19 +216,17 @@ def test_every_profile_has_the_tag_that_was_assumed() -> None:
         tag = aiortc_sender._TAG_BYTES[profile.openssl_profile]
         assert len(expected) == len(packet) + tag
         memory, session = aiortc_sender.SrtpMemory(16), Session(policy)
-        view = memory.load(packet + bytes(tag))
-        memory.protect(session, [(0, len(packet))])
+        view = memory.protect(session, packet + bytes(tag), [(0, len(packet))])
         assert bytes(view) == expected
 
 
 def test_a_refusal_of_srtp_is_told() -> None:
     memory = aiortc_sender.SrtpMemory()
-    memory.load(b"too short")
     profile = SRTP_PROFILES[0]
     policy = Policy(key=bytes(profile.key_length + profile.salt_length), srtp_profile=profile.libsrtp_profile)
     policy.ssrc_type = Policy.SSRC_ANY_OUTBOUND
     with pytest.raises(UnavailableError, match="srtp"):
-        memory.protect(Session(policy), [(0, 4)])
+        memory.protect(Session(policy), b"too short", [(0, 4)])
 
 
 async def test_a_viewer_moves_with_the_pair_that_ice_nominates(loopback: Loopback) -> None:

@@ -151,7 +151,7 @@ def test_a_packet_that_cannot_be_sent_again_does_not_end_the_picture() -> None:
     assert stage.seat.frames_sent == 2
 
 
-def refuse(packets: object) -> None:
+def refuse(data: object, packets: object) -> None:
     raise UnavailableError("srtp: refused with status 10")
 
 

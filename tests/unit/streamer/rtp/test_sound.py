@@ -45,11 +45,9 @@ class Wire:
             raise UnavailableError("ice: gone")
         return self
 
-    def load(self, data: bytes) -> memoryview:
-        return memoryview(bytearray(data))
-
-    def protect(self, packets: Sequence[tuple[int, int]]) -> None:
+    def protect(self, data: bytes | bytearray, packets: Sequence[tuple[int, int]]) -> memoryview:
         self.protected += packets
+        return memoryview(bytearray(data))
 
     def sent(self, packets: int, octets: int, ntp: int, timestamp: int) -> None:
         self.octets.append(octets)
