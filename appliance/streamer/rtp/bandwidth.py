@@ -147,15 +147,17 @@ class BandwidthEstimator:
             self._rate.rate = self._receiver.judge_loss(lost, self._rate.rate, sending, now)
             self._set_target(now)
 
-    def on_silence(self, now: float) -> None:
-        """Call some times a second: backs off when feedback that is due has not come."""
+    def on_silence(self, now: float) -> bool:
+        """Call some times a second: backs off when feedback that is due has not come, and says so."""
         if not self._answered or self._unanswered is None:
-            return
-        if now - self._unanswered > _SILENCE_S + 2 * (self.rtt_s or _RTT_UNKNOWN_S):
-            self._unanswered = now
-            self._rate.rate *= _SILENCE_STEP
-            self._prober.at_once(now)
-            self._set_target(now)
+            return False
+        if now - self._unanswered <= _SILENCE_S + 2 * (self.rtt_s or _RTT_UNKNOWN_S):
+            return False
+        self._unanswered = now
+        self._rate.rate *= _SILENCE_STEP
+        self._prober.at_once(now)
+        self._set_target(now)
+        return True
 
     def _sent_lately(self, now: float, window_s: float = _RATE_S) -> float | None:
         """Without feedback, bits per second; None where nothing was sent for long enough."""

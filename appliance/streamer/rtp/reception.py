@@ -48,7 +48,7 @@ class Reception:
         self.pacing_bps = math.inf
         """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
         self.looks = 0
-        """Rises with everything that may have changed these two."""
+        """Rises with all that may have changed these two."""
 
     @property
     def target_bps(self) -> int | None:
@@ -87,8 +87,8 @@ class Reception:
 
     def silence(self, now: float) -> None:
         """To be called some times a second: who does not say what is due gets less."""
-        self.estimator.on_silence(now)
-        self._pace()
+        if self.estimator.on_silence(now):
+            self._pace()
 
     def _pace(self) -> None:
         target = self.estimator.target_bps

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -63,10 +64,9 @@ def tables(mux: Mux) -> int:
     return sum(len(each._agents) + len(each._routes) + len(each._asked) for each in mux.sockets.values())
 
 
-@pytest.mark.parametrize(("name", "value"), [("CONSENT_INTERVAL", 2.5), ("CONSENT_FAILURES", 4)])
-def test_the_constants_that_are_changed_are_those_in_use(name: str, value: float) -> None:
-    assert name in aioice.ice.Connection.query_consent.__code__.co_names
-    assert vars(aioice.ice)[name] == value
+def test_everybody_is_asked_on_full_seconds_of_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.25)
+    assert {adapter._until_question() for _ in range(50)} == {4.75, 5.75}
 
 
 def test_a_machine_without_a_network_still_has_an_address() -> None:
@@ -276,8 +276,8 @@ async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:
 async def test_consent_is_asked_for_and_given_through_the_port(
     mux: Mux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(vars(aioice.ice), "CONSENT_INTERVAL", 0.01)
-    monkeypatch.setitem(vars(aioice.ice), "CONSENT_FAILURES", 2)
+    monkeypatch.setattr(adapter, "_until_question", lambda: 0.01)
+    monkeypatch.setattr(adapter, "_SILENT_S", 0.0)
     async with agent(mux=mux) as ours, agent(ice_controlling=True) as theirs:
         await pair(ours, theirs)
         answered: asyncio.Queue[object] = asyncio.Queue()
@@ -295,6 +295,36 @@ async def test_consent_is_asked_for_and_given_through_the_port(
         await theirs.close()
         assert isinstance(await ours.get_event(), aioice.ice.ConnectionClosed)
     assert tables(mux) == 0
+
+
+@pytest.mark.parametrize(
+    ("heard", "lasts", "ended"), [(True, 30.0, False), (False, 30.0, True), (True, 0.2, True)]
+)
+async def test_who_does_not_answer_stays_while_it_is_heard_and_its_consent_lasts(
+    mux: Mux, monkeypatch: pytest.MonkeyPatch, heard: bool, lasts: float, ended: bool
+) -> None:
+    asked: asyncio.Queue[None] = asyncio.Queue()
+
+    async def lost(*_: Any, **__: Any) -> None:
+        asked.put_nowait(None)
+        if heard:
+            ours.data_received(b"\x80 feedback", 1)
+        raise stun.TransactionTimeout
+
+    monkeypatch.setattr(adapter, "_until_question", lambda: 0.05)
+    monkeypatch.setattr(adapter, "_CONSENT_AGAIN_S", 0.02)
+    monkeypatch.setattr(adapter, "_CONSENT_LASTS_S", lasts)
+    monkeypatch.setattr(adapter, "_SILENT_S", 0.1)
+    async with agent(mux=mux) as ours, agent(mux=mux, ice_controlling=True) as theirs:
+        await pair(ours, theirs)
+        for each in ours._nominated.values():
+            each.protocol.request = lost  # type: ignore[method-assign]
+        if ended:
+            assert isinstance(await ours.get_event(), aioice.ice.ConnectionClosed)
+        else:
+            for _ in range(20):
+                await asked.get()
+            assert ours._nominated
 
 
 async def test_gathering_that_is_cancelled_leaves_nothing(mux: Mux) -> None:

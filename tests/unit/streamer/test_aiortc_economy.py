@@ -2,12 +2,14 @@
 
 import asyncio
 import queue
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
 import aiortc.rtcrtptransceiver
 import aiortc.sdp
 import pytest
@@ -169,6 +171,17 @@ async def test_after_the_first_reports_there_are_pauses(
             await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
     assert [isinstance(each, bytes) for each in events] == reports
     await connection.close()
+
+
+@pytest.mark.parametrize(("now", "pause"), [(100.0, 1.0), (100.25, 0.75), (100.75, 1.25)])
+def test_reports_of_all_streams_leave_on_full_seconds(
+    monkeypatch: pytest.MonkeyPatch, now: float, pause: float
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    dice: Any = vars(aiortc.rtcrtpsender)["random"]
+    assert 0.5 + dice.random() == pause
+    assert {"random", "sleep"} <= set(RTCRtpSender._run_rtcp.__code__.co_names)
+    assert {0.5} <= set(RTCRtpSender._run_rtcp.__code__.co_consts)
 
 
 async def test_incoming_media_is_estimated_only_once_there_is_any() -> None:
