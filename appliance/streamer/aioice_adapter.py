@@ -118,9 +118,10 @@ class Connection(aioice.ice.Connection):
                 super().data_received(data, component)
 
     async def query_consent(self) -> None:
-        """Keep asking the other side whether it wants what it gets, RFC 7675; ends the connection if not.
+        """Ask the other side on and on whether it wants what it gets (RFC 7675), and close where it does not.
 
-        Sooner than that allows where nothing else is heard of it. aioice gives up over four lost answers.
+        Before that consent has run out where nothing at all is heard of it any more. aioice would
+        give up over a few lost answers.
         """
         consented, pause = time.monotonic(), _until_question()
         while True:
@@ -254,7 +255,7 @@ def install() -> None:
 
 
 def _until_question() -> float:
-    """To full seconds, so that many viewers are asked in one turn: a tenth of what it costs one by one."""
+    """To a full second: many viewers asked in one turn cost less than one by one."""
     return random.choice(_CONSENT_PAUSES) + until_beat(1.0)  # noqa: S311
 
 

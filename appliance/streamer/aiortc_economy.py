@@ -103,7 +103,7 @@ async def _send_rtcp(self: RTCRtpSender, packets: list[AnyRtcpPacket]) -> None:
 
 
 def _to_the_second() -> float:
-    """For aiortc's dice: the reports of all streams in one turn cost half of what they do one by one."""
+    """For aiortc's dice: the reports of many streams in one turn cost less than one by one."""
     return (until_beat(1.0) - _LEAST_PAUSE_S) % 1.0
 
 
