@@ -1,4 +1,4 @@
-"""The one module that touches privates of aioice, each with a test that fails when it moves."""
+"""What is changed of aioice: its privates are touched here and in aioice_consent.py, each with a test."""
 
 import asyncio
 import base64
@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 import logging
 import os
-import random
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,16 +18,13 @@ import aioice.ice
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 
-from appliance.bus.beat import until_beat
 from appliance.streamer.addresses import KnownAddresses, LookUp
+from appliance.streamer.aioice_consent import ConsentingConnection
 from appliance.streamer.mux import Channel, Mux
 from appliance.streamer.ports import LOOPBACK, tune
 
 logger = logging.getLogger(__name__)
 
-_CONSENT_PAUSES = 4.0, 5.0  # and up to a second: RFC 7675 section 5.1
-_CONSENT_LASTS_S, _SILENT_S = 30.0, 12.0
-_CONSENT_REPEATS, _CONSENT_AGAIN_S = 2, 0.5
 _CHECK_SECONDS = 0.02  # as aioice paces its checks
 _GATHER_SECONDS = 2
 _UFRAG_CHARACTERS = 8  # all viewers' share one table: the 4 of aioice might meet in it
@@ -82,7 +78,7 @@ class _SharedProtocol(aioice.ice.StunProtocol):
         return response, origin
 
 
-class Connection(aioice.ice.Connection):
+class Connection(ConsentingConnection):
     """Gathers on the port of `mux`, or, without one, on ports of its own; waits less for dead servers.
 
     Each of `turn_servers` is what aioice calls turn_server, turn_ssl, turn_transport, turn_username and
@@ -101,8 +97,6 @@ class Connection(aioice.ice.Connection):
     ) -> None:
         super().__init__(local_username=local_username or _random(_UFRAG_CHARACTERS), **options)
         self.turn_servers = turn_servers
-        self.heard_at = time.monotonic()
-        """When the other side sent anything last, its answers to our checks aside."""
         self.on_srtp: Callable[[bytes], None] | None = None
         """Takes in media and RTCP as they come, instead of whoever reads what was received."""
         self._mux = mux
@@ -116,35 +110,6 @@ class Connection(aioice.ice.Connection):
                 self.on_srtp(data)
             else:
                 super().data_received(data, component)
-
-    async def query_consent(self) -> None:
-        """Ask the other side on and on whether it wants what it gets (RFC 7675), and close where it does not.
-
-        Before that consent has run out where nothing at all is heard of it any more. aioice would
-        give up over a few lost answers.
-        """
-        consented, pause = time.monotonic(), _until_question()
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await self._ask_for_consent()
-                consented, pause = time.monotonic(), _until_question()
-            except stun.TransactionError as exc:
-                now, pause = time.monotonic(), _CONSENT_AGAIN_S
-                if now - consented > _CONSENT_LASTS_S or now - max(consented, self.heard_at) > _SILENT_S:
-                    logger.info("there is nobody any more: %s", exc)
-                    self._query_consent_task = None
-                    await self.close()
-                    return
-
-    async def _ask_for_consent(self) -> None:
-        for pair in tuple(self._nominated.values()):
-            await pair.protocol.request(
-                self.build_request(pair, nominate=False),
-                pair.remote_addr,
-                integrity_key=(self.remote_password or "").encode(),
-                retransmissions=_CONSENT_REPEATS,
-            )
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """One that names no place is left out: sending there would close the socket, which is everybody's."""
@@ -252,11 +217,6 @@ def install() -> None:
     ice["get_host_addresses"] = functools.partial(
         _host_addresses, original=KnownAddresses(ice["get_host_addresses"])
     )
-
-
-def _until_question() -> float:
-    """To a full second: many viewers asked in one turn cost less than one by one."""
-    return random.choice(_CONSENT_PAUSES) + until_beat(1.0)  # noqa: S311
 
 
 def _integrity(data: bytes, key: bytes) -> bytes:

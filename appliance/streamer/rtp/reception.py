@@ -47,7 +47,7 @@ class Reception:
         """When it last said anything."""
         self.pacing_bps = math.inf
         """What the pacer has to keep to; infinite while there is no reason to hold anything back."""
-        self.looks = 0
+        self.revision = 0
         """Rises with all that may have changed these two."""
 
     @property
@@ -94,4 +94,4 @@ class Reception:
         target = self.estimator.target_bps
         ample = self.heard_at is None or target >= _AMPLE * self._most_bps
         self.pacing_bps = math.inf if ample else target
-        self.looks += 1
+        self.revision += 1

@@ -52,8 +52,8 @@ class Seat:
         self._wake = wake
         self._reception = reception
         self._pacer = Pacer()
-        self._looks = 0
-        """Of the reception, up to which the pacer follows it."""
+        self._followed = 0
+        """The revision of the reception that the pacer knows."""
         self._keyframes = Budget(_KEYFRAMES_BURST, _KEYFRAME_SECONDS)
         self._current: tuple[EncodedFrame, PackedFrame] | None = None
         self._next = 0
@@ -77,7 +77,7 @@ class Seat:
         """Whether `frame`, queued just now, has a chance; if not, it is dropped already."""
         if self.lost:
             return False
-        if self._reception.looks != self._looks:
+        if self._reception.revision != self._followed:
             self._follow(now)
         if self._pacer.open and self._current is None:
             return True
@@ -92,7 +92,7 @@ class Seat:
     def serve(self, packed: Callable[[EncodedFrame], PackedFrame], now: float) -> float | None:
         """Send what may leave now; returns in how many seconds there is more, None when nothing waits."""
         try:
-            if self._reception.looks != self._looks:
+            if self._reception.revision != self._followed:
                 self._follow(now)
             if self._asked and not self._repeat(now):
                 return self._pacer.wait(len(self._asked) * PAYLOAD_BYTES, now)
@@ -130,7 +130,7 @@ class Seat:
     def _follow(self, now: float) -> None:
         """What the viewer told last."""
         reception = self._reception
-        pacing_bps, self._looks = reception.pacing_bps, reception.looks
+        pacing_bps, self._followed = reception.pacing_bps, reception.revision
         if pacing_bps == math.inf:
             self._pacer.set_rate(pacing_bps, now)
         else:

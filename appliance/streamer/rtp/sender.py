@@ -80,13 +80,13 @@ class ViewerStream:
 
         False where the network took only a part of it. Raises UnavailableError.
         """
-        link, form = self._link, self._told if packed.captured else self._plain
+        link, form = self._link, self._form(packed)
         path, layout = link.path(), packed.layout(form.shape)
         if start or stop is not None:
             layout = layout.part(start, len(layout.packets) if stop is None else stop)
         if not start:
             self._timestamp = max(self._timestamp + 1, packed.timestamp)  # renditions share pictures
-        ntp, timestamp = ntp_now(), self._origin + self._timestamp & 0xFFFFFFFF
+        ntp, timestamp = ntp_now(), self.wire_timestamp
         first, number, heads = self._sequence, self._transport_sequence, layout.heads
         heads.write(first, _OWN(timestamp, link.ssrc) + form.extensions.stamped(ntp, packed.captured))
         if form.number_at is not None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from appliance.bus.messages import IceServer
 from appliance.streamer import aioice_adapter as adapter
 from appliance.streamer import aiortc_adapter
 from appliance.streamer.mux import Mux, shared_port
+from tests.support.ice_agents import agent, pair, tables
 from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.unit
@@ -34,39 +34,6 @@ def installed() -> None:
 async def mux() -> AsyncIterator[Mux]:
     async with shared_port(free_ports(1), adapter.host_addresses(), "203.0.113.9") as mux:
         yield mux
-
-
-@contextlib.asynccontextmanager
-async def agent(**options: Any) -> AsyncIterator[adapter.Connection]:
-    """An ICE agent that has gathered its candidates."""
-    made = adapter.Connection(**{"ice_controlling": False} | options)
-    await made.gather_candidates()
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-async def pair(one: adapter.Connection, two: adapter.Connection) -> None:
-    """Connect two agents."""
-    for here, there in ((one, two), (two, one)):
-        here.remote_username, here.remote_password = there.local_username, there.local_password
-        for candidate in there.local_candidates:
-            await here.add_remote_candidate(candidate)
-        await here.add_remote_candidate(None)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(one.connect())
-        group.create_task(two.connect())
-
-
-def tables(mux: Mux) -> int:
-    """How many entries all routing tables have."""
-    return sum(len(each._agents) + len(each._routes) + len(each._asked) for each in mux.sockets.values())
-
-
-def test_everybody_is_asked_on_full_seconds_of_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: 100.25)
-    assert {adapter._until_question() for _ in range(50)} == {4.75, 5.75}
 
 
 def test_a_machine_without_a_network_still_has_an_address() -> None:
@@ -271,60 +238,6 @@ async def test_two_agents_of_the_same_port_may_meet(mux: Mux) -> None:
         await pair(one, two)
         await one.send(b"\x80 hello")
         assert await two.recv() == b"\x80 hello"
-
-
-async def test_consent_is_asked_for_and_given_through_the_port(
-    mux: Mux, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapter, "_until_question", lambda: 0.01)
-    monkeypatch.setattr(adapter, "_SILENT_S", 0.0)
-    async with agent(mux=mux) as ours, agent(ice_controlling=True) as theirs:
-        await pair(ours, theirs)
-        answered: asyncio.Queue[object] = asyncio.Queue()
-        (protocol,) = {each.protocol for each in ours._nominated.values()}
-        original = protocol.request
-
-        async def request(*arguments: Any, **options: Any) -> Any:
-            answer = await original(*arguments, **options)
-            answered.put_nowait(answer)
-            return answer
-
-        protocol.request = request  # type: ignore[method-assign]
-        for _ in range(3):
-            await answered.get()
-        await theirs.close()
-        assert isinstance(await ours.get_event(), aioice.ice.ConnectionClosed)
-    assert tables(mux) == 0
-
-
-@pytest.mark.parametrize(
-    ("heard", "lasts", "ended"), [(True, 30.0, False), (False, 30.0, True), (True, 0.2, True)]
-)
-async def test_who_does_not_answer_stays_while_it_is_heard_and_its_consent_lasts(
-    mux: Mux, monkeypatch: pytest.MonkeyPatch, heard: bool, lasts: float, ended: bool
-) -> None:
-    asked: asyncio.Queue[None] = asyncio.Queue()
-
-    async def lost(*_: Any, **__: Any) -> None:
-        asked.put_nowait(None)
-        if heard:
-            ours.data_received(b"\x80 feedback", 1)
-        raise stun.TransactionTimeout
-
-    monkeypatch.setattr(adapter, "_until_question", lambda: 0.05)
-    monkeypatch.setattr(adapter, "_CONSENT_AGAIN_S", 0.02)
-    monkeypatch.setattr(adapter, "_CONSENT_LASTS_S", lasts)
-    monkeypatch.setattr(adapter, "_SILENT_S", 0.1)
-    async with agent(mux=mux) as ours, agent(mux=mux, ice_controlling=True) as theirs:
-        await pair(ours, theirs)
-        for each in ours._nominated.values():
-            each.protocol.request = lost  # type: ignore[method-assign]
-        if ended:
-            assert isinstance(await ours.get_event(), aioice.ice.ConnectionClosed)
-        else:
-            for _ in range(20):
-                await asked.get()
-            assert ours._nominated
 
 
 async def test_gathering_that_is_cancelled_leaves_nothing(mux: Mux) -> None:
