@@ -72,10 +72,10 @@ async def measure(
         running = group.create_task(broadcast.run())
         connections = [await connect(sources, process) for _ in range(viewers)]
         await asyncio.sleep(warm_up_s)
-        packets, cpu, began = await _packets(connections), time.process_time(), time.monotonic()
+        packets, cpu, began = _packets(connections), time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         cpu, elapsed = time.process_time() - cpu, time.monotonic() - began
-        packets = await _packets(connections) - packets
+        packets = _packets(connections) - packets
         for connection in connections:
             await connection.close()
         running.cancel()
@@ -101,5 +101,5 @@ async def connect(
     return connection
 
 
-async def _packets(connections: list[MediaConnection]) -> int:
-    return sum([(await connection.measure()).packets_sent for connection in connections])
+def _packets(connections: list[MediaConnection]) -> int:
+    return sum(connection.measure().packets_sent for connection in connections)

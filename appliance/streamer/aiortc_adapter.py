@@ -37,9 +37,7 @@ from aiortc.rtcrtpparameters import (
 from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpPsfbPacket,
-    RtcpRrPacket,
     RtcpRtpfbPacket,
-    RtcpSrPacket,
     unpack_remb_fci,
 )
 from aiortc.sdp import candidate_from_sdp
@@ -47,7 +45,14 @@ from aiortc.sdp import candidate_from_sdp
 from appliance import reads
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError
-from appliance.streamer import aioice_adapter, aiortc_economy, aiortc_fec, aiortc_guard, aiortc_sctp
+from appliance.streamer import (
+    aioice_adapter,
+    aiortc_economy,
+    aiortc_fec,
+    aiortc_guard,
+    aiortc_reports,
+    aiortc_sctp,
+)
 from appliance.streamer.frames import AUDIO_CLOCK
 from appliance.streamer.mux import Mux
 from appliance.streamer.rtp.packetizer import PAYLOAD_BYTES
@@ -256,12 +261,9 @@ def hook_feedback(
                     logger.debug("a viewer sent malformed REMB")
                     return
                 remb(bps)
-            case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
-                for each in reports:
-                    if each.ssrc == sender._ssrc:
-                        report(each.fraction_lost / 256)
         await original(packet)
 
+    aiortc_reports.reports_of(sender).heard = report
     vars(sender)[aiortc_guard.TRANSPORT_FEEDBACK] = transport_feedback
     vars(sender)["_handle_rtcp_packet"] = handle
     vars(sender)["_send_keyframe"] = request_keyframe

@@ -17,6 +17,8 @@ from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtcsctptransport import DataChunk, tsn_plus_one
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
 
+from appliance.streamer import aiortc_reports
+from appliance.streamer.aiortc_reports import RECEIVER_REPORT, SENDER_REPORT
 from appliance.streamer.budget import Budget
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ _MALFORMED = (struct.error, LookupError, ValueError)
 """What aiortc raises where it cannot read a packet."""
 _TRANSPORT_FEEDBACK, _PADDING = 0x8FCD, 0x2000
 """The first two bytes of RTCP with that, and the bit in them that says nothing of what it is."""
+_VERSION, _DESCRIPTION, _HEADER_BYTES, _COUNT = 2, 202, 4, 0x1F
 _SOURCE_END = 12  # of the packet's sender and of the stream that it is about, RFC 4585 section 6.1
 
 
@@ -123,21 +126,26 @@ class _Inlet:
             logger.debug("no way to answer: %s", exc)
 
     def _hear(self, rtcp: bytes) -> None:
-        """Of a compound all transport-wide feedback, then the rest."""
-        router, rest = self._dtls._rtp_router, b""
+        """Of a compound all transport-wide feedback and all reports, then the rest."""
+        senders, rest = self._dtls._rtp_router.senders, b""
         while rtcp:
             end = 4 * (int.from_bytes(rtcp[2:4]) + 1)
             packet, rtcp = rtcp[:end], rtcp[end:]
-            if int.from_bytes(packet[:2]) & ~_PADDING == _TRANSPORT_FEEDBACK and len(packet) == end:
-                sender = router.senders.get(int.from_bytes(packet[8:_SOURCE_END]))
+            kind = int.from_bytes(packet[:2]) & ~_PADDING
+            if len(packet) != end or kind >> 14 != _VERSION:
+                rest += packet
+            elif kind == _TRANSPORT_FEEDBACK:
+                sender = senders.get(int.from_bytes(packet[8:_SOURCE_END]))
                 if take := vars(sender).get(TRANSPORT_FEEDBACK) if sender else None:
                     take(packet[_SOURCE_END:])
-            else:
+            elif packet[1] in (SENDER_REPORT, RECEIVER_REPORT):
+                aiortc_reports.hear(packet, senders)
+                if self._report and packet[1] == SENDER_REPORT:
+                    self._report(RtcpSrPacket.parse(packet[_HEADER_BYTES:], packet[0] & _COUNT))
+            elif packet[1] != _DESCRIPTION:
                 rest += packet
         for each in RtcpPacket.parse(rest):
-            if self._report and isinstance(each, RtcpSrPacket):
-                self._report(each)
-            for recipient in router.route_rtcp(each):
+            for recipient in self._dtls._rtp_router.route_rtcp(each):
                 _at_once(recipient._handle_rtcp_packet(each))
 
 

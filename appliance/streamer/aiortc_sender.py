@@ -14,7 +14,7 @@ from aiortc.rtp import HeaderExtensions, RtpPacket
 from pylibsrtp._binding import ffi, lib
 
 from appliance.errors import UnavailableError
-from appliance.streamer import aiortc_fec
+from appliance.streamer import aiortc_fec, aiortc_reports
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.layout import Shape
 from appliance.streamer.rtp.sockets import Path, TransportPath, UdpPath
@@ -102,6 +102,7 @@ class SenderLink:
         for ssrc in (self.rtx_ssrc, self.fec_ssrc):
             dtls._rtp_router.register_sender(sender, ssrc=ssrc)
         self._sender = sender
+        self._reports = aiortc_reports.reports_of(sender)
         self._session = dtls._tx_srtp
         self._memory = memory
         self._nominated: dict[int, Any] = dtls.transport._connection._nominated
@@ -111,14 +112,12 @@ class SenderLink:
     @property
     def rtt(self) -> float:
         """Round trip in seconds; 0 while it is not known."""
-        return self._sender._RTCRtpSender__rtt or 0.0
+        return self._reports.rtt_s or 0.0
 
     @property
     def loss(self) -> float:
         """Share of packets that the last report of the viewer misses; 0 before the first."""
-        sender = self._sender
-        report = sender._RTCRtpSender__stats.get(f"remote-inbound-rtp_{id(sender)}")
-        return report.fractionLost / 256 if report else 0.0
+        return self._reports.loss or 0.0
 
     def path(self) -> Path:
         """The way of the pair that ICE nominated last. Raises UnavailableError."""
@@ -156,6 +155,12 @@ def link(transceiver: RTCRtpTransceiver, memory: SrtpMemory) -> SenderLink | Non
     """The way around aiortc's own packets for a connected sender; None where it is connected no more."""
     connection: Any = transceiver.sender.transport.transport._connection
     return SenderLink(transceiver, memory) if _COMPONENT in connection._nominated else None
+
+
+def sent(sender: RTCRtpSender) -> tuple[int, int]:
+    """Packets and bytes of payload since the beginning."""
+    private: Any = sender
+    return private._RTCRtpSender__packet_count, private._RTCRtpSender__octet_count
 
 
 async def repeat_last(sender: RTCRtpSender) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
 from appliance.bus.messages import IceServer
 from appliance.errors import InvalidInputError, UnavailableError
@@ -18,6 +17,7 @@ from appliance.streamer import (
     aiortc_economy,
     aiortc_fec,
     aiortc_guard,
+    aiortc_reports,
     aiortc_sender,
     descriptions,
 )
@@ -217,30 +217,24 @@ class MediaConnection:
         if self.codec and not self.reception.estimator.all_arrived:
             self._sources.renditions[self.codec].refresh()  # what is missing is noticed with the next frame
 
-    async def measure(self) -> Measured:
+    def measure(self) -> Measured:
         """What RTCP tells; the bitrate is that since the last call."""
         if not self.connected:
             return Measured()
         pair = aiortc_adapter.pair_type(self._pc)
         if not self._video:
             return Measured(pair)
-        report = await self._video.sender.getStats()
-        kbps, rtt, loss, jitter = None, None, None, None
-        packets = 0
-        for each in report.values():
-            if isinstance(each, RTCOutboundRtpStreamStats):
-                (sent, then), self._sent = self._sent, (each.bytesSent, time.monotonic())
-                packets = each.packetsSent
-                kbps = (each.bytesSent - sent) * 8e-3 / max(self._sent[1] - then, 1e-3)
-            elif isinstance(each, RTCRemoteInboundRtpStreamStats):
-                rtt = None if each.roundTripTime is None else each.roundTripTime * 1e3
-                loss = each.fractionLost / 2.56
-                jitter = each.jitter * 1e3 / VIDEO_CLOCK
+        (before, then), now = self._sent, time.monotonic()
+        packets, octets = aiortc_sender.sent(self._video.sender)
+        self._sent = octets, now
+        kbps = (octets - before) * 8e-3 / max(now - then, 1e-3)
+        heard = aiortc_reports.reports_of(self._video.sender)
+        rtt = None if heard.rtt_s is None else heard.rtt_s * 1e3
+        loss = None if heard.loss is None else heard.loss * 100
+        jitter = None if heard.jitter is None else heard.jitter * 1e3 / VIDEO_CLOCK
         target = self.reception.target_bps
         queue = None if target is None else self.reception.estimator.queue_delay_s * 1e3
-        return Measured(
-            pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets, self._sent[0]
-        )
+        return Measured(pair, rtt, loss, jitter, kbps, target and target // 1000, queue, packets, octets)
 
     async def close(self) -> None:
         """End it; the viewer is told."""

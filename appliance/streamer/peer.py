@@ -195,10 +195,10 @@ class Peer:
         self.took_leave = True
         self._part("left")
 
-    async def stats(self) -> ViewerStats:
+    def stats(self) -> ViewerStats:
         """What is known of this viewer."""
         connection = self._connection
-        measured = await connection.measure() if connection else Measured()
+        measured = connection.measure() if connection else Measured()
         track = connection.track if connection else None
         uplink = connection.uplink if connection else None
         repeated = track.repeated if track else (None, None)

@@ -258,7 +258,7 @@ class Session:
         return frames, self._stage.problem(), self._visits, peers
 
     async def _tell_stats(self) -> None:
-        viewers = [await self._measured(peer) async for peer in self._in_turns() if not peer.ended]
+        viewers = [self._measured(peer) async for peer in self._in_turns() if not peer.ended]
         stats = self._measure([each for each in viewers if each]).model_copy(
             update={"visits": self._visits, "farewells": self._farewells}
         )
@@ -275,10 +275,10 @@ class Session:
             if not number % _MEASURED_AT_ONCE:
                 await asyncio.sleep(0)
 
-    async def _measured(self, peer: Peer | RemotePeer) -> ViewerStats | None:
+    def _measured(self, peer: Peer | RemotePeer) -> ViewerStats | None:
         """None for a viewer that cannot be measured, which ends it alone."""
         try:
-            return await peer.stats()
+            return peer.stats()
         except Exception:
             logger.exception("viewer %s: not measured", peer.id)
             peer.end("internal error")

@@ -154,7 +154,7 @@ class Shard:
         while True:
             await asyncio.sleep(_REPORT_SECONDS)
             self._load.look()
-            viewers = [await peer.stats() for peer in list(self._peers.values()) if not peer.ended]
+            viewers = [peer.stats() for peer in list(self._peers.values()) if not peer.ended]
             self._link.send(Report(viewers=viewers, busy=self._load.busy))
 
     def _reply(self, peer: str, reply: PeerReply) -> None:

@@ -117,7 +117,7 @@ class RemotePeer:
         """See Peer.tick."""
         self._shard.tick(stats)
 
-    async def stats(self) -> ViewerStats:
+    def stats(self) -> ViewerStats:
         """What the shard said last."""
         return self._stats or ViewerStats(
             id=self.id,

@@ -17,6 +17,7 @@ from pylibsrtp import Policy, Session
 
 from appliance.errors import UnavailableError
 from appliance.streamer import aiortc_sender
+from appliance.streamer.aiortc_reports import reports_of
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.rtp.extensions import Extensions
 from appliance.streamer.rtp.sockets import TransportPath, UdpPath
@@ -266,10 +267,9 @@ async def test_the_socket_of_the_pair_is_plain_and_marked(loopback: Loopback) ->
         assert found.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x88
 
 
-async def test_the_round_trip_is_that_of_aiortc(loopback: Loopback) -> None:
+async def test_the_round_trip_is_that_of_the_reports(loopback: Loopback) -> None:
     assert link_of(loopback).rtt == 0
-    assert loopback.sender._RTCRtpSender__rtt is None
-    loopback.sender._RTCRtpSender__rtt = 0.25
+    reports_of(loopback.sender).rtt_s = 0.25
     assert link_of(loopback).rtt == 0.25
 
 

@@ -368,9 +368,9 @@ async def test_a_candidate_of_no_use_is_an_error_only_where_nothing_is_connected
 
 
 async def test_what_is_known_of_a_viewer(house: House) -> None:
-    assert (await house.peer.stats()).state == "waiting"
+    assert house.peer.stats().state == "waiting"
     await house.connect()
-    stats = await house.peer.stats()
+    stats = house.peer.stats()
     assert (stats.id, stats.role, stats.codec, stats.rtt_ms) == ("p1", Role.CONTROL, "H264", None)
     assert stats.pair in ("host", "prflx")
 
@@ -414,14 +414,14 @@ async def test_who_asks_is_told_of_every_frame_on_the_clock_of_its_echoes(house:
 
 async def test_the_latency_that_the_page_makes_out_is_known_while_it_is_connected(house: House) -> None:
     await house.connect()
-    assert (await house.peer.stats()).latency_ms is None
+    assert house.peer.stats().latency_ms is None
     house.say({"type": "fanlight::latency", "data": {"ms": 21.36}})
     house.say({"type": "fanlight::ping", "data": {"t": 1}})
     await house.told.get()
-    assert (await house.peer.stats()).latency_ms == 21.4
+    assert house.peer.stats().latency_ms == 21.4
     await house.pc.close()
     await house.input.released.get()
-    assert (await house.peer.stats()).latency_ms is None
+    assert house.peer.stats().latency_ms is None
 
 
 async def test_who_connects_anew_without_end_is_slowed_down(house: House) -> None:

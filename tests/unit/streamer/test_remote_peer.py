@@ -57,14 +57,14 @@ async def test_the_shard_ends_it() -> None:
 
 async def test_its_statistics_are_those_that_the_shard_told_last() -> None:
     peer = Shard().peer()
-    assert ((await peer.stats()).label, (await peer.stats()).state, peer.connected) == (
+    assert (peer.stats().label, peer.stats().state, peer.connected) == (
         "tablet",
         "waiting",
         False,
     )
     known = ViewerStats(id="p", state="connected")
     peer.measured(known)
-    assert (await peer.stats(), peer.connected) == (known, True)
+    assert (peer.stats(), peer.connected) == (known, True)
 
 
 async def test_who_gets_the_controls_has_to_move() -> None:

@@ -302,10 +302,10 @@ async def test_frames_go_out_between_viewers_that_are_measured(
 ) -> None:
     real, order = Peer.stats, []
 
-    async def stats(peer: Peer) -> ViewerStats:
+    def stats(peer: Peer) -> ViewerStats:
         order.append(peer.id)
         asyncio.get_running_loop().call_soon(order.append, "frame")
-        return await real(peer)
+        return real(peer)
 
     monkeypatch.setattr(Peer, "stats", stats)
     monkeypatch.setattr(session_module, "_MEASURED_AT_ONCE", 1)

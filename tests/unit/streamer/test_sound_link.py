@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
 
+from appliance.streamer.aiortc_reports import hear
 from appliance.streamer.frames import Codec
 from tests.support.loopback import Loopback
 
@@ -60,7 +61,7 @@ async def test_a_viewer_that_answers_with_redundancy_gets_it_on_the_negotiated_s
         assert second.payload == bytes([0x80 | opus, 0x07, 0x80, 0x04, opus]) + b"\xf4one\xf4two"
         assert stream._link.loss == 0
         report = RtcpReceiverInfo(transceiver.sender._ssrc, 64, 9, 0, 0, 0, 0)
-        await transceiver.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
+        hear(bytes(RtcpRrPacket(ssrc=1, reports=[report])), {report.ssrc: transceiver.sender})
         assert stream._link.loss == 0.25
     assert not loopback.sources.sound._fan_out._streams
 
