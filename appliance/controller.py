@@ -9,7 +9,8 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceState, PeerEvent, Publication, ScreenWish, SessionStatus
+from appliance.bus.messages import InstanceState, Publication, ScreenWish, SessionStatus
+from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.subjects import up
 from appliance.control import words
 from appliance.control.schema import (

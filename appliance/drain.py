@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from appliance import audit
 from appliance.bus.connection import Bus
-from appliance.bus.messages import PeerEvent
+from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.subjects import up
 from appliance.control import words
 from appliance.errors import UnavailableError

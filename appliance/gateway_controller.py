@@ -7,7 +7,8 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.bus.connection import Bus
-from appliance.bus.messages import PeerEvent, ScreenWish
+from appliance.bus.messages import ScreenWish
+from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.subjects import up
 from appliance.control.schema import (
     Application,

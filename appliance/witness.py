@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from appliance import audit
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.bus.subjects import stats_of
 from appliance.instances.instance import Instance
 from appliance.instances.manager import InstanceManager

@@ -23,13 +23,13 @@ from appliance.bus.messages import (
     ApplicationInfo,
     InstanceInfo,
     InstanceState,
-    InstanceStats,
     LaunchRequest,
-    PeerReply,
     SessionState,
     SessionStatus,
     StreamerHello,
 )
+from appliance.bus.peer_messages import PeerReply
+from appliance.bus.stats import InstanceStats
 from appliance.signaling import anbox
 from tests.support.gateway import serving
 

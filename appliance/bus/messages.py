@@ -3,7 +3,7 @@
 import math
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,13 +97,6 @@ class Done(Message):
 
 class SettingsChanged(Message):
     """What `PATCH /1.0/config` has changed so far, which is stored, is to be read again."""
-
-
-class Opened(Message):
-    """The answer to who opens a peer."""
-
-    known: bool = False
-    """It was there already, with all that it was told."""
 
 
 class ApplicationInfo(Message):
@@ -232,49 +225,6 @@ class Picture(Message):
     """In base64."""
 
 
-class PeerEvent(Message):
-    """Something that happened to one signaling peer of a session."""
-
-    kind: Literal["open", "message", "close", "kick", "keyframe", "notice"]
-    """`keyframe` and `notice` may be of no peer: the box wants one, or has something to say to all."""
-    peer: str = ""
-    text: str = ""
-    dialect: Literal["anbox", "kinesis", "whep"] = "anbox"
-    role: Role = Role.VIEW
-    exclusive: bool = False
-    """Takes over from other exclusive peers, as a client of the Anbox dialect does."""
-    page: bool = False
-    """Our own page: it knows the `fanlight::` messages."""
-    resumed: bool = False
-    """Opened again after the streamer restarted: the client believes it is connected."""
-    label: str = ""
-    """Who it is, for people: device or account name."""
-    address: str = ""
-    screen: ScreenWish | None = None
-    ice_servers: list[IceServer] = []
-    source: bool = False
-    """It is no viewer: at its other end is the master whose picture the instance shows."""
-
-    @property
-    def fluent(self) -> bool:
-        """Whether it knows our own messages; SDKs of the Anbox dialect hand them to whoever uses them."""
-        return self.page or self.dialect != "anbox"
-
-
-class PeerReply(Message):
-    """What the streamer says to one signaling peer; without text it only looks whether anybody listens."""
-
-    kind: Literal["message", "close"]
-    text: str = ""
-
-
-class Revocation(Message):
-    """A principal may not watch any more; `tag` is what ids of its viewers begin with."""
-
-    tag: str
-    reason: str
-
-
 class StreamerHello(Message):
     """A streamer that serves a session from now on."""
 
@@ -289,149 +239,3 @@ class SessionState(Message):
     status: SessionStatus
     message: str = ""
     instance: str | None = None
-
-
-class ViewerStats(Message):
-    """One connected viewer. None means not known, never zero."""
-
-    id: str
-    label: str = ""
-    role: Role = Role.VIEW
-    dialect: str = "anbox"
-    address: str = ""
-    codec: str = ""
-    pair: str = ""
-    """host, srflx, prflx or relay."""
-    state: str = ""
-    age_s: float = 0.0
-    latency_ms: float | None = None
-    """From the box's screen to the viewer's, as its page makes it out."""
-    rtt_ms: float | None = None
-    loss_percent: float | None = None
-    jitter_ms: float | None = None
-    bitrate_kbps: float | None = None
-    target_kbps: int | None = None
-    """What congestion control lets this viewer have."""
-    queue_delay_ms: float | None = None
-    """How long packets stand in the queue of the bottleneck on the way."""
-    frames_sent: int = 0
-    frames_dropped: int = 0
-    bytes_sent: int = 0
-    packets_sent: int = 0
-    """Of the picture, since the beginning."""
-    nacks: int = 0
-    plis: int = 0
-    firs: int = 0
-    repeated_packets: int | None = None
-    repeated_bytes: int | None = None
-    """Sent again, and in those packets; headers do not count."""
-    microphone_packets: int = 0
-    """Heard from this viewer."""
-    camera_frames: int = 0
-    """Counted, and not shown anywhere."""
-
-
-class InstanceStats(Message):
-    """What a streamer says of itself once a second and when a viewer leaves.
-
-    Rates are over the last second, latency over the last ten.
-    """
-
-    instance: str
-    session: str | None = None
-    pid: int = 0
-    source: str = ""
-    """Where the picture comes from, for people: `X11 :0 1920x1080`."""
-    screen: Screen | None = None
-    """What clients made of the one that it was told at birth."""
-    encoder: str = ""
-    """`x264`, `nvenc`... empty until one runs."""
-    encoder_reason: str = ""
-    """Why this encoder and not a better one."""
-    software_fallback: bool = False
-    codec: str = ""
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    target_fps: int | None = None
-    bitrate_kbps: float | None = None
-    target_kbps: int | None = None
-    capture_to_encoded_p50_ms: float | None = None
-    capture_to_encoded_p95_ms: float | None = None
-    frames_encoded: int = 0
-    frames_dropped: int = 0
-    keyframes: int = 0
-    encode_s: float = 0.0
-    """Spent in encoders, over all frames."""
-    keyframe_requests: int = 0
-    audio: str = ""
-    """`opus 48 kHz from <source>`, or why there is none."""
-    microphone: str = ""
-    """Where applications hear who speaks, or why they hear nobody."""
-    microphone_problem: str = ""
-    """Why who speaks is not heard, or nobody can be."""
-    input: str = ""
-    """What input goes to, or why it goes nowhere."""
-    gamepads: str = ""
-    """How many of viewers' are in use, or why none is passed on."""
-    udp_port: int = 0
-    """The one port of all media; 0: each viewer has ports of its own."""
-    shards: list[int] = []
-    """Processes that serve some of the viewers, where one core is not enough for all."""
-    published: str = ""
-    """How publishing to another server goes; empty where nothing is to be published."""
-    recording: str = ""
-    """The name of the file that is being recorded; empty where none is."""
-    recording_problem: str = ""
-    """Why nothing is recorded, where something should be."""
-    problem: str = ""
-    viewers: list[ViewerStats] = []
-    viewers_max: int | None = None
-    """How many it takes; who comes to control makes room where somebody only watches."""
-    visits: int = 0
-    """Viewers that were connected and left, however short they stayed."""
-    farewells: int = 0
-    """Clients of the Anbox dialect that said so when they left."""
-    tasks: int = 0
-    """Of the streamer's event loop: more and more of them are a leak."""
-
-
-class ChannelMail(Message):
-    """What one client of a channel sent to another, kept until that is there, for `ttl_s` at most."""
-
-    id: str
-    action: Literal["SDP_OFFER", "SDP_ANSWER", "ICE_CANDIDATE", "ARRIVAL"]
-    """The last one is sent by the recipient itself: from here on `id` is the connection that it reads on."""
-    payload: str = ""
-    ttl_s: float = 0.0
-    again: bool = False
-    """An arrival after an outage of the bus, which takes over from nobody."""
-
-
-class ChannelClient(Message):
-    """A signaling connection to a channel; `client` is empty for the master."""
-
-    connection: str
-    client: str = ""
-    label: str = ""
-    """Who it is, for people: the name of its access key."""
-    address: str = ""
-    since: float
-
-
-class ChannelJoin(Message):
-    """The master, or this viewer, of a channel with media storage wants to be sent an offer."""
-
-    client: str = ""
-
-
-class ChannelDeleted(Message):
-    """A channel is gone, and so is what its sockets were for."""
-
-
-class ChannelPresence(Message):
-    """Who is connected to a channel at one gateway node; it is gone when nothing came for 3 periods."""
-
-    node: str
-    channel: str
-    clients: list[ChannelClient] = []

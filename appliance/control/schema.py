@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from appliance.audit import AuditRecord as AuditRecord
 from appliance.bus.messages import Done as Done
 from appliance.bus.messages import InstanceState as InstanceState
-from appliance.bus.messages import InstanceStats as InstanceStats
 from appliance.bus.messages import Picture as Picture
 from appliance.bus.messages import Role as Role
 from appliance.bus.messages import SessionStatus as SessionStatus
-from appliance.bus.messages import ViewerStats as ViewerStats
+from appliance.bus.stats import InstanceStats as InstanceStats
+from appliance.bus.stats import ViewerStats as ViewerStats
 
 API_VERSION = 1
 """Raised whenever an older client could misread a newer daemon."""

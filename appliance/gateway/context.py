@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from appliance.bus.channel_messages import ChannelMail
 from appliance.bus.connection import Bus
 from appliance.bus.mail import Mail
-from appliance.bus.messages import DRAINING, ChannelMail, IceServer, ScreenWish
+from appliance.bus.messages import DRAINING, IceServer, ScreenWish
 from appliance.bus.server import EmbeddedServer
 from appliance.bus.state import Bucket, copies_on
 from appliance.bus.subjects import MAIL_ALL

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from appliance.bus.messages import InstanceStats, SessionStatus, ViewerStats
+from appliance.bus.messages import SessionStatus
+from appliance.bus.stats import InstanceStats, ViewerStats
 
 _ANBOX = "anbox_stream_gateway"
 _HANDLERS = {

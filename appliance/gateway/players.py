@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import Done, PeerEvent, PeerReply
+from appliance.bus.messages import Done
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.subjects import down, up
 from appliance.errors import LimitExceededError, UnavailableError
 from appliance.gateway.relay import STREAMER_PATIENCE_SECONDS

@@ -10,15 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import WSCloseCode, WSMsgType
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import (
-    IceServer,
-    Opened,
-    PeerEvent,
-    PeerReply,
-    SessionState,
-    SessionStatus,
-    StreamerHello,
-)
+from appliance.bus.messages import IceServer, SessionState, SessionStatus, StreamerHello
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
 from appliance.bus.subjects import down, hello, state, up
 from appliance.errors import FanlightError, NotFoundError, UnavailableError
 from appliance.gateway.client_socket import ClientSocket

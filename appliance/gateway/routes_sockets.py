@@ -4,7 +4,7 @@ import logging
 
 from aiohttp import hdrs, web
 
-from appliance.bus.messages import PeerEvent
+from appliance.bus.peer_messages import PeerEvent
 from appliance.errors import ConflictError, RefusedError, UnauthorizedError
 from appliance.gateway.app import same_origin, ticketed
 from appliance.gateway.client_socket import ClientSocket

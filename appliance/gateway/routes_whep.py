@@ -6,7 +6,8 @@ from typing import NamedTuple
 from aiohttp import ETag, hdrs, web
 
 from appliance import audit
-from appliance.bus.messages import IceServer, LaunchRequest, PeerEvent, Role
+from appliance.bus.messages import IceServer, LaunchRequest, Role
+from appliance.bus.peer_messages import PeerEvent
 from appliance.errors import NoCapacityError, NotFoundError, RefusedError, UnavailableError
 from appliance.gateway.app import CALLER, WHEP, public
 from appliance.gateway.context import Context

@@ -13,8 +13,9 @@ from aiohttp import web
 from appliance import lifecycle
 from appliance.bus.connection import Bus
 from appliance.bus.lease import Lease
-from appliance.bus.messages import AgentAnnounce, InstanceStats, LaunchRequest, Role, ScreenWish
+from appliance.bus.messages import AgentAnnounce, LaunchRequest, Role, ScreenWish
 from appliance.bus.server import EmbeddedServer
+from appliance.bus.stats import InstanceStats
 from appliance.config import Config
 from appliance.errors import ConflictError, UnavailableError
 from appliance.gateway.accounts import AccountRecord

@@ -11,7 +11,9 @@ from typing import Protocol
 from appliance import audit
 from appliance.about import about
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, PeerEvent, Revocation, Role
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent, Revocation
+from appliance.bus.stats import InstanceStats
 from appliance.bus.subjects import GATEWAY_REVOKED, STATS_ALL, agent_of, belongs, up
 from appliance.bus.subjects import stats as stats_subject
 from appliance.errors import NotFoundError, UnavailableError

@@ -7,15 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from appliance.bus.messages import (
-    InstanceState,
-    InstanceStats,
-    Publication,
-    Screen,
-    ScreenWish,
-    SessionStatus,
-)
+from appliance.bus.messages import InstanceState, Publication, Screen, ScreenWish, SessionStatus
 from appliance.bus.spec import EncoderChoice
+from appliance.bus.stats import InstanceStats
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.limits import UNLIMITED, Limits

@@ -17,12 +17,12 @@ from appliance.bus.messages import (
     Done,
     InstanceInfo,
     InstanceState,
-    InstanceStats,
     LaunchRequest,
     Publication,
     SessionStatus,
 )
 from appliance.bus.spec import EncoderChoice
+from appliance.bus.stats import InstanceStats
 from appliance.bus.subjects import id_of, publication, stats_of
 from appliance.config import Config
 from appliance.errors import FanlightError, InvalidInputError, NotFoundError, UnavailableError

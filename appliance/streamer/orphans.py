@@ -8,7 +8,7 @@ from typing import Protocol
 from appliance.bus import subjects
 from appliance.bus.beat import until_beat
 from appliance.bus.connection import Bus
-from appliance.bus.messages import PeerReply
+from appliance.bus.peer_messages import PeerReply
 from appliance.errors import UnavailableError
 
 logger = logging.getLogger(__name__)

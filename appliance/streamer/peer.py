@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from appliance.bus.connection import heeding_cancellation
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent, PeerReply
+from appliance.bus.stats import ViewerStats
 from appliance.errors import FanlightError, InvalidInputError, LimitExceededError
 from appliance.signaling import anbox, kinesis_master
 from appliance.signaling.dialects import DIALECTS

@@ -8,17 +8,9 @@ from pathlib import Path
 
 from appliance.bus import subjects
 from appliance.bus.connection import BusAddress, connect
-from appliance.bus.messages import (
-    IceServer,
-    InstanceStats,
-    Picture,
-    Publication,
-    RecordOrder,
-    ScreenshotOrder,
-    ScreenWish,
-    ViewerStats,
-)
+from appliance.bus.messages import IceServer, Picture, Publication, RecordOrder, ScreenshotOrder, ScreenWish
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.errors import UnavailableError
 from appliance.ice import ice_servers
 from appliance.signaling.anbox import Settings

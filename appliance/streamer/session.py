@@ -11,16 +11,9 @@ from pydantic import BaseModel
 from appliance.bus import subjects
 from appliance.bus.beat import on_beat, until_beat
 from appliance.bus.connection import Bus
-from appliance.bus.messages import (
-    InstanceStats,
-    Opened,
-    PeerEvent,
-    PeerReply,
-    SessionState,
-    SessionStatus,
-    StreamerHello,
-    ViewerStats,
-)
+from appliance.bus.messages import SessionState, SessionStatus, StreamerHello
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.errors import (
     FanlightError,
     InvalidInputError,

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from appliance.bus.messages import InstanceStats, ViewerStats
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.streamer.frames import SourceInfo
 
 

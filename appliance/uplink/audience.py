@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from appliance.about import about
 from appliance.bus.connection import Bus
-from appliance.bus.messages import IceServer, InstanceStats, Role
+from appliance.bus.messages import IceServer, Role
+from appliance.bus.stats import InstanceStats
 from appliance.bus.subjects import stats_of
 from appliance.signaling.kinesis import Action, Delivery, Request, is_client_id
 from appliance.uplink.viewer import CloudViewer

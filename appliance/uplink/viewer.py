@@ -10,15 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from appliance.bus.connection import Bus
-from appliance.bus.messages import (
-    IceServer,
-    Opened,
-    PeerEvent,
-    PeerReply,
-    Role,
-    StreamerHello,
-    ViewerStats,
-)
+from appliance.bus.messages import IceServer, Role, StreamerHello
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
+from appliance.bus.stats import ViewerStats
 from appliance.bus.subjects import down, hello, up
 from appliance.errors import FanlightError, UnavailableError
 from appliance.signaling import kinesis

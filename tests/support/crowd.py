@@ -11,7 +11,8 @@ import psutil
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, Role
+from appliance.bus.messages import Role
+from appliance.bus.stats import InstanceStats
 from tests.support.room import Viewer, visits
 
 LEAVES = ("says so", "closes", "hangs up", "vanishes")

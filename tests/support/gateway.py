@@ -21,21 +21,18 @@ from appliance.bus.messages import (
     Done,
     InstanceInfo,
     InstanceState,
-    InstanceStats,
     LaunchReply,
     LaunchRequest,
-    Opened,
-    PeerEvent,
-    PeerReply,
     SessionGrant,
     SessionRequest,
     SessionState,
     SessionStatus,
     StopRequest,
     StreamerHello,
-    ViewerStats,
 )
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
 from appliance.bus.server import EmbeddedServer, Listen
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.config import Config
 from appliance.errors import FanlightError
 from appliance.gateway.service import Gateway

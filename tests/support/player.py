@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from appliance.bus import subjects
-from appliance.bus.messages import Done, PeerEvent, PeerReply
+from appliance.bus.messages import Done
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.errors import NotFoundError
 from tests.support.gateway import FakeStreamer
 

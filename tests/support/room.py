@@ -13,16 +13,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress
-from appliance.bus.messages import (
-    Done,
-    PeerEvent,
-    PeerReply,
-    Role,
-    Screen,
-    SessionState,
-    SessionStatus,
-    StreamerHello,
-)
+from appliance.bus.messages import Done, Role, Screen, SessionState, SessionStatus, StreamerHello
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import EncoderChoice, StreamerSpec
 from tests.support.ports import free_ports
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress, connect
-from appliance.bus.messages import InstanceStats, ViewerStats
 from appliance.bus.nkey import UserKey
 from appliance.bus.permits import BoxUser
 from appliance.bus.server import EmbeddedServer, Listen
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.config import KinesisUplinkSection
 from appliance.uplink.service import Uplink
 from tests.support.gateway import FakeStreamer, serving, until

@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.bus.messages import InstanceState, InstanceStats
+from appliance.bus.messages import InstanceState
+from appliance.bus.stats import InstanceStats
 from appliance.control.schema import Instance
 from appliance.controller import _instance_problems
 

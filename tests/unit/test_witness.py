@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from appliance import audit
-from appliance.bus.messages import Role, Screen, ViewerStats
+from appliance.bus.messages import Role, Screen
+from appliance.bus.stats import ViewerStats
 from appliance.config import ApplicationSection
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import Instance

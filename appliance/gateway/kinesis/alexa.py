@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from appliance.bus.messages import ChannelClient, Done, PeerEvent, PeerReply
+from appliance.bus.channel_messages import ChannelClient
+from appliance.bus.messages import Done
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.subjects import down, up
 from appliance.errors import InvalidInputError
 from appliance.gateway.context import Context

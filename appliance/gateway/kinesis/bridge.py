@@ -9,18 +9,11 @@ from collections.abc import AsyncIterator, Callable
 
 from appliance.about import about
 from appliance.bus.beat import until_beat
+from appliance.bus.channel_messages import ChannelClient, ChannelJoin, ChannelMail
 from appliance.bus.connection import Bus
 from appliance.bus.mail import Mail
-from appliance.bus.messages import (
-    ChannelClient,
-    ChannelJoin,
-    ChannelMail,
-    Done,
-    IceServer,
-    PeerEvent,
-    PeerReply,
-    StreamerHello,
-)
+from appliance.bus.messages import Done, IceServer, StreamerHello
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.subjects import HELLO_ALL, JOIN_ALL, STORAGE, down, hello, up
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.kinesis.channels import Channel, Channels

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from appliance.bus.channel_messages import ChannelDeleted, ChannelMail
 from appliance.bus.connection import Bus
 from appliance.bus.mail import Mail
-from appliance.bus.messages import ChannelDeleted, ChannelMail, Message
+from appliance.bus.messages import Message
 from appliance.bus.state import Bucket
 from appliance.bus.subjects import deleted, mail_of, unword, word
 from appliance.config import KinesisSection

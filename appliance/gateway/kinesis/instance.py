@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import WSCloseCode
 
+from appliance.bus.channel_messages import ChannelJoin
 from appliance.bus.connection import Bus
-from appliance.bus.messages import ChannelJoin, IceServer, PeerEvent, PeerReply
+from appliance.bus.messages import IceServer
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.subjects import join, up
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.lifetime import Lifetime

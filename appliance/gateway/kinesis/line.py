@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import WSCloseCode
 
+from appliance.bus.channel_messages import ChannelDeleted
 from appliance.bus.connection import Bus
-from appliance.bus.messages import ChannelDeleted
 from appliance.bus.subjects import deleted
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.channels import Channel, Channels

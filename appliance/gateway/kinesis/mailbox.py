@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from appliance.bus.channel_messages import ChannelMail
 from appliance.bus.connection import Bus
 from appliance.bus.mail import OF_ONE_SENDER, Letter, Mail
-from appliance.bus.messages import ChannelMail
 from appliance.bus.subjects import ARRIVALS, MASTER, STORAGE, mail, unword, word
 from appliance.errors import UnavailableError
 from appliance.signaling.kinesis import Action, Delivery, Request

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from appliance.bus.channel_messages import ChannelClient, ChannelPresence
 from appliance.bus.connection import Bus
-from appliance.bus.messages import ChannelClient, ChannelPresence
 from appliance.bus.subjects import PRESENCE_ALL, presence
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis.errors import ClientLimitError

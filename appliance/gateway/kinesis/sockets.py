@@ -7,7 +7,9 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from appliance.about import about
-from appliance.bus.messages import DRAINING, ChannelClient, PeerEvent
+from appliance.bus.channel_messages import ChannelClient
+from appliance.bus.messages import DRAINING
+from appliance.bus.peer_messages import PeerEvent
 from appliance.errors import FanlightError
 from appliance.gateway.app import signed
 from appliance.gateway.context import Context

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
+from appliance.bus.channel_messages import ChannelJoin
 from appliance.bus.connection import Bus
-from appliance.bus.messages import ChannelJoin
 from appliance.bus.subjects import join
 from appliance.gateway.kinesis.authority import Authority
 from appliance.gateway.kinesis.cameras import Cameras

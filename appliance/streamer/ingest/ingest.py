@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from appliance.bus.messages import PeerEvent, PeerReply
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.errors import FanlightError, InvalidInputError, UnavailableError
 from appliance.signaling import kinesis_viewer
 from appliance.signaling.anbox import Answer, Candidate

@@ -4,7 +4,8 @@ import asyncio
 import functools
 import logging
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
+from appliance.bus.messages import Role, ScreenWish
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.errors import InvalidInputError, UnavailableError
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import stats

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.bus.beat import until_beat
-from appliance.bus.messages import PeerEvent, PeerReply, Publication
+from appliance.bus.messages import Publication
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
 from appliance.config import IceSection
 from appliance.errors import FanlightError, UnavailableError

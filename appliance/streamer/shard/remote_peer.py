@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent, PeerReply
+from appliance.bus.stats import ViewerStats
 from appliance.streamer.shard.wire import Happened, ToShard
 
 

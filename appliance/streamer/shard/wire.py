@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from appliance.bus.messages import Message, PeerEvent, PeerReply, ViewerStats
+from appliance.bus.messages import Message
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import ViewerStats
 from appliance.errors import InvalidInputError, UnavailableError
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.talkspurts import EncodedAudio

@@ -3,7 +3,8 @@
 import pytest
 
 from appliance.bus import subjects
-from appliance.bus.messages import InstanceStats, SessionGrant, SessionRequest
+from appliance.bus.messages import SessionGrant, SessionRequest
+from appliance.bus.stats import InstanceStats
 from appliance.errors import RefusedError
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, until
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from appliance.bus.messages import Done, PeerEvent
+from appliance.bus.messages import Done
+from appliance.bus.peer_messages import PeerEvent
 from tests.support.gateway import FakeAgent, FakeStreamer, serving, settings, street
 from tests.support.signals import corpus
 

@@ -11,7 +11,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.bus import subjects
-from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.signaling.whep import SDP
 from tests.support.gateway import FakeAgent, Street, serving, street, until
 from tests.support.room import process, specification

@@ -12,16 +12,8 @@ import pytest
 
 from appliance.bus.connection import BusAddress
 from appliance.bus.link import BusLink
-from appliance.bus.messages import (
-    InstanceState,
-    Opened,
-    PeerEvent,
-    PeerReply,
-    Role,
-    Screen,
-    ScreenWish,
-    SessionStatus,
-)
+from appliance.bus.messages import InstanceState, Role, Screen, ScreenWish, SessionStatus
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
 from appliance.bus.subjects import down, up
 from appliance.config import Config
 from appliance.instances.manager import InstanceManager

@@ -8,7 +8,8 @@ import pytest
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import Done, PeerEvent, PeerReply, SessionState, SessionStatus, StreamerHello
+from appliance.bus.messages import Done, SessionState, SessionStatus, StreamerHello
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.server import EmbeddedServer
 from appliance.errors import InvalidInputError
 from appliance.signaling import kinesis

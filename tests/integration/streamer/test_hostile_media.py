@@ -16,8 +16,9 @@ import pytest
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, Role, Screen
+from appliance.bus.messages import Role, Screen
 from appliance.bus.server import EmbeddedServer
+from appliance.bus.stats import InstanceStats
 from tests.support.clips import noise
 from tests.support.hostile import Fuzzer, fir, nack_of_everything, pli, report
 from tests.support.room import Viewer, Visit, specification, streamer

@@ -13,7 +13,7 @@ import av
 import pytest
 from aiortc.rtp import RtpPacket, unpack_remb_fci
 
-from appliance.bus.messages import PeerEvent, PeerReply
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.signaling import kinesis
 from appliance.signaling.anbox import Offer
 from appliance.signaling.kinesis import Action, Delivery

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import PeerReply
+from appliance.bus.peer_messages import PeerReply
 from appliance.streamer.orphans import Orphans
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,10 @@ import pytest
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus
-from appliance.bus.messages import InstanceStats, PeerEvent, Role
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.server import EmbeddedServer
+from appliance.bus.stats import InstanceStats
 from appliance.streamer.capture.counter import read_counter
 from tests.support.ports import free_ports
 from tests.support.room import SESSION, Viewer, Visit, ports, specification, streamer

@@ -13,8 +13,9 @@ from aiortc import RTCSessionDescription
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress
-from appliance.bus.messages import InstanceStats, Role, StreamerHello
+from appliance.bus.messages import Role, StreamerHello
 from appliance.bus.server import EmbeddedServer
+from appliance.bus.stats import InstanceStats
 from appliance.errors import LimitExceededError
 from tests.support.ports import free_ports
 from tests.support.room import SESSION, Visit, b64, media, ports, process, specification, streamer

@@ -15,8 +15,9 @@ from aiortc.mediastreams import MediaStreamError
 
 from appliance.bus import subjects
 from appliance.bus.connection import Bus, BusAddress, connect
-from appliance.bus.messages import Done, InstanceStats, Publication, Screen
+from appliance.bus.messages import Done, Publication, Screen
 from appliance.bus.spec import EncoderChoice, StreamerSpec
+from appliance.bus.stats import InstanceStats
 from tests.support.gateway import nats_server, until
 from tests.support.ports import free_ports
 from tests.support.turn import coturn

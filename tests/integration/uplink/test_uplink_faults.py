@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.bus import subjects
-from appliance.bus.messages import IceServer, Role, StreamerHello, ViewerStats
+from appliance.bus.messages import IceServer, Role, StreamerHello
+from appliance.bus.stats import ViewerStats
 from appliance.errors import LimitExceededError
 from appliance.signaling import kinesis_master
 from appliance.uplink import connection

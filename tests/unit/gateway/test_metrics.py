@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.bus.messages import InstanceStats, ViewerStats
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.gateway.metrics import Metrics
 
 pytestmark = pytest.mark.unit

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from appliance.bus.messages import InstanceStats, Role, ViewerStats
+from appliance.bus.messages import Role
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.gateway.viewers import Viewers
 
 pytestmark = pytest.mark.unit

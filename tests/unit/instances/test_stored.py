@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from appliance.bus.messages import InstanceState, InstanceStats, Screen
+from appliance.bus.messages import InstanceState, Screen
+from appliance.bus.stats import InstanceStats
 from appliance.config import ApplicationSection
 from appliance.control.schema import Instance as Shown
 from appliance.controller import _instance_problems

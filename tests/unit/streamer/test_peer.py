@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
+from appliance.bus.messages import Role, ScreenWish
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling import kinesis
 from appliance.signaling.anbox import Candidate

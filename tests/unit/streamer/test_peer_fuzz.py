@@ -7,7 +7,8 @@ import json
 import psutil
 import pytest
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ScreenWish
+from appliance.bus.messages import Role, ScreenWish
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import peer as peer_module

@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent, PeerReply
+from appliance.bus.stats import ViewerStats
 from appliance.streamer.shard.remote_peer import RemotePeer
 from appliance.streamer.shard.wire import Happened, ToShard
 

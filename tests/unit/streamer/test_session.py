@@ -6,18 +6,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from appliance.bus.messages import (
-    InstanceStats,
-    Opened,
-    PeerEvent,
-    PeerReply,
-    Role,
-    ScreenWish,
-    SessionState,
-    StreamerHello,
-    ViewerStats,
-)
+from appliance.bus.messages import Role, ScreenWish, SessionState, StreamerHello
+from appliance.bus.peer_messages import Opened, PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.errors import LimitExceededError, NotFoundError, UnavailableError
 from appliance.signaling.control import ControlMessage
 from appliance.streamer import session as session_module

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from appliance.bus.messages import PeerEvent, PeerReply, Role, ViewerStats
+from appliance.bus.messages import Role
+from appliance.bus.peer_messages import PeerEvent, PeerReply
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import ViewerStats
 from appliance.errors import InvalidInputError, UnavailableError
 from appliance.streamer.frames import Codec, EncodedFrame, SourceInfo
 from appliance.streamer.shard import wire

@@ -2,8 +2,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.bus.messages import ViewerStats
 from appliance.bus.spec import StreamerSpec
+from appliance.bus.stats import ViewerStats
 from appliance.streamer import stats
 from appliance.streamer.frames import Codec, SourceInfo
 

@@ -12,14 +12,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from appliance.bus import subjects
-from appliance.bus.messages import (
-    InstanceStats,
-    Role,
-    SessionState,
-    SessionStatus,
-    StreamerHello,
-    ViewerStats,
-)
+from appliance.bus.messages import Role, SessionState, SessionStatus, StreamerHello
+from appliance.bus.stats import InstanceStats, ViewerStats
 from appliance.errors import NotFoundError
 from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.gateway.sessions import Sessions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.bus.channel_messages import ChannelClient, ChannelPresence
 from appliance.bus.connection import Bus, connect
-from appliance.bus.messages import ChannelClient, ChannelPresence
 from appliance.bus.subjects import presence
 from appliance.gateway.kinesis.errors import ClientLimitError
 from appliance.gateway.kinesis.presence import Presence

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from appliance.bus.channel_messages import ChannelMail
 from appliance.bus.link import BusLink
 from appliance.bus.mail import Mail
-from appliance.bus.messages import ChannelMail
 from appliance.errors import UnavailableError
 from appliance.gateway.kinesis import lifetime, quotas
 from appliance.gateway.kinesis.policies import Policy, Statement

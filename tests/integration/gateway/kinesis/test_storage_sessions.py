@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.bus.messages import PeerEvent
+from appliance.bus.peer_messages import PeerEvent
 from appliance.gateway.kinesis.policies import Policy, Statement
 from appliance.signaling import kinesis, kinesis_master
 from appliance.signaling.kinesis import Action, Request

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from appliance.bus.channel_messages import ChannelMail
 from appliance.bus.mail import OF_ONE_SENDER
-from appliance.bus.messages import ChannelMail
 from appliance.gateway.kinesis.mailbox import Held, Inbox
 from appliance.signaling.kinesis import Action
 
