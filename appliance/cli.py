@@ -284,7 +284,7 @@ def _duration(text: str) -> int:
 
 
 def _share_duration(text: str) -> int:
-    from appliance.control.schema import SHARE_SECONDS_MAX
+    from appliance.control.credentials import SHARE_SECONDS_MAX
     from appliance.control.words import duration
 
     seconds = _duration(text)

@@ -13,27 +13,19 @@ from appliance.bus.messages import InstanceState, Publication, ScreenWish, Sessi
 from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.subjects import up
 from appliance.control import words
+from appliance.control.credentials import Share, ShareParams
 from appliance.control.schema import (
-    Application,
-    Box,
     DrainParams,
-    Health,
-    Instance,
     InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
-    Part,
     Picture,
-    Problem,
     PublishParams,
     Recording,
     Recordings,
-    Session,
-    Share,
-    ShareParams,
-    Snapshot,
 )
+from appliance.control.snapshot import Application, Box, Health, Instance, Part, Problem, Session, Snapshot
 from appliance.doorkeeper import Doorkeeper
 from appliance.drain import Drain
 from appliance.errors import InvalidInputError, NotFoundError, UnavailableError

@@ -18,8 +18,8 @@ from appliance.bus.external import external
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer
 from appliance.config import Config
-from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
+from appliance.control.snapshot import Part, Problem
 from appliance.controller import BoxController
 from appliance.discovery.advertise import Advertiser
 from appliance.drain import Drain

@@ -7,14 +7,11 @@ from pathlib import Path
 
 from appliance import audit
 from appliance.bus.beat import until_beat
-from appliance.control.schema import (
+from appliance.control.credentials import (
     Account,
     AccountParams,
     Accounts,
     AccountToken,
-    Application,
-    Audit,
-    AuditParams,
     Code,
     CodeParams,
     Device,
@@ -26,12 +23,13 @@ from appliance.control.schema import (
     Keys,
     KeySecret,
     Pin,
-    Session,
     Share,
     ShareParams,
     Shares,
     ShareShown,
 )
+from appliance.control.schema import Audit, AuditParams
+from appliance.control.snapshot import Application, Session
 from appliance.errors import FanlightError, UnavailableError
 from appliance.gateway.kinesis.policies import EVERYTHING, Policy
 from appliance.gateway.service import Gateway

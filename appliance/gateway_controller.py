@@ -10,24 +10,18 @@ from appliance.bus.connection import Bus
 from appliance.bus.messages import ScreenWish
 from appliance.bus.peer_messages import PeerEvent
 from appliance.bus.subjects import up
+from appliance.control.credentials import Share, ShareParams
 from appliance.control.schema import (
-    Application,
-    Box,
     DrainParams,
-    Instance,
     InstanceLogs,
     Launched,
     LaunchParams,
     Logs,
-    Part,
     Picture,
-    Problem,
     PublishParams,
     Recordings,
-    Share,
-    ShareParams,
-    Snapshot,
 )
+from appliance.control.snapshot import Application, Box, Instance, Part, Problem, Snapshot
 from appliance.doorkeeper import Doorkeeper
 from appliance.errors import InvalidInputError, NotFoundError
 from appliance.gateway.service import Gateway

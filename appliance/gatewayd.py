@@ -13,8 +13,8 @@ from appliance.bus.external import external
 from appliance.bus.link import BusLink
 from appliance.bus.server import EmbeddedServer, Listen
 from appliance.config import Config
-from appliance.control.schema import Part, Problem
 from appliance.control.server import ControlServer
+from appliance.control.snapshot import Part, Problem
 from appliance.discovery.advertise import Advertiser
 from appliance.gateway.service import Gateway
 from appliance.gateway.tls import Tls, load_pair

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance import config_file
 from appliance.config import Config
-from appliance.control.schema import Problem
+from appliance.control.snapshot import Problem
 from appliance.errors import ConfigError
 
 logger = logging.getLogger(__name__)

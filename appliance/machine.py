@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from appliance.bus.spec import EncoderChoice
 from appliance.config import Config
-from appliance.control import schema
+from appliance.control import snapshot
 from appliance.errors import NoCapacityError
 from hw.displays import Display
 from hw.encoders import EncoderProbe
@@ -85,12 +85,12 @@ class Machine:
         """For the network: the GPUs, comma separated."""
         return ",".join(gpu.name for gpu in self._inventory().gpus)
 
-    def hardware(self) -> schema.Hardware:
+    def hardware(self) -> snapshot.Hardware:
         """For the control API."""
         inventory = self._inventory()
-        return schema.Hardware(
+        return snapshot.Hardware(
             gpus=[
-                schema.Gpu(
+                snapshot.Gpu(
                     name=gpu.name,
                     vendor=gpu.vendor,
                     driver=gpu.driver,
@@ -101,7 +101,7 @@ class Machine:
                 for gpu in inventory.gpus
             ],
             encoders=[
-                schema.Encoder(
+                snapshot.Encoder(
                     name=each.name,
                     codec=each.codec,
                     hardware=each.hardware,
@@ -111,7 +111,7 @@ class Machine:
                 for each in inventory.encoders
             ],
             displays=[
-                schema.Display(name=each.name, kind=each.kind, reachable=each.reachable, detail=each.detail)
+                snapshot.Display(name=each.name, kind=each.kind, reachable=each.reachable, detail=each.detail)
                 for each in inventory.displays
             ],
             reason=inventory.reason,

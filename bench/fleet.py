@@ -23,7 +23,7 @@ from appliance.bus.connection import BusAddress, connect
 from appliance.bus.messages import AgentAnnounce
 from appliance.bus.subjects import ANNOUNCE_ALL
 from appliance.control.client import ControlClient
-from appliance.control.schema import EnrolledBoxes
+from appliance.control.credentials import EnrolledBoxes
 from appliance.errors import FanlightError
 from bench.fleet_scene import BOXES, LOOK_S, Fleet, fleet
 from bench.report import Column, Report, Row, arguments

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from appliance.control.client import ControlClient
-from appliance.control.schema import Instance, Snapshot
+from appliance.control.snapshot import Instance, Snapshot
 from bench.report import Row
 from tests.support.box import Box, fanlight
 from tests.support.fleet import PATTERN, Client, Cluster, client, cluster, enrol, external, gateway, remote

@@ -13,20 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from appliance.control import words
-from appliance.control.schema import (
-    Device,
-    Done,
-    DrainParams,
-    IdParams,
-    Instance,
-    InstanceState,
-    Launched,
-    LaunchParams,
-    Model,
-    ShareShown,
-    Snapshot,
-    ViewerStats,
-)
+from appliance.control.credentials import Device, ShareShown
+from appliance.control.schema import Done, DrainParams, IdParams, Launched, LaunchParams, Model
+from appliance.control.snapshot import Instance, InstanceState, Snapshot, ViewerStats
 from appliance.errors import FanlightError, RefusedError
 from tui.appliance import Appliance
 from tui.commands import FanlightCommands

@@ -5,7 +5,8 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from appliance.control.schema import Model, Snapshot
+from appliance.control.schema import Model
+from appliance.control.snapshot import Snapshot
 
 M = TypeVar("M", bound=BaseModel)
 

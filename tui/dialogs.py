@@ -13,7 +13,8 @@ from textual.widgets import Button, Checkbox, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from appliance.control import words
-from appliance.control.schema import Application, LaunchParams
+from appliance.control.schema import LaunchParams
+from appliance.control.snapshot import Application
 from tui.widgets.qr import QrCode
 from tui.widgets.text import DIM, LIGHT, lines, row
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from appliance.control.schema import InstanceStats, Snapshot
+from appliance.control.snapshot import InstanceStats, Snapshot
 
 _KEPT = 180
 _PERIOD_SECONDS = 0.9  # streamers report once a second

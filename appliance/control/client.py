@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from appliance.control.schema import Model, Snapshot
+from appliance.control.schema import Model
+from appliance.control.snapshot import Snapshot
 from appliance.errors import FanlightError, RefusedError, UnavailableError, from_code
 
 _LINE_BYTES = 16 << 20

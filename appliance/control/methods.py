@@ -4,39 +4,41 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from appliance.control.schema import (
+from appliance.control.credentials import (
     AccountParams,
     Accounts,
     AccountToken,
-    Audit,
-    AuditParams,
     Code,
     CodeParams,
     Devices,
-    Done,
-    DrainParams,
     EnrolledBoxes,
-    IdParams,
-    InstanceLogs,
-    InstanceLogsParams,
     KeyParams,
     Keys,
     KeySecret,
+    NameParams,
+    Pin,
+    Share,
+    ShareParams,
+    Shares,
+)
+from appliance.control.schema import (
+    Audit,
+    AuditParams,
+    Done,
+    DrainParams,
+    IdParams,
+    InstanceLogs,
+    InstanceLogsParams,
     Launched,
     LaunchParams,
     Logs,
     LogsParams,
     Model,
-    NameParams,
     Picture,
-    Pin,
     PublishParams,
     Recordings,
-    Share,
-    ShareParams,
-    Shares,
-    Snapshot,
 )
+from appliance.control.snapshot import Snapshot
 
 CHANGING = frozenset(
     {

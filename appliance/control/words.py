@@ -3,15 +3,8 @@
 import re
 from typing import Final
 
-from appliance.control.schema import (
-    Application,
-    Encoder,
-    Health,
-    Instance,
-    InstanceState,
-    ShareShown,
-    ViewerStats,
-)
+from appliance.control.credentials import ShareShown
+from appliance.control.snapshot import Application, Encoder, Health, Instance, InstanceState, ViewerStats
 
 NA: Final = "n/a"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?")

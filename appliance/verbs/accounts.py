@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 
-from appliance.control.schema import AccountParams, Accounts, AccountToken, Done, NameParams
+from appliance.control.credentials import AccountParams, Accounts, AccountToken, NameParams
+from appliance.control.schema import Done
 from appliance.verbs.context import Context, day, note, params, table
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.config import Config
 from appliance.control.client import ControlClient
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from appliance.errors import FanlightError
 from appliance.verbs import doctor_ice as ice
 from appliance.verbs import doctor_machine as machine

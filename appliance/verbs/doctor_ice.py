@@ -14,7 +14,7 @@ from pathlib import Path
 from aioice import stun
 
 from appliance.config import Config
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from appliance.ice import LIFETIME_SECONDS, credentials
 from appliance.verbs.proof import Check, within
 from appliance.verbs.turn_client import Server, TurnClient, binding, turn_client

@@ -14,7 +14,7 @@ from appliance.bus.connection import BusAddress, connect
 from appliance.bus.external import external
 from appliance.bus.server import kept_address
 from appliance.config import Config
-from appliance.control.schema import Part, Snapshot
+from appliance.control.snapshot import Part, Snapshot
 from appliance.discovery.addresses import reachable_addresses
 from appliance.discovery.browse import browse
 from appliance.errors import UnavailableError

@@ -5,7 +5,8 @@ import asyncio
 
 from appliance.control import words
 from appliance.control.client import ControlClient
-from appliance.control.schema import Done, DrainParams, Snapshot
+from appliance.control.schema import Done, DrainParams
+from appliance.control.snapshot import Snapshot
 from appliance.verbs.context import Context, note, params
 
 

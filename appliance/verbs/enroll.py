@@ -10,7 +10,8 @@ from appliance import config_file
 from appliance.agent import enrolment
 from appliance.bus.permits import BoxUser, users
 from appliance.control import words
-from appliance.control.schema import Code, CodeParams, Done, EnrolledBoxes, NameParams
+from appliance.control.credentials import Code, CodeParams, EnrolledBoxes, NameParams
+from appliance.control.schema import Done
 from appliance.storage import give_to_owner, remembered
 from appliance.verbs.context import Context, note, params, table
 

@@ -4,16 +4,8 @@ import argparse
 import asyncio
 
 from appliance.control import words
-from appliance.control.schema import (
-    Done,
-    IdParams,
-    Instance,
-    InstanceLogs,
-    InstanceLogsParams,
-    Launched,
-    LaunchParams,
-    Snapshot,
-)
+from appliance.control.schema import Done, IdParams, InstanceLogs, InstanceLogsParams, Launched, LaunchParams
+from appliance.control.snapshot import Instance, Snapshot
 from appliance.verbs.context import Context, note, params, table
 
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from appliance.control.schema import Done, KeyParams, Keys, KeySecret, NameParams
+from appliance.control.credentials import KeyParams, Keys, KeySecret, NameParams
+from appliance.control.schema import Done
 from appliance.errors import InvalidInputError
 from appliance.verbs.context import Context, day, note, params, table
 

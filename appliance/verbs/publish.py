@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 
-from appliance.control.schema import Done, PublishParams, Snapshot
+from appliance.control.schema import Done, PublishParams
+from appliance.control.snapshot import Snapshot
 from appliance.errors import InvalidInputError
 from appliance.verbs.context import Context, params, table
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import segno
 
 from appliance.control import words
-from appliance.control.schema import Devices, Done, IdParams, Pin, Role, Share, ShareParams, Shares
+from appliance.control.credentials import Devices, Pin, Role, Share, ShareParams, Shares
+from appliance.control.schema import Done, IdParams
 from appliance.verbs.context import Context, note, params, table
 
 

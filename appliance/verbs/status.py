@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from appliance.control import words
-from appliance.control.schema import Instance, Snapshot
+from appliance.control.snapshot import Instance, Snapshot
 from appliance.verbs.context import Context
 from appliance.verbs.instances import instance_table
 from appliance.verbs.viewers import viewer_table

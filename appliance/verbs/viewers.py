@@ -4,7 +4,8 @@ import argparse
 import asyncio
 
 from appliance.control import words
-from appliance.control.schema import Done, IdParams, Instance, Snapshot, ViewerStats
+from appliance.control.schema import Done, IdParams
+from appliance.control.snapshot import Instance, Snapshot, ViewerStats
 from appliance.verbs.context import Context, table
 
 

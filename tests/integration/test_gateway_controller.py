@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.schema import Instance, InstanceState, LaunchParams
+from appliance.control.schema import LaunchParams
+from appliance.control.snapshot import Instance, InstanceState
 from appliance.gateway_controller import GatewayController
 from appliance.logs import RingBuffer
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, street, until

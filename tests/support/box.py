@@ -14,7 +14,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from appliance.control.client import ControlClient
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from appliance.agent.enrolment import enroll
 from appliance.bus.connection import Bus
 from appliance.bus.server import find_executable
 from appliance.control.client import ControlClient
-from appliance.control.schema import Code, CodeParams
+from appliance.control.credentials import Code, CodeParams
 from appliance.storage import remembered
 from tests.support.box import Box, Running, box, configured, running, settings
 from tests.support.ports import free_ports

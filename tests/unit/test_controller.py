@@ -4,7 +4,7 @@ import pytest
 
 from appliance.bus.messages import InstanceState
 from appliance.bus.stats import InstanceStats
-from appliance.control.schema import Instance
+from appliance.control.snapshot import Instance
 from appliance.controller import _instance_problems
 
 pytestmark = pytest.mark.unit

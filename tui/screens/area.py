@@ -7,7 +7,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from tui.widgets.bars import AreaBar, Banner, TitleBar
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from appliance.control import words
-from appliance.control.schema import Display, Encoder, Gpu, Snapshot
+from appliance.control.snapshot import Display, Encoder, Gpu, Snapshot
 from tui.screens.area import Area
 from tui.widgets.text import DIM, LIGHT, fact, lines, ok, row
 

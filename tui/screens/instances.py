@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 
 from appliance.control import words
-from appliance.control.schema import Instance, Snapshot
+from appliance.control.snapshot import Instance, Snapshot
 from tui.screens.area import Area
 from tui.widgets.table import Cell, Column, LiveTable
 from tui.widgets.text import DIM, WARN, fact, lines, row, state, state_style

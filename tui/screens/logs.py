@@ -12,8 +12,9 @@ from textual.timer import Timer
 from textual.widgets import Input, RichLog, Static
 
 from appliance.control import words
-from appliance.control.schema import LogRecord, LogsParams, Snapshot
+from appliance.control.schema import LogRecord, LogsParams
 from appliance.control.schema import Logs as LogPage
+from appliance.control.snapshot import Snapshot
 from appliance.errors import FanlightError
 from tui.screens.area import Area
 from tui.widgets.text import DIM, LIGHT, row

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from appliance.control import words
-from appliance.control.schema import Instance, InstanceStats, Snapshot
+from appliance.control.snapshot import Instance, InstanceStats, Snapshot
 from tui.history import known
 from tui.screens.area import Area
 from tui.widgets.chart import Chart

@@ -11,17 +11,9 @@ from textual.content import Content
 from textual.widgets import DataTable, Digits, Static
 
 from appliance.control import words
-from appliance.control.schema import (
-    Device,
-    Devices,
-    Pin,
-    Role,
-    ShareParams,
-    Shares,
-    ShareShown,
-    Snapshot,
-)
-from appliance.control.schema import Share as Link
+from appliance.control.credentials import Device, Devices, Pin, Role, ShareParams, Shares, ShareShown
+from appliance.control.credentials import Share as Link
+from appliance.control.snapshot import Snapshot
 from appliance.errors import FanlightError
 from tui.dialogs import BigQr
 from tui.screens.area import Area

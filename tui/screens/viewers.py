@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from appliance.control import words
-from appliance.control.schema import Instance, Snapshot, ViewerStats
+from appliance.control.snapshot import Instance, Snapshot, ViewerStats
 from tui.screens.area import Area
 from tui.widgets.table import Cell, Column, LiveTable
 from tui.widgets.text import DIM, LIGHT, WARN

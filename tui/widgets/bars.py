@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from appliance.control import words
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from tui.widgets.text import BAD, DIM, HEALTH_STYLE, LIGHT, row
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from textual.content import Content
 
 from appliance.control import words
-from appliance.control.schema import Health, Instance, InstanceState, Part, Problem
+from appliance.control.snapshot import Health, Instance, InstanceState, Part, Problem
 
 DIM: Final = "$faint"
 GOOD: Final = "$success"

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from appliance.bus.messages import Role
-from appliance.control.schema import ShareParams
+from appliance.control.credentials import ShareParams
 from appliance.doorkeeper import Doorkeeper
 from appliance.errors import NotFoundError, UnavailableError
 from tests.support.gateway import FakeAgent, FakeStreamer, Street, serving, settings, street, until

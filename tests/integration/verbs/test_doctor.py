@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from appliance.bus.server import EmbeddedServer, Listen
 from appliance.config import BusSection, Config, IceSection
-from appliance.control.schema import Box, Instance, InstanceStats, Part, Snapshot
+from appliance.control.snapshot import Box, Instance, InstanceStats, Part, Snapshot
 from appliance.gatewayd import GatewayDaemon
 from appliance.logs import RingBuffer
 from appliance.streamer.ports import claim

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.schema import CodeParams, KeyParams
+from appliance.control.credentials import CodeParams, KeyParams
 from tests.support.house import Fanlight, House
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from appliance import cli, config_file, paths, verbs
-from appliance.control.schema import DrainParams, LaunchParams, ShareParams
+from appliance.control.credentials import ShareParams
+from appliance.control.schema import DrainParams, LaunchParams
 from appliance.gateway import certificates
 from tests.support.house import Fanlight, House
 

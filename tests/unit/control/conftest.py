@@ -8,38 +8,39 @@ from typing import Any
 
 import pytest
 
-from appliance.control.methods import Controller
-from appliance.control.schema import (
+from appliance.control.credentials import (
     Account,
     AccountParams,
     Accounts,
     AccountToken,
-    Audit,
-    AuditParams,
-    AuditRecord,
-    Box,
     Code,
     CodeParams,
     Devices,
-    DrainParams,
     EnrolledBox,
     EnrolledBoxes,
     Key,
     KeyParams,
     Keys,
     KeySecret,
+    Pin,
+    Share,
+    ShareParams,
+    Shares,
+)
+from appliance.control.methods import Controller
+from appliance.control.schema import (
+    Audit,
+    AuditParams,
+    AuditRecord,
+    DrainParams,
     Launched,
     LaunchParams,
     LogRecord,
     Logs,
-    Pin,
     PublishParams,
-    Share,
-    ShareParams,
-    Shares,
-    Snapshot,
 )
 from appliance.control.server import ControlServer
+from appliance.control.snapshot import Box, Snapshot
 from appliance.errors import NotFoundError
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from appliance.control.client import ControlClient, ControlUnreachableError
-from appliance.control.schema import Done, IdParams, Launched, LaunchParams, Snapshot
+from appliance.control.schema import Done, IdParams, Launched, LaunchParams
+from appliance.control.snapshot import Snapshot
 from appliance.errors import NotFoundError, UnavailableError
 
 pytestmark = pytest.mark.unit

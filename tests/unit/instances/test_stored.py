@@ -7,7 +7,7 @@ import pytest
 from appliance.bus.messages import InstanceState, Screen
 from appliance.bus.stats import InstanceStats
 from appliance.config import ApplicationSection
-from appliance.control.schema import Instance as Shown
+from appliance.control.snapshot import Instance as Shown
 from appliance.controller import _instance_problems
 from appliance.instances.idle import IdlePolicy
 from appliance.instances.instance import Instance, Wish

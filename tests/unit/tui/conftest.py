@@ -7,33 +7,22 @@ from typing import Any
 
 import pytest
 
-from appliance.control.schema import (
+from appliance.control.credentials import Device, Devices, Pin, Role, Share, Shares, ShareShown
+from appliance.control.schema import Done, Launched, LogRecord, Logs, LogsParams, Model
+from appliance.control.snapshot import (
     Application,
     Box,
-    Device,
-    Devices,
     Display,
-    Done,
     Encoder,
     Gpu,
     Hardware,
     Instance,
     InstanceState,
     InstanceStats,
-    Launched,
-    LogRecord,
-    Logs,
-    LogsParams,
-    Model,
     Part,
-    Pin,
     Problem,
-    Role,
     Session,
     SessionStatus,
-    Share,
-    Shares,
-    ShareShown,
     Snapshot,
     ViewerStats,
 )

@@ -8,15 +8,9 @@ import pytest
 from textual.pilot import Pilot
 
 from appliance.control.client import ControlUnreachableError
-from appliance.control.schema import (
-    Application,
-    DrainParams,
-    IdParams,
-    LaunchParams,
-    Role,
-    ShareParams,
-    Snapshot,
-)
+from appliance.control.credentials import Role, ShareParams
+from appliance.control.schema import DrainParams, IdParams, LaunchParams
+from appliance.control.snapshot import Application, Snapshot
 from appliance.errors import NotFoundError
 from tui.app import FanlightApp
 from tui.dialogs import Confirm, Launch

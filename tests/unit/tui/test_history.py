@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from tui.history import History
 
 pytestmark = pytest.mark.unit

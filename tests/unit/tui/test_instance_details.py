@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.bus.messages import InstanceState
-from appliance.control.schema import Instance
+from appliance.control.snapshot import Instance
 from tests.unit.tui.conftest import stats
 from tui.screens.instances import _details
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from appliance.control.client import ControlUnreachableError
-from appliance.control.schema import Snapshot
+from appliance.control.snapshot import Snapshot
 from tui.app import FanlightApp
 
 pytestmark = pytest.mark.unit
