@@ -8,7 +8,10 @@ import pytest
 
 from appliance.bus.connection import Bus, connect
 from appliance.bus.server import EmbeddedServer
+from appliance.streamer.input.router import InputRouter
+from appliance.streamer.input.x11 import X11Sink
 from tests.support.room import Visit, visits
+from tests.support.x_desk import Client, end, running, start_server, until
 
 _NAMES = ("XDG_RUNTIME_DIR", "DISPLAY", "XAUTHORITY")
 
@@ -42,3 +45,24 @@ def compositor_environment() -> Iterator[None]:
         for name in _NAMES:
             patch.setenv(name, "")
         yield
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    process, name = start_server()
+    yield name
+    end(process)
+
+
+@pytest.fixture
+async def router(display: str) -> AsyncIterator[InputRouter]:
+    async with running(InputRouter(X11Sink(display))) as router:
+        await until(lambda: router.description == f"X11 {display}: XTEST")
+        yield router
+
+
+@pytest.fixture
+async def client(display: str, router: InputRouter) -> AsyncIterator[Client]:
+    client = Client(display)
+    yield client
+    client.close()

@@ -1,144 +1,39 @@
 """Input into a real X server, seen by real X clients."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import statistics
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import xcffib
 from evdev import ecodes
-from xcffib import xproto
 
 from appliance.bus.messages import Role
-from appliance.signaling.control import Clipboard, ImeText, Key, MouseButton, MouseMove, Release, Wheel
+from appliance.signaling.control import ImeText, MouseButton, MouseMove, Release, Wheel
 from appliance.streamer.input import x11_layout
 from appliance.streamer.input.router import InputRouter
 from appliance.streamer.input.x11 import X11Sink
+from tests.support.x_desk import (
+    BUTTON_PRESS,
+    BUTTON_RELEASE,
+    MOTION,
+    PRESS,
+    RELEASE,
+    Client,
+    end,
+    press,
+    release,
+    running,
+    start_server,
+    tap,
+    until,
+)
 
 pytestmark = pytest.mark.integration
-
-SIZE = (1280, 720)
-PRESS, RELEASE, BUTTON_PRESS, BUTTON_RELEASE, MOTION = 2, 3, 4, 5, 6
-
-
-def start_server(*arguments: str) -> tuple[subprocess.Popen[bytes], str]:
-    readable, writable = os.pipe()
-    command = ["Xvfb", *arguments, "-displayfd", str(writable), "-nolisten", "tcp", "-noreset"]
-    command += ["-screen", "0", "x".join(map(str, (*SIZE, 24)))]
-    process = subprocess.Popen(command, pass_fds=(writable,), stderr=subprocess.DEVNULL)
-    os.close(writable)
-    with os.fdopen(readable) as answer:
-        number = answer.readline().strip()
-    assert number, "Xvfb did not start"
-    return process, f":{number}"
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture
-def display() -> Iterator[str]:
-    process, name = start_server()
-    yield name
-    end(process)
-
-
-class Client:
-    """A program on the screen: a window with the focus that notes the events it gets, and when."""
-
-    def __init__(self, display: str) -> None:
-        self.x = xcffib.connect(display)
-        self.core: Any = self.x.core
-        setup: Any = self.x.setup
-        self.root = setup.roots[0].root
-        self.window = self.x.generate_id()
-        kinds = xproto.EventMask
-        mask = kinds.KeyPress | kinds.KeyRelease | kinds.ButtonPress | kinds.ButtonRelease
-        mask |= kinds.PointerMotion | kinds.PropertyChange
-        self.core.CreateWindow(
-            0, self.window, self.root, 0, 0, *SIZE, 0, xproto.WindowClass.InputOutput, 0,
-            xproto.CW.OverrideRedirect | xproto.CW.EventMask, [1, mask],
-        )  # fmt: skip
-        self.core.MapWindow(self.window)
-        self.core.SetInputFocus(0, self.window, xproto.Time.CurrentTime)
-        self.core.GetInputFocus().reply()
-        self.events: asyncio.Queue[Any] = asyncio.Queue()
-        asyncio.get_running_loop().add_reader(self.x.get_file_descriptor(), self.read)
-
-    def read(self) -> None:
-        now = time.perf_counter()
-        with contextlib.suppress(xcffib.ConnectionException):
-            while event := self.x.poll_for_event():
-                event.at = now
-                self.events.put_nowait(event)
-
-    async def next(self, *kinds: int) -> Any:
-        async with asyncio.timeout(5):
-            while True:
-                event = await self.events.get()
-                if event.response_type & 0x7F in kinds:
-                    return event
-
-    async def keys(self, count: int) -> list[tuple[int, bool]]:
-        """The next key events, as evdev code and pressed."""
-        events = [await self.next(PRESS, RELEASE) for _ in range(count)]
-        return [(event.detail - 8, event.response_type & 0x7F == PRESS) for event in events]
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.x.get_file_descriptor())
-        self.x.disconnect()
-
-
-@contextlib.asynccontextmanager
-async def running(router: InputRouter) -> AsyncIterator[InputRouter]:
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(router.run())
-        try:
-            yield router
-        finally:
-            task.cancel()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def router(display: str) -> AsyncIterator[InputRouter]:
-    async with running(InputRouter(X11Sink(display))) as router:
-        await until(lambda: router.description == f"X11 {display}: XTEST")
-        yield router
-
-
-@pytest.fixture
-async def client(display: str, router: InputRouter) -> AsyncIterator[Client]:
-    client = Client(display)
-    yield client
-    client.close()
-
-
-def press(router: InputRouter, code: int, key: str = "", *, viewer: str = "ada") -> None:
-    router.handle(viewer, Role.CONTROL, Key(code, key, True))
-
-
-def release(router: InputRouter, code: int, key: str = "", *, viewer: str = "ada") -> None:
-    router.handle(viewer, Role.CONTROL, Key(code, key, False))
-
-
-def tap(router: InputRouter, code: int, key: str = "") -> None:
-    press(router, code, key)
-    release(router, code, key)
 
 
 async def set_layout(display: str, layout: str) -> None:
@@ -341,81 +236,6 @@ async def test_input_arrives_at_once(
     assert median < 200
 
 
-async def test_the_clipboard_goes_both_ways(display: str, router: InputRouter, client: Client) -> None:
-    router.handle("ada", Role.CONTROL, Clipboard("from the viewer ☃" + "x" * 200_000))
-    assert await pasted(client) == "from the viewer ☃" + "x" * 200_000
-
-    got: asyncio.Queue[str] = asyncio.Queue()
-    router.on_clipboard = got.put_nowait
-    await copy(client, "from the screen ☃")
-    async with asyncio.timeout(5):
-        assert await got.get() == "from the screen ☃"
-
-
-def atoms(client: Client, *names: str) -> list[int]:
-    return [client.core.InternAtom(False, len(name), name).reply().atom for name in names]
-
-
-async def pasted(client: Client) -> str:
-    """What somebody has on the clipboard, once somebody has something."""
-    clipboard, utf8, prop = atoms(client, "CLIPBOARD", "UTF8_STRING", "SOMETHING")
-    await until(lambda: client.core.GetSelectionOwner(clipboard).reply().owner)
-    client.core.ConvertSelection(client.window, clipboard, utf8, prop, 0)
-    client.x.flush()
-    assert (await client.next(31)).property == prop
-    reply = client.core.GetProperty(True, client.window, prop, 0, 0, 100_000).reply()
-    return bytes(reply.value.buf()).decode()
-
-
-async def copy(client: Client, text: str) -> None:
-    """Put it on the clipboard, and serve the first who asks for it."""
-    clipboard, utf8 = atoms(client, "CLIPBOARD", "UTF8_STRING")
-    client.core.SetSelectionOwner(client.window, clipboard, 0)
-    client.x.flush()
-    request = await client.next(30)
-    data = text.encode()
-    client.core.ChangeProperty(0, request.requestor, request.property, utf8, 8, len(data), data)
-    await answer(client, request, request.property)
-
-
-@pytest.mark.parametrize(("size", "arrives"), [(200_000, True), (300_000, False)])
-async def test_a_large_clipboard_comes_in_pieces_up_to_a_limit(
-    size: int, arrives: bool, router: InputRouter, client: Client
-) -> None:
-    got: asyncio.Queue[str] = asyncio.Queue()
-    router.on_clipboard = got.put_nowait
-    clipboard, utf8, incr = atoms(client, "CLIPBOARD", "UTF8_STRING", "INCR")
-    client.core.SetSelectionOwner(client.window, clipboard, 0)
-    client.x.flush()
-    request = await client.next(30)
-    watch = [xproto.EventMask.PropertyChange]
-    client.core.ChangeWindowAttributes(request.requestor, xproto.CW.EventMask, watch)
-    client.core.ChangeProperty(0, request.requestor, request.property, incr, 32, 1, [size])
-    await answer(client, request, request.property)
-    for chunk in [b"y" * 50_000] * (size // 50_000) + [b""]:
-        while (await client.next(28)).state != xproto.Property.Delete:
-            pass
-        client.core.ChangeProperty(0, request.requestor, request.property, utf8, 8, len(chunk), chunk)
-        client.x.flush()
-    if arrives:
-        async with asyncio.timeout(5):
-            assert await got.get() == "y" * size
-    else:
-        while (await client.next(28)).state != xproto.Property.Delete:
-            pass
-        press(router, ecodes.KEY_A, "a")
-        await client.next(PRESS)  # what was sent before is through
-        assert got.empty()
-
-
-async def answer(client: Client, request: Any, prop: int) -> None:
-    event = xproto.SelectionNotifyEvent.synthetic(
-        request.time, request.requestor, request.selection, request.target, prop
-    )
-    client.core.SendEvent(False, request.requestor, 0, event.pack())
-    client.x.flush()
-
-
 async def test_a_lost_server_is_told_and_found_again() -> None:
     process, display = start_server()
     router = InputRouter(X11Sink(display))
@@ -429,26 +249,6 @@ async def test_a_lost_server_is_told_and_found_again() -> None:
         process, _ = start_server(display)
         await until(lambda: router.description == f"X11 {display}: XTEST")
         end(process)
-
-
-async def test_the_clipboard_outlives_the_server() -> None:
-    process, display = start_server()
-    sink = X11Sink(display)
-    router = InputRouter(sink)
-    copied: asyncio.Queue[str] = asyncio.Queue()
-    router.on_clipboard = copied.put_nowait
-    async with running(router):
-        await until(lambda: sink.size)
-        with contextlib.closing(Client(display)) as client:
-            await copy(client, "from the screen")
-            async with asyncio.timeout(5):
-                await copied.get()
-        end(process)
-        await until(lambda: not sink.size)
-        process, _ = start_server(display)
-        with contextlib.closing(Client(display)) as client:
-            assert await pasted(client) == "from the screen"
-    end(process)
 
 
 async def test_a_server_that_stalls_holds_nobody_up() -> None:
