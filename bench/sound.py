@@ -1,9 +1,10 @@
 """Sound from a program's write to what headless Chromium plays, and what a loss of packets does to it.
 
-`python -m bench.sound [--seconds 20] [--runs 3] [--loss 0,1] [--viewers 0] [--systems fanlight,stock]`:
-bursts of a tone into one null sink of a PulseAudio; the browser plays into another one, which is recorded.
+`python -m bench.sound [--seconds 20] [--runs 3] [--loss 0,1] [--viewers 0] [--frame-ms 20]
+[--systems fanlight,stock]`: bursts of a tone into one null sink of a PulseAudio; the browser plays into
+another one, which is recorded.
 "capture" is the part from the write to the first encoded packet, "buffer" the browser's; "heard" are those of
-the lost packets of a tone around which it is no pure tone. Stock is 20 ms through aiortc's sender, without
+the lost packets of a tone around which it is no pure tone. Stock is the same through aiortc's sender, without
 redundancy, with nothing in pauses.
 """
 
@@ -30,7 +31,7 @@ from tests.support.ports import free_ports
 
 RATE, FREQUENCY = 48_000, 440
 TONE_S, PAUSE_S = 0.3, 0.2
-SYSTEMS = {"fanlight": [], "stock": ["--stock", "--frame-ms", "20"]}
+SYSTEMS = {"fanlight": [], "stock": ["--stock"]}
 _WARM_UP_S = 5
 _BLOCK = RATE // 100
 _LOUD = 0.02
@@ -124,7 +125,8 @@ async def measure(system: str, loss: str, options: argparse.Namespace) -> dict[s
         async with sound_server(Path(directory)) as address:
             command = [
                 sys.executable, "-m", "bench.sound_page", "--pulse", address, "--port", str(port),
-                "--loss", loss, "--viewers", str(options.viewers), *SYSTEMS[system],
+                "--loss", loss, "--viewers", str(options.viewers), "--frame-ms", str(options.frame_ms),
+                *SYSTEMS[system],
             ]  # fmt: skip
             async with (
                 running(command) as server,
@@ -209,6 +211,7 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--loss", default="0,1", help="percent")
     parser.add_argument("--viewers", type=int, default=0, help="of a picture of 8 Mb/s, besides")
+    parser.add_argument("--frame-ms", type=int, default=20)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows: dict[tuple[str, str], list[dict[str, float]]] = {}

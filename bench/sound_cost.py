@@ -1,6 +1,6 @@
 """What the sound of one viewer costs, and how long it waits behind pictures: ours and aiortc's by turns.
 
-`python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 10] [--kbps 128] [--picture-kbps 0] [--seconds 10]
+`python -m bench.sound_cost [--viewers 1,10,50] [--frame-ms 20] [--kbps 128] [--picture-kbps 0] [--seconds 10]
 [--runs 3]`: packets of random bytes, no capture and no encoder; the receivers are a process of their own in
 which the kernel drops the media (appliance/bench/receivers.py), so that only the sender counts. The wait is
 that between a thread that has a packet and the last viewer's packet sent. With a picture the cost is that of
@@ -105,7 +105,7 @@ async def _cpu_share(seconds: float) -> float:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--viewers", default="1,10,50")
-    parser.add_argument("--frame-ms", type=int, default=10)
+    parser.add_argument("--frame-ms", type=int, default=20)
     parser.add_argument("--kbps", type=int, default=128)
     parser.add_argument("--picture-kbps", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10)

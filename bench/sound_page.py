@@ -1,6 +1,6 @@
 """A page that plays the sound of a PulseAudio, through a network that loses.
 
-`python -m bench.sound_page --pulse unix:/path --port N [--frame-ms 10] [--stock] [--loss 1] [--viewers 0]`:
+`python -m bench.sound_page --pulse unix:/path --port N [--frame-ms 20] [--stock] [--loss 1] [--viewers 0]`:
 `--stock` leaves the packets to aiortc, without redundancy and with nothing in pauses. `--viewers` more of the
 bench's receivers get a picture of 8 Mb/s from the same process. `/result` tells when
 packets were lost, and when sound was encoded after a pause.
@@ -98,7 +98,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pulse", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--frame-ms", type=int, default=10)
+    parser.add_argument("--frame-ms", type=int, default=20)
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--loss", type=float, default=0, help="percent")
     parser.add_argument("--viewers", type=int, default=0)

@@ -54,7 +54,7 @@ class StreamerSpec(BaseModel):
     bitrate_kbps: int = Field(8000, ge=100)
     audio: bool = True
     audio_source: str = "auto"
-    audio_frame_ms: Literal[5, 10, 20] = 10
+    audio_frame_ms: Literal[5, 10, 20] = 20
     pulse_server: str = ""
     own_sound: bool = False
     """That server is the instance's own."""

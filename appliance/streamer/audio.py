@@ -35,7 +35,7 @@ class AudioSource:
     """
 
     def __init__(
-        self, source: str = "auto", pulse_server: str = "", frame_ms: int = 10, *, exclusive: bool = False
+        self, source: str = "auto", pulse_server: str = "", frame_ms: int = 20, *, exclusive: bool = False
     ) -> None:
         self.description = "not started"
         self._frame_ms = frame_ms

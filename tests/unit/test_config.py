@@ -172,7 +172,7 @@ def test_the_environment_reaches_sections_of_sections_and_numbers_to_choose_from
     names = {"REGION": "eu-north-1", "CHANNEL": "lobby"}
     config = load(None, {f"FANLIGHT_KINESIS_UPLINK_{name}": value for name, value in names.items()})
     assert (config.kinesis.uplink.region, config.kinesis.uplink.channel) == ("eu-north-1", "lobby")
-    assert load(None, {"FANLIGHT_AUDIO_FRAME_MS": "20"}).audio.frame_ms == 20
+    assert load(None, {"FANLIGHT_AUDIO_FRAME_MS": "10"}).audio.frame_ms == 10
     with pytest.raises(ConfigError, match=r"^\$FANLIGHT_AUDIO_FRAME_MS: audio\.frame_ms: Input should be 5"):
         load(None, {"FANLIGHT_AUDIO_FRAME_MS": "7"})
 

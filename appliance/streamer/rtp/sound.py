@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _LOSSY = 0.02
 """Share of lost packets from which on the viewer gets each packet three times."""
-_LOOK_PACKETS = 100
+_LOOK_PACKETS = 50
 
 
 class SoundLink(Link, Protocol):
