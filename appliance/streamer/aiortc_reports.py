@@ -35,7 +35,7 @@ class StreamReports:
         if ssrc != sender._ssrc:
             return
         if since and last_report == sender._RTCRtpSender__lsr:
-            rtt_s = time.monotonic() - sender._RTCRtpSender__lsr_time - since / 65536
+            rtt_s = max(0.0, time.monotonic() - sender._RTCRtpSender__lsr_time - since / 65536)
             self.rtt_s = rtt_s if self.rtt_s is None else _KEPT * self.rtt_s + (1 - _KEPT) * rtt_s
         self.loss, self.jitter = lost / 256, jitter
         self.heard(self.loss)

@@ -72,6 +72,14 @@ def test_the_round_trip_goes_from_our_report_to_theirs(
     assert reports.rtt_s == pytest.approx(0.85 * 0.5 + 0.15 * 2)
 
 
+def test_nobody_answers_before_it_was_asked(
+    sender: Any, reports: StreamReports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 3.0)
+    hear(bytes(RtcpRrPacket(ssrc=1, reports=[block(7, lsr=0x1234, dlsr=0xFFFFFFFF)])), {7: sender})
+    assert reports.rtt_s == 0
+
+
 def test_a_report_that_is_cut_is_refused(sender: Any) -> None:
     whole = bytes(RtcpRrPacket(ssrc=1, reports=[block(7), block(7)]))
     with pytest.raises(struct.error):
