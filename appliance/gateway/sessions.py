@@ -52,6 +52,8 @@ _LAUNCH_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 ENDED = (SessionStatus.TERMINATED, SessionStatus.ERROR)
 OPEN = (SessionStatus.CREATED, SessionStatus.ACTIVE)
+_APART_S = 0.002
+"""What tells the channels of two sessions apart is the millisecond in which they began."""
 
 
 class SessionRecord(Message):
@@ -91,6 +93,7 @@ class Sessions:
         self._bus = bus
         self._registry = registry
         self._stops: asyncio.Queue[tuple[SessionRecord, str]] = asyncio.Queue()
+        self._newest = 0.0
 
     async def serve(self, started: asyncio.Event) -> None:
         """Answer instances, follow what agents say of sessions and stop what was asked to stop."""
@@ -214,7 +217,7 @@ class Sessions:
         channel: str | None = None,
         recorded: bool = False,
     ) -> SessionRecord:
-        now = time.time()
+        now = self._newest = max(time.time(), self._newest + _APART_S)
         record = SessionRecord(
             id=id_of(agent, new_id()),
             app=application,

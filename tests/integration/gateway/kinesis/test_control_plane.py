@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from appliance.bus.state import Bucket
+from appliance.gateway import sessions
 from appliance.gateway.kinesis.channels import Channel
 from appliance.gateway.kinesis.errors import ResourceNotFoundError
 from appliance.gateway.service import Gateway
@@ -207,6 +209,19 @@ async def test_every_streaming_instance_is_a_channel_that_stays_as_it_is(cloud: 
         assert other["ChannelName"] == "desktop"
         with pytest.raises(video.client.exceptions.ResourceNotFoundException):
             await info(video, arn)
+
+
+async def test_sessions_of_one_moment_are_channels_of_their_own(
+    cloud: Cloud, video: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(time=lambda: now))
+    agent = FakeAgent(cloud.here.bus)
+    async with serving(agent):
+        for _ in range(3):
+            await agent.ask_for_session(application="desktop")
+        listed = (await video("list_signaling_channels"))["ChannelInfoList"]
+    assert len({each["ChannelARN"].rpartition("/")[2] for each in listed}) == 3
 
 
 async def test_keys_and_channels_of_one_node_count_at_another(
