@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from appliance.control.client import ControlClient
 from appliance.control.snapshot import Snapshot
 from tests.support.ports import free_ports
+from tests.support.x_server import start_server
 
 ROOT = Path(__file__).parents[2]
 PROBE = (Path(__file__).with_name("probe.js")).read_text()
@@ -99,18 +100,11 @@ async def end(process: asyncio.subprocess.Process, seconds: float = 6) -> None:
 @contextlib.asynccontextmanager
 async def x_server(width: int = 1280, height: int = 720) -> AsyncIterator[str]:
     """An Xvfb; yields its DISPLAY."""
-    reading, writing = os.pipe()
-    process = await asyncio.create_subprocess_exec(
-        "Xvfb", "-displayfd", str(writing), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp",
-        "-noreset", pass_fds=(writing,), stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(writing)
+    server = await asyncio.to_thread(start_server, width, height)
     try:
-        number = await asyncio.to_thread(os.read, reading, 16)
-        yield f":{number.decode().strip()}"
+        yield server.display
     finally:
-        os.close(reading)
-        await end(process)
+        await asyncio.to_thread(server.end)
 
 
 @contextlib.asynccontextmanager

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,23 +15,6 @@ from appliance.streamer.input.router import InputRouter
 
 SIZE = (1280, 720)
 PRESS, RELEASE, BUTTON_PRESS, BUTTON_RELEASE, MOTION = 2, 3, 4, 5, 6
-
-
-def start_server(*arguments: str) -> tuple[subprocess.Popen[bytes], str]:
-    readable, writable = os.pipe()
-    command = ["Xvfb", *arguments, "-displayfd", str(writable), "-nolisten", "tcp", "-noreset"]
-    command += ["-screen", "0", "x".join(map(str, (*SIZE, 24)))]
-    process = subprocess.Popen(command, pass_fds=(writable,), stderr=subprocess.DEVNULL)
-    os.close(writable)
-    with os.fdopen(readable) as answer:
-        number = answer.readline().strip()
-    assert number, "Xvfb did not start"
-    return process, f":{number}"
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(10)
 
 
 class Client:

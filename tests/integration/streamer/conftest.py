@@ -11,7 +11,8 @@ from appliance.bus.server import EmbeddedServer
 from appliance.streamer.input.router import InputRouter
 from appliance.streamer.input.x11 import X11Sink
 from tests.support.room import Visit, visits
-from tests.support.x_desk import Client, end, running, start_server, until
+from tests.support.x_desk import SIZE, Client, running, until
+from tests.support.x_server import served
 
 _NAMES = ("XDG_RUNTIME_DIR", "DISPLAY", "XAUTHORITY")
 
@@ -49,9 +50,8 @@ def compositor_environment() -> Iterator[None]:
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    process, name = start_server()
-    yield name
-    end(process)
+    with served(*SIZE) as name:
+        yield name
 
 
 @pytest.fixture

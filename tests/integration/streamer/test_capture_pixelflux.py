@@ -27,6 +27,7 @@ from appliance.streamer.capture.pixelflux import PixelfluxSource, is_keyframe
 from appliance.streamer.capture.select import open_source
 from appliance.streamer.frames import Codec, EncodedFrame, VideoSource
 from tests.support.box import counter
+from tests.support.x_server import served
 
 pytestmark = pytest.mark.integration
 
@@ -203,17 +204,8 @@ async def test_a_missing_program_is_named() -> None:
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    reading, writing = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"],
-        pass_fds=(writing,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    with os.fdopen(reading) as number:
-        yield f":{number.readline().strip()}"
-    server.terminate()
-    server.wait(10)
+    with served(640, 480) as name:
+        yield name
 
 
 def x11_source(display: str) -> PixelfluxSource:

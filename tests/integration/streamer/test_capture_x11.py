@@ -32,10 +32,9 @@ WHITE, BLACK, RED = 0xFFFFFF, 0, 0xFF0000
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    started = start_server(*getattr(request, "param", (1280, 720)))
+    started = start_server(*getattr(request, "param", ()))
     yield started
-    started.process.terminate()
-    started.process.wait(10)
+    started.end()
 
 
 class Painter:
@@ -270,8 +269,7 @@ async def test_an_odd_screen_is_shown_without_its_last_row_and_column() -> None:
             assert (watcher.source.info.width, watcher.source.info.height) == (640, 480)
             await watcher.still()
     finally:
-        started.process.terminate()
-        started.process.wait(10)
+        started.end()
 
 
 async def test_an_x_server_of_another_user_shares_its_pixels() -> None:
@@ -282,5 +280,4 @@ async def test_an_x_server_of_another_user_shares_its_pixels() -> None:
             while read_counter(watcher.picture[:480]) != 4242:
                 await watcher.next()
     finally:
-        started.process.terminate()
-        started.process.wait(10)
+        started.end()

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import secrets
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from appliance.streamer.broadcast import Broadcast
 from appliance.streamer.capture.select import open_source
 from appliance.streamer.capture.x11 import X11Source
 from appliance.streamer.frames import Codec, EncodedFrame
-from tests.support.x_server import start_server
+from tests.support.x_server import Server, start_server
 
 pytestmark = pytest.mark.integration
 
@@ -72,21 +71,14 @@ async def test_the_authority_file_opens_a_guarded_server(
             assert (await frames.get()).keyframe
             task.cancel()
     finally:
-        started.process.terminate()
-        started.process.wait(10)
-
-
-def start_again(display: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        ["Xvfb", display, "-screen", "0", "640x480x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL
-    )
+        started.end()
 
 
 async def test_a_broadcast_waits_for_a_display_that_went_away(caplog: pytest.LogCaptureFixture) -> None:
     first = start_server(320, 240)
     spec = StreamerSpec(instance="i", session=None, application="a", kind="x11", display=first.display)
     broadcast = Broadcast(functools.partial(open_source, spec, Codec.H264))
-    second: subprocess.Popen[bytes] | None = None
+    second: Server | None = None
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(broadcast.run())
@@ -95,7 +87,7 @@ async def test_a_broadcast_waits_for_a_display_that_went_away(caplog: pytest.Log
                 assert broadcast.problem == ""
                 first.process.kill()
                 first.process.wait(10)
-                second = start_again(first.display)
+                second = start_server(640, 480, first.display)
                 async with asyncio.timeout(10):
                     while not (frame := await viewer.next()).keyframe:
                         pass
@@ -107,5 +99,4 @@ async def test_a_broadcast_waits_for_a_display_that_went_away(caplog: pytest.Log
             task.cancel()
     finally:
         if second is not None:
-            second.terminate()
-            second.wait(10)
+            second.end()

@@ -12,7 +12,8 @@ from appliance.bus.messages import Role
 from appliance.signaling.control import Clipboard
 from appliance.streamer.input.router import InputRouter
 from appliance.streamer.input.x11 import X11Sink
-from tests.support.x_desk import PRESS, Client, end, press, running, start_server, until
+from tests.support.x_desk import PRESS, SIZE, Client, press, running, until
+from tests.support.x_server import start_server
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +94,8 @@ async def answer(client: Client, request: Any, prop: int) -> None:
 
 
 async def test_the_clipboard_outlives_the_server() -> None:
-    process, display = start_server()
+    server = start_server(*SIZE)
+    display = server.display
     sink = X11Sink(display)
     router = InputRouter(sink)
     copied: asyncio.Queue[str] = asyncio.Queue()
@@ -104,9 +106,9 @@ async def test_the_clipboard_outlives_the_server() -> None:
             await copy(client, "from the screen")
             async with asyncio.timeout(5):
                 await copied.get()
-        end(process)
+        server.end()
         await until(lambda: not sink.size)
-        process, _ = start_server(display)
+        server = start_server(*SIZE, display)
         with contextlib.closing(Client(display)) as client:
             assert await pasted(client) == "from the screen"
-    end(process)
+    server.end()

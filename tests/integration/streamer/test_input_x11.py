@@ -23,15 +23,15 @@ from tests.support.x_desk import (
     MOTION,
     PRESS,
     RELEASE,
+    SIZE,
     Client,
-    end,
     press,
     release,
     running,
-    start_server,
     tap,
     until,
 )
+from tests.support.x_server import start_server
 
 pytestmark = pytest.mark.integration
 
@@ -237,26 +237,28 @@ async def test_input_arrives_at_once(
 
 
 async def test_a_lost_server_is_told_and_found_again() -> None:
-    process, display = start_server()
+    server = start_server(*SIZE)
+    display = server.display
     router = InputRouter(X11Sink(display))
     async with running(router):
         await until(lambda: router.description == f"X11 {display}: XTEST")
-        end(process)
+        server.end()
         await until(lambda: "ended the connection" in router.description)
         press(router, ecodes.KEY_A)
         release(router, ecodes.KEY_A)
         await until(lambda: "no X server answers" in router.description)
-        process, _ = start_server(display)
+        server = start_server(*SIZE, display)
         await until(lambda: router.description == f"X11 {display}: XTEST")
-        end(process)
+        server.end()
 
 
 async def test_a_server_that_stalls_holds_nobody_up() -> None:
-    process, display = start_server()
+    server = start_server(*SIZE)
+    display = server.display
     router = InputRouter(X11Sink(display))
     async with running(router):
         await until(lambda: router.description == f"X11 {display}: XTEST")
-        process.send_signal(signal.SIGSTOP)
+        server.process.send_signal(signal.SIGSTOP)
         before = time.perf_counter()
         for _ in range(1500):
             tap(router, ecodes.KEY_A, "a")
@@ -265,5 +267,5 @@ async def test_a_server_that_stalls_holds_nobody_up() -> None:
         await until(lambda: router.description != f"X11 {display}: XTEST")
         before = time.perf_counter()
     assert time.perf_counter() - before < 10
-    process.send_signal(signal.SIGCONT)
-    end(process)
+    server.process.send_signal(signal.SIGCONT)
+    server.end()
