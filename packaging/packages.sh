@@ -26,6 +26,7 @@ is_installed pipewire-pulse || is_installed pipewire-alsa || RUN_PACKAGES+=(puls
 TEST_PACKAGES=(
   git make                    # the checks
   chromium libatomic1         # a real browser; playwright's driver
+  firefox-esr                 # and another one
   nats-server                 # the distribution's server, next to the wheel's
   pulseaudio-utils            # clients of sound servers
   coturn                      # a real TURN server

@@ -130,6 +130,32 @@ async def test_the_toolbar_goes_away_and_comes_back(playing: Page) -> None:
     await expect(playing.locator("#screen")).to_be_focused()
 
 
+@pytest.mark.parametrize("under", ["#handle", '[data-do="size"]'])
+async def test_a_click_while_the_toolbar_slides_under_the_pointer_only_opens_it(
+    playing: Page, under: str
+) -> None:
+    bar, size = playing.locator("#bar"), playing.locator('[data-do="size"]')
+    await playing.mouse.move(640, 500)
+    await expect(bar).not_to_have_class("open")
+    before = await size.get_attribute("aria-pressed")
+    await playing.evaluate(
+        """(under) => {
+          const entered = new PointerEvent('pointerenter', { pointerType: 'mouse' });
+          document.querySelector('#bar').dispatchEvent(entered);
+          document.querySelector(under).click();
+        }""",
+        under,
+    )
+    await expect(bar).to_have_class("open")
+    assert await size.get_attribute("aria-pressed") == before
+    pressed = """(before) => {
+      const size = document.querySelector('[data-do="size"]');
+      size.click();
+      return size.ariaPressed !== before;
+    }"""
+    await comes_true(playing, pressed, before)
+
+
 async def test_what_is_said_in_full_screen_is_above_it(playing: Page, box: StandIn) -> None:
     await playing.hover("#handle")
     await playing.click('[data-do="full"]')

@@ -3,12 +3,15 @@
 import { byId } from './dom.js';
 
 const STAY_MS = 3500;
+/** It slides under a mouse that has only just come: a click then means the handle, and nothing that lies there now. */
+const SLIDE_MS = 400;
 
 export class Toolbar {
   #bar = /** @type {HTMLElement} */ (byId('bar'));
   #handle = /** @type {HTMLElement} */ (byId('handle'));
   #toolbar = /** @type {HTMLElement} */ (byId('toolbar'));
   #timer = 0;
+  #entered = -SLIDE_MS;
 
   /**
    * @param {Record<string, () => void>} actions by `data-do`
@@ -23,9 +26,14 @@ export class Toolbar {
     this.#handle.addEventListener('click', () => (this.isOpen ? this.close() : this.open()), { signal });
     // A press keeps the focus where it was, on the stage; the Tab key still gets here.
     this.#bar.addEventListener('mousedown', (event) => event.preventDefault(), { signal });
-    this.#bar.addEventListener('pointerenter', ({ pointerType }) => {
-      if (pointerType === 'mouse') this.open();
+    this.#bar.addEventListener('pointerenter', ({ pointerType, timeStamp }) => {
+      if (pointerType !== 'mouse') return;
+      if (!this.isOpen) this.#entered = timeStamp;
+      this.open();
     }, { signal });
+    this.#bar.addEventListener('click', (event) => {
+      if (event.timeStamp - this.#entered < SLIDE_MS) event.stopPropagation();
+    }, { capture: true, signal });
     this.#bar.addEventListener('pointerleave', () => this.#closeLater(), { signal });
     this.#bar.addEventListener('keydown', (event) => this.#onKey(event, onClose), { signal });
   }
