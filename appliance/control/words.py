@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from appliance.bus.stats import InstanceStats
 from appliance.control.credentials import ShareShown
 from appliance.control.snapshot import Application, Encoder, Health, Instance, InstanceState, ViewerStats
 
@@ -85,6 +86,12 @@ def rate_of(fps: float | None, target: int | None) -> str:
 def size(width: int | None, height: int | None) -> str:
     """`1920x1080`."""
     return f"{width}x{height}" if width and height else NA
+
+
+def source(stats: InstanceStats) -> str:
+    """`X11 :0 1920x1080`; why nothing is captured where that is known."""
+    wanted = stats.viewers or stats.problem
+    return stats.source or (NA if wanted else "asleep until somebody watches")
 
 
 def encoder(instance: Instance) -> str:

@@ -123,18 +123,19 @@ def _details(each: Instance | None) -> Content:
         rows.append(fact("box", each.box))
     rows.append(fact("session", session, f"  restarts {words.number(each.restarts, digits=0)}"))
     if stats := each.stats:
-        rows += [
-            fact("source", stats.source or words.NA, (f"  {each.why}" if each.why else "", DIM)),
-            fact("encoder", (words.encoder(each), "bold"), f"  {stats.encoder_reason}"),
-            fact(
-                "picture",
-                f"{words.size(stats.width, stats.height)} {stats.codec}  "
-                f"{words.rate_of(stats.fps, stats.target_fps)} fps  "
-                f"{words.bitrate_of(stats.bitrate_kbps, stats.target_kbps)}",
-            ),
-            fact("sound", stats.audio or words.NA),
-            fact("input", stats.input or words.NA),
-        ]
+        rows.append(fact("source", words.source(stats), (f"  {each.why}" if each.why else "", DIM)))
+        if stats.encoder:
+            rows.append(fact("encoder", (words.encoder(each), "bold"), f"  {stats.encoder_reason}"))
+            rows.append(
+                fact(
+                    "picture",
+                    f"{words.size(stats.width, stats.height)} {stats.codec}  "
+                    f"{words.rate_of(stats.fps, stats.target_fps)} fps  "
+                    f"{words.bitrate_of(stats.bitrate_kbps, stats.target_kbps)}",
+                )
+            )
+        rows.append(fact("sound", stats.audio or words.NA))
+        rows.append(fact("input", stats.input or words.NA))
         if stats.recording:
             rows.append(fact("recorded", f"● {stats.recording}"))
         if stats.recording_problem:

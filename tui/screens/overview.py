@@ -151,11 +151,9 @@ def _facts(instance: Instance | None) -> Content:
     if stats.software_fallback:
         why.insert(0, ("▲ ", WARN))
     picture = f"{words.size(stats.width, stats.height)} {stats.codec or ''}".strip()
-    rows = [
-        fact("source", state(instance), "  ", stats.source or words.NA),
-        fact("encoder", (words.encoder(instance), "bold"), "  ", picture),
-        fact("why", *why),
-    ]
+    rows = [fact("source", state(instance), "  ", words.source(stats))]
+    if stats.encoder:
+        rows += [fact("encoder", (words.encoder(instance), "bold"), "  ", picture), fact("why", *why)]
     if stats.problem or instance.detail:
         rows.append(row((f"▲ {stats.problem or instance.detail}", WARN)))
     return lines(*rows)

@@ -16,20 +16,20 @@ from tui.widgets.text import DIM, LIGHT, WARN
 _LOSS_WARNING_PERCENT = 1.0
 
 _COLUMNS = (
-    Column("WHO", 17, 18),
+    Column("WHO", 17, 17),
     Column("ROLE", 7, 7),
     Column("WATCHES", 12, 12),
     Column("BY", 0, 8),
-    Column("PATH", 6, 5),
+    Column("PATH", 5, 5),
     Column("LATENCY", 0, 7, right=True),
     Column("RTT", 6, 6, right=True),
     Column("LOSS", 6, 6, right=True),
     Column("QUEUE", 0, 6, right=True),
-    Column("RATE", 9, 0, right=True),
-    Column("RATE OF LIMIT", 0, 15, right=True),
+    Column("RATE", 9, 9, right=True),
+    Column("LIMIT", 0, 9, right=True),
     Column("DROPPED", 0, 7, right=True),
-    Column("PLI", 0, 4, right=True),
     Column("FOR", 0, 11),
+    Column("PLI", 0, 4, right=True),
 )
 
 
@@ -92,8 +92,8 @@ def _row(instance: Instance, each: ViewerStats) -> tuple[Cell, ...]:
         (f"{'▲' if lossy else ''}{words.number(each.loss_percent, '%')}", WARN if lossy else ""),
         words.number(each.queue_delay_ms, "ms", 0),
         words.bitrate(each.bitrate_kbps),
-        words.bitrate_of(each.bitrate_kbps, each.target_kbps),
+        words.bitrate(each.target_kbps),
         str(each.frames_dropped),
-        str(each.plis),
         words.duration(each.age_s),
+        str(each.plis),
     )

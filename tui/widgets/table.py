@@ -10,15 +10,16 @@ from textual.widgets.data_table import RowDoesNotExist
 
 from tui.widgets.text import clip
 
-_WIDE = 110
+_PADDING = 1
+"""Of a cell, on each side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading with its width on a narrow and on a wide terminal; 0 leaves the column out."""
+    """A heading with its width at least and where there is room; 0 leaves the column out."""
 
     label: str
-    narrow: int
+    least: int
     wide: int
     right: bool = False
 
@@ -27,15 +28,25 @@ Cell = str | tuple[str, str]
 """Text, perhaps with the name of a theme colour."""
 
 
+def fitting(columns: Sequence[Column], room: int) -> tuple[int, ...]:
+    """The width of each column: the least, and from the left the wider ones that `room` allows."""
+    widths = [column.least for column in columns]
+    for index, column in enumerate(columns):
+        wider = [*widths[:index], column.wide, *widths[index + 1 :]]
+        if sum(width + 2 * _PADDING for width in wider if width) <= room:
+            widths = wider
+    return tuple(widths)
+
+
 class LiveTable(DataTable[Text]):
     """Rows by key; the cursor stays with its row."""
 
     def __init__(self, columns: Sequence[Column], *, id: str, none: str = "") -> None:  # noqa: A002
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=_PADDING)
         self._all = tuple(columns)
         self._rows: Mapping[str, Sequence[Cell]] = {}
         self._shown: dict[str, list[Cell]] = {}
-        self._wide: bool | None = None
+        self._widths: tuple[int, ...] = ()
         self._none = none
 
     @property
@@ -56,15 +67,15 @@ class LiveTable(DataTable[Text]):
         """Make the table hold `rows`: key to one cell a column."""
         self._rows = rows
         self.border_subtitle = "" if rows else self._none
-        if self._wide is not None:
+        if self._widths:
             self._apply()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Change the columns where the terminal became wide or narrow."""
-        wide = self.app.size.width >= _WIDE
-        if wide != self._wide:
+        """Change the columns where there is room for more, or for fewer."""
+        widths = fitting(self._all, self.size.width - self.styles.scrollbar_size_vertical)
+        if widths != self._widths:
             kept = self.selected
-            self._wide = wide
+            self._widths = widths
             self._shown.clear()
             self.clear(columns=True)
             for column, width in self._columns():
@@ -80,16 +91,14 @@ class LiveTable(DataTable[Text]):
         self._apply()
 
     def _columns(self) -> Iterator[tuple[Column, int]]:
-        for column in self._all:
-            if width := column.wide if self._wide else column.narrow:
-                yield column, width
+        return (pair for pair in zip(self._all, self._widths, strict=True) if pair[1])
 
     def _apply(self) -> None:
         for key in [key for key in self._shown if key not in self._rows]:
             del self._shown[key]
             self.remove_row(key)
         for key, row in self._rows.items():
-            new = [cell for cell, column in zip(row, self._all, strict=True) if self._width(column)]
+            new = [cell for cell, width in zip(row, self._widths, strict=True) if width]
             old = self._shown.get(key)
             if old is None:
                 self.add_row(*(self._text(*pair) for pair in zip(new, self._columns(), strict=True)), key=key)
@@ -101,9 +110,6 @@ class LiveTable(DataTable[Text]):
         for index, (cell, pair) in enumerate(zip(new, self._columns(), strict=True)):
             if index >= len(old) or old[index] != cell:
                 self.update_cell(key, pair[0].label, self._text(cell, pair), update_width=False)
-
-    def _width(self, column: Column) -> int:
-        return column.wide if self._wide else column.narrow
 
     def _text(self, cell: Cell, pair: tuple[Column, int]) -> Text:
         column, width = pair

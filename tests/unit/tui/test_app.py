@@ -51,6 +51,25 @@ async def test_a_snapshot_that_comes_while_an_area_opens_ends_nothing(app: Fanli
         await _until(pilot, lambda: app.screen.is_mounted and app.screen.query_one(LiveTable).row_count)
 
 
+@pytest.mark.parametrize("area", ["2", "3", "4"])
+async def test_no_column_hangs_over_the_edge_whatever_the_width(
+    app: FanlightApp, script: Any, area: str
+) -> None:
+    counts = []
+    async with app.run_test(size=(80, 30)) as pilot:
+        await script.played.wait()
+        await _press(pilot, area)
+        table = app.screen.query_one(LiveTable)
+        for width in (80, 100, 115, 130, 145, 200, 80):
+            await pilot.resize_terminal(width, 30)
+            await _until(pilot, lambda: table.row_count)
+            assert table.virtual_size.width <= table.scrollable_content_region.width
+            counts.append(len(table.columns))
+    assert counts[0] == counts[-1] <= counts[1]
+    assert counts[:-1] == sorted(counts[:-1])
+    assert counts[0] < counts[-2] == len(table._all)
+
+
 async def test_kick_names_the_viewer_and_asks_first(app: FanlightApp, script: Any) -> None:
     async with app.run_test() as pilot:
         await script.played.wait()
