@@ -3,9 +3,9 @@
 `python -m bench.sound [--seconds 20] [--runs 3] [--loss 0,1] [--viewers 0] [--frame-ms 20]
 [--systems fanlight,stock]`: bursts of a tone into one null sink of a PulseAudio; the browser plays into
 another one, which is recorded.
-"capture" is the part from the write to the first encoded packet, "buffer" the browser's; "heard" are those of
-the lost packets of a tone around which it is no pure tone. Stock is the same through aiortc's sender, without
-redundancy, with nothing in pauses.
+"capture" is the part from the write to the first encoded packet, "buffer" the browser's; "heard" is the share
+of the lost packets of a tone around which it is no pure tone, "else" that of any moments of it. Lost repeats
+count as lost. Stock is the same through aiortc's sender, without redundancy, with nothing in pauses.
 """
 
 import argparse
@@ -162,7 +162,10 @@ def analyse(
     starts = loud[np.flatnonzero(np.diff(loud, prepend=-RATE) > RATE * PAUSE_S / 2)]
     pieces = np.searchsorted(ends, starts, side="right")
     at = np.array([heard[piece][0] for piece in pieces]) - (ends[pieces] - starts) / RATE
-    latencies, captures, gaps, audible = [], [], 0, 0
+    latencies: list[float] = []
+    captures: list[float] = []
+    audible: list[bool] = []
+    anywhere: list[bool] = []
     for began in written:
         onset = _first(at, began)
         packet = _first(np.array(encoded), began)
@@ -171,19 +174,19 @@ def analyse(
         latencies.append(1000 * (at[onset] - began))
         captures.append(1000 * (encoded[packet] - began))
         pure = purity(samples[starts[onset] : starts[onset] + int(RATE * TONE_S)])
-        for each in lost:
-            block = round((each - encoded[packet]) * RATE / _BLOCK)
-            if 2 < block < len(pure) - 6:
-                gaps += 1
-                audible += not pure[block - 2 : block + 4].all()
+        impure = {block: not pure[block - 2 : block + 4].all() for block in range(3, len(pure) - 6)}
+        anywhere += impure.values()
+        missed = [round((each - encoded[packet]) * RATE / _BLOCK) for each in lost]
+        audible += [impure[block] for block in missed if block in impure]
     latencies.sort()
     return {
         "p50_ms": float(statistics.median(latencies)),
         "p95_ms": float(latencies[int(0.95 * (len(latencies) - 1))]),
         "capture_ms": float(statistics.median(captures)),
         "bursts": len(latencies),
-        "lost": gaps,
-        "heard": audible,
+        "lost": len(audible),
+        "heard_percent": 100 * sum(audible) / max(1, len(audible)),
+        "else_percent": 100 * sum(anywhere) / max(1, len(anywhere)),
     }
 
 
@@ -224,7 +227,7 @@ async def main() -> None:
     print(f"\nbursts of {TONE_S} s for {options.seconds:.0f} s, medians of {options.runs} runs, ms")
     print(
         f"{'loss %':>7}{'system':>10}{'p50':>8}{'p95':>8}{'capture':>9}{'buffer':>8}"
-        f"{'packets lost':>14}{'heard':>7}{'vs stock':>10}"
+        f"{'packets lost':>14}{'heard %':>9}{'else %':>8}{'vs stock':>10}"
     )
     table = {
         key: {name: statistics.median(each[name] for each in found) for name in found[0]}
@@ -234,7 +237,7 @@ async def main() -> None:
         stock = table.get((loss, "stock"), row)
         print(
             f"{loss:>7}{system:>10}{row['p50_ms']:8.1f}{row['p95_ms']:8.1f}{row['capture_ms']:9.1f}"
-            f"{row['buffer_ms']:8.1f}{row['lost']:14.0f}{row['heard']:7.0f}"
+            f"{row['buffer_ms']:8.1f}{row['lost']:14.0f}{row['heard_percent']:9.0f}{row['else_percent']:8.0f}"
             f"{stock['p50_ms'] / row['p50_ms']:9.2f}x"
         )
     if options.json:

@@ -1,5 +1,6 @@
 """Sound to all viewers in the turn of the loop that brought it: it waits for no picture and for no viewer."""
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -16,8 +17,11 @@ from appliance.streamer.rtp.red import LEVELS, SoundPacket, redundant
 
 logger = logging.getLogger(__name__)
 
+_AGAIN_S = 0.005
+"""After which a packet goes again to a viewer that knows redundancy. Sooner it would be lost with the first;
+a browser that gets it only with the next keeps that much more in hand from then on."""
 _LOSSY = 0.02
-"""Share of lost packets from which on the viewer gets each packet three times."""
+"""Share of packets that are lost all the same from which on each repeats those before it instead."""
 _LOOK_PACKETS = 50
 
 
@@ -37,7 +41,7 @@ class Form(NamedTuple):
 
     shape: Shape
     red_payload_type: int | None
-    levels: int
+    """Where it repeats those before it."""
 
 
 class Template(NamedTuple):
@@ -67,10 +71,10 @@ class SharedPacket:
         return found
 
     def _lay_out(self, form: Form) -> bytearray:
-        shape, red, levels = form
+        shape, red = form
         payload = self._packet.data
         if red is not None:
-            payload = redundant(self._packet, self._earlier[-levels:], shape.payload_type)
+            payload = redundant(self._packet, self._earlier, shape.payload_type)
         head = first_bytes(shape, shape.payload_type if red is None else red, marker=False)
         gap = bytes(HEADER_BYTES + shape.extension_bytes - len(head))
         return bytearray().join((head, gap, payload, bytes(shape.tag_bytes)))
@@ -89,12 +93,30 @@ class SoundStream:
         self._extension = link.extensions.block
         self._patch = struct.Struct(f"!HLL{len(self._extension)}s").pack_into
         self._overhead = HEADER_BYTES + len(self._extension) + link.shape.tag_bytes
-        self._form = Form(link.shape, link.red_payload_type, levels=1)
+        self._form = Form(link.shape, None)
 
-    def send(self, packet: SharedPacket) -> None:
-        """Send it now or never: what there is no room for is lost like what the network loses."""
+    def send(self, packet: SharedPacket) -> bytes:
+        """Send it now or never: what there is no room for is lost like what the network loses.
+
+        What is to be sent again comes back; nothing where that is not wanted.
+        """
+        with self._alone():
+            return self._send(packet)
+        return b""
+
+    def repeat(self, data: bytes) -> None:
+        """Send again what `send` returned; who has it already drops it as a replay (RFC 3711, 3.3.2)."""
+        with self._alone():
+            self._link.path().send_one(memoryview(data))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._link.close()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         try:
-            self._send(packet)
+            yield
         except UnavailableError as exc:
             logger.info("a viewer gets no more sound: %s", exc)
             self.lost = True
@@ -102,15 +124,12 @@ class SoundStream:
             logger.exception("a viewer gets no more sound")
             self.lost = True
 
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._link.close()
-
-    def _send(self, packet: SharedPacket) -> None:
+    def _send(self, packet: SharedPacket) -> bytes:
         link = self._link
         path = link.path()
+        red = link.red_payload_type
         if self._sequence % _LOOK_PACKETS == 0:
-            self._form = self._form._replace(levels=LEVELS if link.loss >= _LOSSY else 1)
+            self._form = Form(link.shape, red if link.loss >= _LOSSY else None)
         template, packets = packet.template(self._form)
         timestamp = (self._origin + packet.timestamp) & 0xFFFFFFFF
         self._patch(template, 2, self._sequence & 0xFFFF, timestamp, link.ssrc, self._extension)
@@ -118,6 +137,7 @@ class SoundStream:
         self._sequence += 1
         link.sent(1, len(template) - self._overhead, packet.ntp, timestamp)
         path.send_one(view)
+        return b"" if red is None or self._form.red_payload_type is not None else bytes(view)
 
 
 class SoundFanOut:
@@ -142,6 +162,12 @@ class SoundFanOut:
         """Never waits; to be called in the event loop."""
         shared = SharedPacket(packet, list(self._recent))
         self._recent.append(packet)
-        for stream in self._streams:
-            if not stream.lost:
-                stream.send(shared)
+        here = [stream for stream in self._streams if not stream.lost]
+        again = [(stream, copy) for stream in here if (copy := stream.send(shared))]
+        if again:
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._repeat, again)
+
+    def _repeat(self, again: list[tuple[SoundStream, bytes]]) -> None:
+        for stream, copy in again:
+            if stream in self._streams and not stream.lost:
+                stream.repeat(copy)

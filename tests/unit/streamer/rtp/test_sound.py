@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -90,17 +92,21 @@ def test_everybody_gets_every_packet_at_once_under_numbers_of_their_own() -> Non
     assert wires[0].packets[0][2:8] != wires[1].packets[0][2:8]
 
 
-def test_who_knows_redundancy_gets_the_packet_before_as_well() -> None:
+async def test_who_knows_redundancy_gets_the_packet_again_a_little_later() -> None:
     fan_out, plain, red = SoundFanOut(), Wire(), Wire(red_payload_type=63)
     with fan_out.attach(plain), fan_out.attach(red):
-        play(fan_out, 3)
-    assert payload(plain.packets[2]) == b"sound2"
-    assert red.packets[2][1] == 63
-    assert payload(red.packets[2]) == b"\xe0\x07\x80\x06\x60sound1sound2"
-    assert red.octets[2] == len(payload(red.packets[2]))
+        play(fan_out, 2)
+        assert len(red.packets) == 2
+        async with asyncio.timeout(1):
+            while len(red.packets) < 4:
+                await asyncio.sleep(0)
+    assert red.packets[:2] == red.packets[2:]
+    assert [payload(each) for each in red.packets[:2]] == [b"sound0", b"sound1"]
+    assert red.octets == [6, 6]
+    assert len(plain.packets) == 2
 
 
-def test_who_loses_much_gets_two_packets_before_as_long_as_that_lasts() -> None:
+async def test_who_loses_much_gets_two_packets_before_as_long_as_that_lasts() -> None:
     fan_out, wire = SoundFanOut(), Wire(red_payload_type=63)
 
     def repeated() -> int:
@@ -108,13 +114,37 @@ def test_who_loses_much_gets_two_packets_before_as_long_as_that_lasts() -> None:
 
     with fan_out.attach(wire):
         play(fan_out, 102)
-        assert repeated() == 1
+        assert repeated() == 0
         wire.loss = 0.05
         play(fan_out, 101, first=102)
-        assert repeated() == 2
+        assert wire.packets[-1][1] == 63
+        assert payload(wire.packets[-1]) == (
+            b"\xe0\x0f\0\x08\xe0\x07\x80\x08\x60" + b"sound200sound201sound202"
+        )
         wire.loss = 0
         play(fan_out, 101, first=203)
-        assert repeated() == 1
+        assert repeated() == 0
+
+
+@pytest.mark.parametrize("how", ["left", "gone", "broken"])
+async def test_nothing_goes_again_to_who_is_not_there_any_more(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fan_out, here, other = SoundFanOut(), Wire(red_payload_type=63), Wire(red_payload_type=63)
+    with fan_out.attach(here), contextlib.ExitStack() as attached:
+        stream = attached.enter_context(fan_out.attach(other))
+        play(fan_out, 1)
+        if how == "left":
+            attached.close()
+        elif how == "gone":
+            other.gone = True
+        else:
+            monkeypatch.setattr(other, "send_one", None)
+        async with asyncio.timeout(1):
+            while len(here.packets) < 2:
+                await asyncio.sleep(0)
+        assert stream.lost == (how != "left")
+    assert len(other.packets) == 1
 
 
 def test_a_viewer_that_is_gone_takes_nothing_from_the_others() -> None:
