@@ -147,12 +147,12 @@ def _facts(instance: Instance | None) -> Content:
     stats = instance.stats
     if stats is None:
         return lines(row(state(instance), "  ", instance.detail or "the streamer has not reported yet"))
-    why: list[Piece] = [(stats.encoder_reason or words.NA, "")]
-    if stats.software_fallback:
-        why.insert(0, ("▲ ", WARN))
-    picture = f"{words.size(stats.width, stats.height)} {stats.codec or ''}".strip()
     rows = [fact("source", state(instance), "  ", words.source(stats))]
     if stats.encoder:
+        why: list[Piece] = [(stats.encoder_reason or words.NA, "")]
+        if stats.software_fallback:
+            why.insert(0, ("▲ ", WARN))
+        picture = f"{words.size(stats.width, stats.height)} {stats.codec or ''}".strip()
         rows += [fact("encoder", (words.encoder(instance), "bold"), "  ", picture), fact("why", *why)]
     if stats.problem or instance.detail:
         rows.append(row((f"▲ {stats.problem or instance.detail}", WARN)))
